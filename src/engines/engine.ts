@@ -1,0 +1,59 @@
+/**
+ * What starts replicas. One contract, one conformance suite (test/engine), any number of implementations. An engine knows nothing of
+ * apps or jobs: it makes a process (or container, or pod) of the runtime that dials `address` with its one-time token, says how it
+ * ended, and makes sure that nothing of it is left.
+ */
+export interface Engine extends AsyncDisposable {
+  readonly name: string;
+  readonly capabilities: EngineCapabilities;
+  /** Gets ready to start replicas fast: kills what an earlier server on the same data folder left behind, fills the pool of blanks. */
+  start(): Promise<void>;
+  /** Starts one replica. Resolves as soon as it is under way; the runtime's HELLO on the connection says that it is there. */
+  startReplica(request: StartRequest): Promise<ReplicaProcess>;
+  /** Replicas and blanks that are running now. */
+  list(): ReplicaProcess[];
+}
+
+export interface EngineCapabilities {
+  /** `memoryMb` is enforced. */
+  memoryLimit: boolean;
+  /** `cpu` is enforced. */
+  cpuLimit: boolean;
+  gpu: boolean;
+}
+
+export interface StartRequest {
+  /** `replicas:7` */
+  replicaId: string;
+  memoryMb: number;
+  /** Declared variables only; the engine adds what any process needs (PATH, HOME, TMPDIR, LANG, TZ). */
+  env: Record<string, string>;
+}
+
+export interface ReplicaProcess {
+  readonly replicaId: string;
+  /** The token that its HELLO will bear. */
+  readonly token: string;
+  readonly pid: number | null;
+  /** Private, empty at start, deleted at the end. */
+  readonly workDir: string;
+  /** What the process should be given in ASSIGN as its environment: the request's and the engine's own. */
+  readonly env: Record<string, string>;
+  /** Resolves once, when the process and its whole group are gone. */
+  readonly exited: Promise<ReplicaExit>;
+  /** Lines written straight to the file descriptors, past the runtime's own capture: native code, subprocesses, fatal errors. */
+  onLine(listener: (stream: "stdout" | "stderr", line: string) => void): void;
+  /** SIGTERM to the runtime, SIGKILL to the whole group after `graceMs`. Idempotent; resolves when all is gone. */
+  stop(p: { graceMs: number }): Promise<ReplicaExit>;
+}
+
+export interface ReplicaExit {
+  code: number | null;
+  signal: string | null;
+  /** `memory`: the engine killed it, over `memoryMb`; `stopped`: on request; `self`: it ended by itself. */
+  reason: "memory" | "stopped" | "self";
+  /** The most that was seen in use, where known. */
+  memoryMb: number | null;
+  /** Newest last, at most 20. */
+  lastStderr: string[];
+}

@@ -1,0 +1,59 @@
+/** Every default and limit of the system, in one place, with its unit in its name. */
+const SECOND_MS = 1000;
+const MINUTE_S = 60;
+const HOUR_S = 60 * MINUTE_S;
+const KIB = 1024;
+const MIB = 1024 * KIB;
+
+/** Options of every function. */
+export const FUNCTION_DEFAULTS = {
+  cpu: 1,
+  memoryMb: 1024,
+  timeoutS: 10 * MINUTE_S,
+  gpuCount: 0,
+  minReplicas: 0,
+  maxReplicas: 1,
+  keepWarmS: 10 * MINUTE_S,
+  eventsWindow: 1000,
+  endpointConcurrency: 100,
+  functionConcurrency: 1,
+  retryDelayS: 1,
+  retryBackoff: 2,
+  retryMaxDelayS: 5 * MINUTE_S,
+  retryJitter: 0.1,
+  serviceStartupTimeoutS: 5 * MINUTE_S,
+  drainTimeoutS: 30,
+  maxUploadFileSizeMb: 100,
+} as const;
+
+export const QUEUE_DEFAULTS = { size: 500, maxWorkers: 1, ttlS: HOUR_S } as const;
+
+export const SERVER_DEFAULTS = {
+  host: "127.0.0.1",
+  port: 7700,
+  domain: "localhost",
+  /** Blank runtime processes kept ready. */
+  blankReplicas: 1,
+  /** Time a call's code has to heed its abort signal before its process is killed. */
+  cancelGraceMs: 5 * SECOND_MS,
+  /** A replica has this long to open its connection. */
+  helloTimeoutMs: 30 * SECOND_MS,
+  idempotencyWindowS: 24 * HOUR_S,
+  sseHeartbeatMs: 15 * SECOND_MS,
+  /** Events that may wait for one slow watcher. */
+  watcherBufferEvents: 1000,
+  /** Times a job's replica may die with it among others before it counts as the cause. */
+  maxLost: 3,
+  /** Body of a call without uploads: JSON or a urlencoded form. */
+  maxJsonBodyBytes: 10 * MIB,
+  maxDeploymentBytes: 64 * MIB,
+  /** One captured line of output; longer ones are cut and say so. */
+  maxLogLineBytes: 16 * KIB,
+  memoryPollMs: 100,
+  pruneIntervalMs: 30 * SECOND_MS,
+  maxWaitS: 5 * MINUTE_S,
+  listLimit: 50,
+  maxListLimit: 500,
+  /** Requests that may wait for a replica of one group. */
+  maxHeldRequests: 1000,
+} as const;

@@ -1,0 +1,141 @@
+import type { JobError } from "./job.ts";
+import type { Json, JsonSchema } from "./json.ts";
+import type { FunctionSpec } from "./spec.ts";
+
+/**
+ * The replica protocol: what a server and a replica's runtime say to each other on the connection that the replica opened.
+ *
+ * A frame is `u32 length | u8 type | u32 stream | payload` (big-endian; the length counts what follows it). Stream 0 is the
+ * connection itself. Every other stream is one call, opened by the server with ascending numbers: a job or an HTTP exchange.
+ * Payloads are JSON in UTF-8, except DATA (bytes) and WINDOW (u32). The frames of one turn of the event loop leave in one write.
+ *
+ *   replica                      server
+ *   HELLO {token}          ->
+ *                          <-    ASSIGN {bundle, functions, ...}       a blank becomes a replica of one group
+ *   READY | START_FAILED   ->
+ *                          <-    OPEN call, DATA*, END                 the input: a head, then bytes
+ *   PROGRESS, CHUNK, LOG   ->
+ *   HEAD, DATA*, END       ->                                          the answer; END closes the stream
+ *                          <-    CANCEL                                abort; an answer still comes, or the process is killed
+ *                          <-    DRAIN                                 no more streams; finish, run exit hooks, leave
+ *
+ * Flow control: DATA counts against a window per stream and direction of WINDOW_BYTES; the receiver gives back with WINDOW what it
+ * has consumed. Other frames are not counted; each is bounded by MAX_FRAME_BYTES.
+ */
+export const FrameType = {
+  HELLO: 1,
+  ASSIGN: 2,
+  READY: 3,
+  START_FAILED: 4,
+  PING: 5,
+  PONG: 6,
+  DRAIN: 7,
+  LOG: 8,
+  OPEN: 16,
+  DATA: 17,
+  END: 18,
+  WINDOW: 19,
+  CANCEL: 20,
+  HEAD: 21,
+  PROGRESS: 22,
+  CHUNK: 23,
+} as const;
+export type FrameType = (typeof FrameType)[keyof typeof FrameType];
+
+export const MAX_FRAME_BYTES = 16 * 1024 * 1024;
+export const WINDOW_BYTES = 1024 * 1024;
+/** Senders cut bodies into DATA frames of at most this. */
+export const DATA_CHUNK_BYTES = 64 * 1024;
+
+export interface HelloMessage {
+  token: string;
+  pid: number;
+}
+
+export interface AssignMessage {
+  replicaId: string;
+  app: string;
+  deploymentId: string;
+  /** The bundle, its source map beside it as `<bundle>.map`. */
+  bundlePath: string;
+  /** CommonJS text of the validators; see schema/compile.ts. */
+  validatorsPath: string;
+  /** Where a cache of compiled code may be kept for this deployment. */
+  compileCacheDir: string | null;
+  workDir: string;
+  env: Record<string, string>;
+  functions: FunctionSpec[];
+  $defs: { [name: string]: JsonSchema };
+  /** For calls from inside a replica: the server, and a token that holds for this app while this replica lives. */
+  serverUrl: string;
+  serverToken: string;
+}
+
+export interface ReadyMessage {
+  /** Milliseconds of each phase, for `deployment show`. */
+  timings: { loadMs: number; enterMs: number };
+}
+
+export interface StartFailedMessage {
+  error: JobError;
+}
+
+export type OpenMessage = OpenJob | OpenHttp;
+
+export interface OpenJob {
+  kind: "job";
+  jobId: string;
+  function: string;
+  attempt: number;
+  /** The wire body, validated. Media stand in it as MediaRef; their bytes follow as DATA in the order of `media`. */
+  input: Json;
+  media: { size: number }[];
+  /** The job's event window: older log lines than this many need not be sent. */
+  eventsWindow: number;
+}
+
+export interface OpenHttp {
+  kind: "http";
+  requestId: string;
+  function: string;
+  method: string;
+  /** Absolute, as the client sees it. */
+  url: string;
+  /** Lower-case names; pairs in order. */
+  headers: [string, string][];
+  hasBody: boolean;
+  /** Bytes of body after which the runtime must answer 413. */
+  maxBodyBytes: number;
+}
+
+export type HeadMessage =
+  | { kind: "http"; status: number; headers: [string, string][] }
+  /** A job's result; media stand in it as MediaRef, their bytes follow as DATA. */
+  | { kind: "result"; value: Json; media: { size: number }[] }
+  | { kind: "error"; error: JobError; retryable: boolean };
+
+export interface ProgressMessage {
+  progress: number;
+  message: string | null;
+}
+
+export interface ChunkMessage {
+  index: number;
+  value: Json;
+}
+
+export interface CancelMessage {
+  reason: "cancelled" | "timeout" | "disconnected" | "shutdown";
+}
+
+export interface LogMessage {
+  lines: LoggedLine[];
+}
+
+export interface LoggedLine {
+  /** The call that wrote it; 0: none that is known. */
+  stream: number;
+  fd: "stdout" | "stderr";
+  line: string;
+  at: number;
+}

@@ -1,0 +1,152 @@
+import type { Json, JsonSchema } from "./json.ts";
+
+/**
+ * What a build makes of an entry file, as data: the contract between the build, which writes it, and the server and the
+ * runtime, which read it. It holds no code and no absolute path, so that the same input gives the same bytes.
+ */
+export interface AppSpec {
+  specVersion: 1;
+  name: string;
+  compute: "dedicated" | "serverless";
+  functions: FunctionSpec[];
+  /** Shared schemas; `#/$defs/Name` in any schema of the functions points here. */
+  $defs: { [name: string]: JsonSchema };
+}
+
+export interface FunctionSpec {
+  /** The wire name, `swap-face`; unique in the app. */
+  name: string;
+  /** The name in code, `swapFace`. */
+  codeName: string;
+  /** The class whose method this is; one instance lives in each replica. */
+  className: string | null;
+  kind: "function" | "endpoint";
+  description: string | null;
+  deprecated: boolean;
+  /** Where the function is written, relative to the project's root. */
+  source: { file: string; line: number };
+  endpoint: EndpointSpec | null;
+  /** Null: a synchronous endpoint. Every plain function has one. */
+  queue: QueueSpec | null;
+  placement: PlacementSpec;
+  timeoutS: number;
+  /** Requests or jobs at a time in one replica. For a queued endpoint this is the queue's `maxWorkers`. */
+  concurrency: number;
+  minReplicas: number;
+  maxReplicas: number;
+  keepWarmS: number;
+  retries: RetrySpec;
+  events: { window: number };
+  input: InputSpec;
+  output: OutputSpec;
+}
+
+export type HttpMethod = "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE";
+
+export interface EndpointSpec {
+  /** Begins with `/`; matched exactly below the app's prefix. */
+  path: string;
+  methods: HttpMethod[];
+  summary: string | null;
+  tags: string[];
+  maxUploadFileSizeMb: number;
+  access: "public" | "token";
+  cors: CorsSpec | null;
+  serviceStartupTimeoutS: number;
+  drainTimeoutS: number;
+}
+
+export interface CorsSpec {
+  /** `["*"]` is any origin. */
+  origins: string[];
+  headers: string[];
+  credentials: boolean;
+}
+
+export interface QueueSpec {
+  /** Jobs that may wait; one more is refused with 429. */
+  size: number;
+  /** Jobs at a time per replica. */
+  maxWorkers: number;
+  /** Seconds after its end for which a job and its events are kept. */
+  ttlS: number;
+}
+
+/** What decides where a replica runs. Functions of one app with equal placement may share a replica. */
+export interface PlacementSpec {
+  cpu: number;
+  memoryMb: number;
+  diskGb: number | null;
+  gpu: string[];
+  gpuCount: number;
+  minVramGb: number | null;
+  geolocation: string[];
+  offerFilters: { [field: string]: { [op: string]: Json } };
+  env: { [name: string]: string };
+}
+
+export interface RetrySpec {
+  /** Attempts after the first. */
+  max: number;
+  delayS: number;
+  /** The factor by which the delay grows after each attempt; 1 keeps it even. */
+  backoff: number;
+  maxDelayS: number;
+  /** Share of the delay, 0 to 1, that is random. */
+  jitter: number;
+}
+
+/** How the wire body becomes the arguments of a call. */
+export type InputSpec =
+  /** The body is an object of the wire parameters by name; unknown names are refused. */
+  | { mode: "params"; params: ParamSpec[]; schema: JsonSchema }
+  /** The body is the one wire parameter's own value. */
+  | { mode: "object"; params: ParamSpec[]; schema: JsonSchema }
+  /** The handler takes (parsed value, JobContext); the user's own Standard Schema parses. `schema` where it can be had as JSON Schema. */
+  | { mode: "standard"; schema: JsonSchema | null }
+  /** The handler takes the untouched Web `Request`. */
+  | { mode: "request"; params: ParamSpec[] };
+
+export interface ParamSpec {
+  name: string;
+  /** Injected by the runtime, and so absent from the schema and the wire. */
+  inject: "progress" | "context" | "request" | null;
+  optional: boolean;
+  rest: boolean;
+}
+
+export interface OutputSpec {
+  /** Of the result, or of one chunk where `stream` is true; null: anything that JSON can hold. */
+  schema: JsonSchema | null;
+  /** An async generator: each yield is a chunk. */
+  stream: boolean;
+  /** The result is parsed by the user's own Standard Schema before it is encoded. */
+  standard: boolean;
+}
+
+/**
+ * Marks in a schema, beside ordinary keywords, that say what the value is in code. The wire value is always plain JSON.
+ * `date`: ISO 8601 string; `bytes`: base64 string; `bigint`: decimal string; `image`: a media value (see media.ts).
+ */
+export const CODE_TYPE_KEYWORD = "x-athanor-type";
+export type CodeType = "date" | "bytes" | "bigint" | "image";
+
+/** A package that the bundle leaves out and the server installs, with the lock that pins it and all it needs. */
+export interface DependencySet {
+  /** Name to exact version. */
+  packages: { [name: string]: string };
+  /** A package-lock.json (version 3) of just these packages and what they need, as text; null: the project has none. */
+  lockfile: string | null;
+}
+
+/** What `POST /v1/deployments` takes. */
+export interface DeploymentUpload {
+  spec: AppSpec;
+  /** ESM source of the bundle. */
+  bundle: string;
+  /** Its source map, whose sources are relative to the project's root. */
+  sourceMap: string;
+  dependencies: DependencySet | null;
+  /** SHA-256 over all of the above; see build/digest.ts. */
+  digest: string;
+}

@@ -1,0 +1,130 @@
+import type { JobError, JobStatus, Waiting } from "./job.ts";
+import type { Json } from "./json.ts";
+import type { AppSpec } from "./spec.ts";
+
+/** A job as the API shows it. Times are ISO 8601; `progress` is 0 to 1. */
+export interface JobJson {
+  job_id: string;
+  app: string;
+  function: string;
+  deployment_id: string;
+  status: JobStatus;
+  progress: number;
+  message: string | null;
+  attempt: number;
+  created_at: string;
+  started_at: string | null;
+  finished_at: string | null;
+  execution_time_s: number | null;
+  result: Json;
+  error: JobError | null;
+  waiting: Waiting | null;
+  links: { self: string; events: string; result: string; cancel: string };
+}
+
+export interface DeploymentJson {
+  deployment_id: string;
+  app: string;
+  digest: string;
+  status: "live" | "superseded" | "failed";
+  created_at: string;
+  functions: FunctionJson[];
+  /** Why it is `failed`, else null. */
+  error: { code: string; message: string } | null;
+}
+
+export interface FunctionJson {
+  name: string;
+  kind: "function" | "endpoint";
+  /** Null for a plain function, which has no HTTP face. */
+  url: string | null;
+  methods: string[];
+  queued: boolean;
+  description: string | null;
+}
+
+/** The answer to `POST /v1/deployments`. */
+export interface DeployResult {
+  deployment: DeploymentJson;
+  /** True where the live deployment already had this digest, and nothing was made. */
+  unchanged: boolean;
+  links: { app: string; openapi: string; docs: string };
+}
+
+export interface AppJson {
+  app: string;
+  deployment_id: string;
+  created_at: string;
+  functions: FunctionJson[];
+  jobs: { queued: number; running: number };
+  links: { self: string; openapi: string; docs: string };
+}
+
+export interface ReplicaJson {
+  replica_id: string;
+  app: string;
+  deployment_id: string;
+  functions: string[];
+  status: "starting" | "ready" | "draining";
+  pid: number | null;
+  started_at: string;
+  jobs: number;
+  requests: number;
+}
+
+/** Body of `POST /v1/apps/:app/functions/:fn/jobs`. `args` are the wire parameters in order, `kwargs` by name. */
+export interface SpawnRequest {
+  args?: Json[];
+  kwargs?: { [name: string]: Json };
+}
+
+export interface Page<T> {
+  items: T[];
+  /** Pass as `?cursor=` for the next page; null on the last. */
+  next_cursor: string | null;
+}
+
+/** One line of a replica's output, of `GET /v1/deployments/:id/logs`. */
+export interface LogLine {
+  at: string;
+  replica_id: string;
+  function: string | null;
+  job_id: string | null;
+  stream: "stdout" | "stderr";
+  line: string;
+}
+
+export interface ServerJson {
+  version: string;
+  node: string;
+  data_dir: string;
+  pid: number;
+  started_at: string;
+}
+
+/** RFC 9457, with a stable `code` and the next step in `hint`. */
+export interface Problem {
+  type: string;
+  title: string;
+  status: number;
+  code: string;
+  detail: string;
+  hint: string;
+  errors?: InvalidPath[];
+}
+
+/** One thing wrong with a body: where (a JSON Pointer), and what was expected there. */
+export interface InvalidPath {
+  path: string;
+  expected: string;
+  actual?: string;
+}
+
+/** The file `server.json` in the data folder, by which a CLI on the same machine finds a running server. */
+export interface ServerFile {
+  url: string;
+  pid: number;
+  version: string;
+}
+
+export type { AppSpec };
