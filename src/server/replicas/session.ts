@@ -1,0 +1,84 @@
+import type { ReplicaExit } from "../../engines/engine.ts";
+import type { JobError } from "../../protocol/job.ts";
+import type { Json } from "../../protocol/json.ts";
+import type {
+  CancelMessage,
+  ChunkMessage,
+  LoggedLine,
+  OpenHttp,
+  OpenJob,
+  ProgressMessage,
+  ReadyMessage,
+} from "../../protocol/replica.ts";
+
+export type CancelReason = CancelMessage["reason"];
+
+/**
+ * The server's end of one replica.
+ *
+ *   starting --READY-->        ready
+ *   starting --START_FAILED--> ended      `ready` rejects with startup_failed
+ *   ready    --drain()-->      draining   no more calls; those that are open go on
+ *   any      --process gone--> ended      open jobs answer `lost`, open HTTP calls reject
+ */
+export interface ReplicaSession {
+  /** `replicas:7` */
+  readonly id: string;
+  readonly deployment: number;
+  readonly group: string;
+  /** Null until the process is there. */
+  readonly pid: number | null;
+  /** Milliseconds since 1970. */
+  readonly startedAt: number;
+  readonly state: "starting" | "ready" | "draining" | "ended";
+  /** Open jobs. */
+  readonly jobs: number;
+  /** Open HTTP calls. */
+  readonly requests: number;
+  /** Only while `ready`; `media` are the attachments that `m.media` gives the sizes of. */
+  openJob(m: OpenJob, media: Uint8Array[], on: JobListeners): JobCall;
+  /** Only while `ready`. */
+  openHttp(m: OpenHttp, body: AsyncIterable<Uint8Array> | null, on?: { log(line: LoggedLine): void }): HttpCall;
+  /** No new calls; open ones finish, exit hooks run, the process leaves. Idempotent. */
+  drain(): Promise<ReplicaExit>;
+  /** Kills the process group at once. Idempotent. */
+  kill(): Promise<ReplicaExit>;
+  /** Resolves once, when the process and its whole group are gone. Never rejects. */
+  readonly ended: Promise<ReplicaExit>;
+  /** All lines, those of calls included (`stream` 0: of no call that is known). */
+  onLog(listener: (line: LoggedLine) => void): void;
+}
+
+/** A session that is being started: `ready` rejects with startup_failed, startup_timeout or out_of_memory, and never hangs. */
+export interface StartingReplica extends ReplicaSession {
+  readonly ready: Promise<ReadyMessage>;
+}
+
+export interface JobListeners {
+  progress(message: ProgressMessage): void;
+  chunk(message: ChunkMessage): void;
+  log(line: LoggedLine): void;
+}
+
+export interface JobCall {
+  /** Never rejects. */
+  readonly answer: Promise<JobAnswer>;
+  /** Aborts the call's signal; an answer still comes, or the caller kills the replica. Idempotent. */
+  cancel(reason: CancelReason): void;
+}
+
+export type JobAnswer =
+  /** Media stand in `value` as MediaRef whose `$media` is an index of `media`. */
+  | { type: "result"; value: Json; media: Uint8Array[] }
+  | { type: "error"; error: JobError; retryable: boolean }
+  /** The replica is gone. `alone`: no other call was open on it, so the end is this call's doing. */
+  | { type: "lost"; exit: ReplicaExit; alone: boolean };
+
+export interface HttpCall {
+  /** Rejects with AthanorError replica_crashed, out_of_memory or cancelled where no head came. */
+  readonly head: Promise<{ status: number; headers: [string, string][] }>;
+  /** Ends with the answer; throws where the replica dies before it. Read it once. */
+  readonly body: AsyncIterable<Uint8Array>;
+  /** Aborts the call's signal and drops what is left of the answer. Idempotent; does nothing after the end. */
+  cancel(reason: CancelReason): void;
+}
