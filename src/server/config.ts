@@ -1,0 +1,123 @@
+import { homedir } from "node:os";
+import { isAbsolute, join, resolve } from "node:path";
+import { SERVER_DEFAULTS } from "../protocol/defaults.ts";
+import { AthanorError } from "../protocol/errors.ts";
+
+export const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+/** What `athanor up` was told by its flags, unvalidated; a flag wins over the variable of the same meaning. */
+export interface ServerFlags {
+  host?: string | undefined;
+  /** 0: any free port. */
+  port?: number | string | undefined;
+  data?: string | undefined;
+  domain?: string | undefined;
+  /** A file that holds the token, instead of `token` in the data folder. */
+  tokenFile?: string | undefined;
+  /** Where clients reach this server, if a proxy stands before it: `https://athanor.example.com`. */
+  publicUrl?: string | undefined;
+  store?: string | undefined;
+  engine?: string | undefined;
+  logLevel?: string | undefined;
+  /** Blank runtime processes kept ready. */
+  blanks?: number | string | undefined;
+}
+
+/** The validated settings of a server. Nothing past this reads flags or the environment. */
+export interface Config {
+  host: string;
+  /** 0: any free port. */
+  port: number;
+  /** Absolute. */
+  dataDir: string;
+  /** Apps are reached by host at `<app>.<domain>`. */
+  domain: string;
+  /** ATHANOR_TOKEN; null: the token file's. */
+  token: string | null;
+  /** Absolute; where the token is read from, or written to at the first start. */
+  tokenFile: string;
+  /** True where `tokenFile` was named by a flag and so is never generated. */
+  tokenFileGiven: boolean;
+  publicUrl: string | null;
+  logLevel: LogLevel;
+  blankReplicas: number;
+}
+
+const bad = (detail: string): AthanorError => new AthanorError("config_invalid", detail);
+
+/** Flags and environment -> Config. Throws config_invalid naming the option and its value. */
+export function resolveConfig(flags: ServerFlags, env: NodeJS.ProcessEnv): Config {
+  const dataDir = resolve(flags.data ?? nonEmpty(env.ATHANOR_DATA) ?? defaultDataDir(env));
+  if (flags.store !== undefined && flags.store !== "sqlite") throw bad(`--store is ${quoted(flags.store)}; this version has "sqlite" alone`);
+  if (flags.engine !== undefined && flags.engine !== "process") throw bad(`--engine is ${quoted(flags.engine)}; this version has "process" alone`);
+  return {
+    host: hostOf(flags.host ?? nonEmpty(env.ATHANOR_HOST) ?? SERVER_DEFAULTS.host),
+    port: integer("--port", flags.port ?? nonEmpty(env.ATHANOR_PORT) ?? SERVER_DEFAULTS.port, 0, 65_535),
+    dataDir,
+    domain: domainOf(flags.domain ?? nonEmpty(env.ATHANOR_DOMAIN) ?? SERVER_DEFAULTS.domain),
+    token: tokenOf(env.ATHANOR_TOKEN),
+    tokenFile: flags.tokenFile === undefined ? join(dataDir, "token") : resolve(flags.tokenFile),
+    tokenFileGiven: flags.tokenFile !== undefined,
+    publicUrl: publicUrlOf(flags.publicUrl ?? nonEmpty(env.ATHANOR_PUBLIC_URL)),
+    logLevel: logLevelOf(flags.logLevel ?? nonEmpty(env.ATHANOR_LOG_LEVEL) ?? "info"),
+    blankReplicas: integer("--blanks", flags.blanks ?? SERVER_DEFAULTS.blankReplicas, 0, 64),
+  };
+}
+
+/** `$XDG_DATA_HOME/athanor`, or `~/.local/share/athanor`. */
+export function defaultDataDir(env: NodeJS.ProcessEnv): string {
+  const xdg = env.XDG_DATA_HOME;
+  return xdg !== undefined && isAbsolute(xdg) ? join(xdg, "athanor") : join(homedir(), ".local", "share", "athanor");
+}
+
+export function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || /^127(?:\.\d{1,3}){3}$/.test(host);
+}
+
+const nonEmpty = (value: string | undefined): string | undefined => (value === "" ? undefined : value);
+const quoted = (value: unknown): string => JSON.stringify(value);
+
+function integer(name: string, value: number | string, min: number, max: number): number {
+  const number = typeof value === "number" ? value : /^\d{1,9}$/.test(value) ? Number(value) : Number.NaN;
+  if (!Number.isInteger(number) || number < min || number > max) throw bad(`${name} is ${quoted(value)}; a whole number from ${min} to ${max} is needed`);
+  return number;
+}
+
+function hostOf(value: string): string {
+  const host = value.replace(/^\[(.*)\]$/, "$1");
+  if (!/^[A-Za-z0-9.:_%-]{1,255}$/.test(host)) throw bad(`--host is ${quoted(value)}; a host name or an IP address is needed`);
+  return host;
+}
+
+function domainOf(value: string): string {
+  const domain = value.toLowerCase();
+  const labels = domain.split(".");
+  if (domain.length > 253 || !labels.every((label) => label.length <= 63 && /^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?$/.test(label))) {
+    throw bad(`--domain is ${quoted(value)}; a domain name such as "localhost" or "apps.example.com" is needed`);
+  }
+  return domain;
+}
+
+function tokenOf(value: string | undefined): string | null {
+  const token = value?.trim();
+  if (token === undefined || token === "") return null;
+  // The value itself stays out of the message.
+  if (!/^[\x21-\x7e]{16,512}$/.test(token)) throw bad("ATHANOR_TOKEN must be 16 to 512 visible ASCII characters");
+  return token;
+}
+
+function publicUrlOf(value: string | undefined): string | null {
+  if (value === undefined) return null;
+  const url = URL.parse(value);
+  if (!url || !/^https?:$/.test(url.protocol) || url.pathname !== "/" || url.search !== "" || url.hash !== "" || url.username !== "") {
+    throw bad(`--public-url is ${quoted(value)}; an origin such as "https://athanor.example.com" is needed`);
+  }
+  return url.origin;
+}
+
+function logLevelOf(value: string): LogLevel {
+  const level = LOG_LEVELS.find((known) => known === value);
+  if (!level) throw bad(`--log-level is ${quoted(value)}; one of ${LOG_LEVELS.join(", ")} is needed`);
+  return level;
+}
