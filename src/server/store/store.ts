@@ -51,6 +51,7 @@ export interface Store extends AsyncDisposable {
   /**
    * D. Ends or requeues the attempt that holds the fence, with the events that go with it (`job.result`, `job.end`,
    * `job.retrying`, `job.queued`). Null where the fence is not the job's current one, or the job is not running: nothing is changed.
+   * `retry` and `lose` of a job whose cancellation was requested make it `cancelled`.
    */
   jobFinish(p: { job: number; fence: number; outcome: JobOutcome; now: number }): Promise<JobChange | null>;
   /**
@@ -74,8 +75,8 @@ export interface Store extends AsyncDisposable {
   }): Promise<JobRecord[]>;
   /** Jobs ahead of this one in its function's queue, plus one; null where it is not queued. */
   jobPosition(p: { job: number }): Promise<number | null>;
-  /** Every function that has a queued or running job. */
-  jobCounts(): Promise<JobCount[]>;
+  /** Every function that has a queued or running job. `now` decides what is due. */
+  jobCounts(p: { now: number }): Promise<JobCount[]>;
   /** When the next queued job that is not due yet becomes due, or null. */
   jobNextDue(p: { now: number }): Promise<number | null>;
   /** Deletes up to `limit` jobs that ended more than their `ttlS` ago, with events. Returns how many. */
@@ -142,7 +143,7 @@ export interface JobRecord {
   error: JobError | null;
   progress: number;
   message: string | null;
-  /** Attempts started so far. */
+  /** Attempts started so far, lost ones too: `attempt - lostCount` is what counts against `maxAttempts`. */
   attempt: number;
   maxAttempts: number;
   /** Times that the attempt was lost with its replica or server. */
@@ -203,4 +204,6 @@ export interface EventRange {
   /** The oldest retained event's id outside the always-kept terminal ones; 1 while nothing was dropped. */
   earliest: number;
   latest: number;
+  /** The job has ended: no event follows `latest`. */
+  ended: boolean;
 }
