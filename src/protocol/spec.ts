@@ -147,6 +147,6 @@ export interface DeploymentUpload {
   /** Its source map, whose sources are relative to the project's root. */
   sourceMap: string;
   dependencies: DependencySet | null;
-  /** SHA-256 over all of the above; see build/digest.ts. */
+  /** SHA-256 over all of the above; see digest.ts. */
   digest: string;
 }

@@ -1,0 +1,104 @@
+import { createHash, createHmac, randomBytes, timingSafeEqual } from "node:crypto";
+import { chmodSync, existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { AthanorError } from "../protocol/errors.ts";
+import { type Config, isLoopback } from "./config.ts";
+
+/** Who a request comes from. */
+export type Principal =
+  /** The holder of the server's token: may do anything. */
+  | { kind: "operator" }
+  /** Code in a replica: may spawn, watch and cancel jobs of its own app, while the replica lives. */
+  | { kind: "replica"; app: string; replicaId: string };
+
+/** The tokens of one server. The secret, kept 0600 in the data folder, signs what the server gives out, so nothing of it need be stored. */
+export class Auth {
+  readonly token: string;
+  readonly #tokenDigest: Buffer;
+  readonly #secret: Buffer;
+  readonly #isLive: (replicaId: string) => boolean;
+
+  constructor(p: { token: string; secret: Buffer; isLive: (replicaId: string) => boolean }) {
+    this.token = p.token;
+    this.#tokenDigest = digestOf(p.token);
+    this.#secret = p.secret;
+    this.#isLive = p.isLive;
+  }
+
+  /** Of an Authorization header. Null: no such token. */
+  authenticate(header: string | undefined | null): Principal | null {
+    const match = /^Bearer +([\x21-\x7e]{1,600}) *$/i.exec(header ?? "");
+    const token = match?.[1];
+    if (token === undefined) return null;
+    if (timingSafeEqual(digestOf(token), this.#tokenDigest)) return { kind: "operator" };
+    return this.#authenticateReplica(token);
+  }
+
+  /** Holds for the app while the replica lives. */
+  replicaToken(app: string, replicaId: string): string {
+    return ["replica", app, replicaId, this.#sign(`replica ${app} ${replicaId}`)].join("/");
+  }
+
+  /** Opens one job, and no other, to whoever has its link. */
+  jobKey(job: number): string {
+    return this.#sign(`job ${job}`);
+  }
+
+  isJobKey(job: number, key: string | null | undefined): boolean {
+    return typeof key === "string" && timingSafeEqual(digestOf(key), digestOf(this.jobKey(job)));
+  }
+
+  #authenticateReplica(token: string): Principal | null {
+    const [kind, app, replicaId, signature, ...more] = token.split("/");
+    if (kind !== "replica" || app === undefined || replicaId === undefined || signature === undefined || more.length > 0) return null;
+    const expected = this.#sign(`replica ${app} ${replicaId}`);
+    if (!timingSafeEqual(digestOf(signature), digestOf(expected)) || !this.#isLive(replicaId)) return null;
+    return { kind: "replica", app, replicaId };
+  }
+
+  #sign(text: string): string {
+    return createHmac("sha256", this.#secret).update(text).digest("base64url");
+  }
+}
+
+/** Equal lengths, so that comparing takes the same time whatever was sent. */
+const digestOf = (text: string): Buffer => createHash("sha256").update(text).digest();
+
+/**
+ * The server's token: ATHANOR_TOKEN, else the token file, which the first start on loopback writes. Throws no_token where the server would be
+ * reachable from other machines under a token that nobody has been given yet: neither ATHANOR_TOKEN nor an existing token file.
+ */
+export function loadToken(config: Config): string {
+  if (config.token !== null) return config.token;
+  if (existsSync(config.tokenFile)) return readToken(config);
+  if (config.tokenFileGiven) throw new AthanorError("config_invalid", `--token-file ${config.tokenFile} does not exist`);
+  if (!isLoopback(config.host)) {
+    throw new AthanorError("no_token", `cannot bind to ${config.host}: neither ATHANOR_TOKEN is set nor is there a token file at ${config.tokenFile}`);
+  }
+  return generate(config.tokenFile);
+}
+
+/** The key that signs replica tokens and job links; the first start writes it. */
+export function loadSecret(dataDir: string): Buffer {
+  const file = join(dataDir, "secret");
+  const text = existsSync(file) ? readFileSync(file, "utf8").trim() : generate(file);
+  const secret = Buffer.from(text, "base64url");
+  if (secret.length !== 32) throw new AthanorError("config_invalid", `${file} is damaged: 32 bytes in base64url are needed; delete it to have a new one made`);
+  return secret;
+}
+
+function readToken(config: Config): string {
+  const token = readFileSync(config.tokenFile, "utf8").trim();
+  if (!/^[\x21-\x7e]{16,512}$/.test(token)) {
+    throw new AthanorError("config_invalid", `the token in ${config.tokenFile} is not 16 to 512 visible ASCII characters`);
+  }
+  // A file that the user keeps elsewhere may be a read-only mount with its own rights.
+  if (!config.tokenFileGiven) chmodSync(config.tokenFile, 0o600);
+  return token;
+}
+
+function generate(file: string): string {
+  const text = randomBytes(32).toString("base64url");
+  writeFileSync(file, `${text}\n`, { mode: 0o600, flag: "wx" });
+  return text;
+}

@@ -1,0 +1,176 @@
+import { SERVER_DEFAULTS } from "../../protocol/defaults.ts";
+import { digestUpload } from "../../protocol/digest.ts";
+import { AthanorError } from "../../protocol/errors.ts";
+import { NAME_PATTERN, RESERVED_APP_NAMES } from "../../protocol/names.ts";
+import type {
+  AppSpec,
+  CorsSpec,
+  DependencySet,
+  DeploymentUpload,
+  EndpointSpec,
+  FunctionSpec,
+  InputSpec,
+  OutputSpec,
+  ParamSpec,
+  PlacementSpec,
+  QueueSpec,
+  RetrySpec,
+} from "../../protocol/spec.ts";
+import { array, bool, type Check, invalid, json, nullable, number, object, oneOf, record, text } from "./shape.ts";
+
+const MAX_FUNCTIONS = 500;
+const MAX_SCHEMA_DEPTH = 100;
+const DAY_S = 86_400;
+
+const name = text({ max: 30, pattern: NAME_PATTERN, what: "a name of 1 to 30 of a-z, 0-9 and inner hyphens" });
+const identifier = text({ max: 200, pattern: /^[\p{ID_Start}$_][\p{ID_Continue}$]*$/u, what: "a JavaScript identifier" });
+const prose = text({ max: 20_000 });
+const seconds = (min: number, max: number): Check => number({ min, max });
+const count = (min: number, max: number): Check => number({ min, max, whole: true });
+
+// A schema is an object or a boolean; what is in it is checked by compiling it.
+const schema: Check = (value, path) => {
+  if (typeof value !== "boolean" && (typeof value !== "object" || value === null || Array.isArray(value))) throw invalid(path, "a JSON Schema", value);
+  json(MAX_SCHEMA_DEPTH)(value, path);
+};
+
+const params = array(
+  object<ParamSpec>({
+    name: identifier,
+    inject: oneOf("progress", "context", "request", null),
+    optional: bool,
+    rest: bool,
+  }),
+  200,
+);
+
+const inputByMode = {
+  params: object<Extract<InputSpec, { mode: "params" }>>({ mode: oneOf("params"), params, schema }),
+  object: object<Extract<InputSpec, { mode: "object" }>>({ mode: oneOf("object"), params, schema }),
+  standard: object<Extract<InputSpec, { mode: "standard" }>>({ mode: oneOf("standard"), schema: nullable(schema) }),
+  request: object<Extract<InputSpec, { mode: "request" }>>({ mode: oneOf("request"), params }),
+} satisfies Record<InputSpec["mode"], Check>;
+
+const input: Check = (value, path) => {
+  const mode = (value as InputSpec | null | undefined)?.mode;
+  if (mode === undefined || !Object.hasOwn(inputByMode, mode)) throw invalid(`${path}.mode`, "params, object, standard or request", mode);
+  inputByMode[mode](value, path);
+};
+
+const cors = object<CorsSpec>({
+  origins: array(text({ max: 300, pattern: /^(?:\*|[\x21-\x7e]+)$/ }), 100),
+  headers: array(text({ max: 100, pattern: /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/, what: "a header's name" }), 100),
+  credentials: bool,
+});
+
+const endpoint = object<EndpointSpec>({
+  // Visible ASCII without what would be a query, a fragment, an escape or a second reading of the path.
+  path: text({ max: 500, pattern: /^\/(?!.*(?:\/\/|\/\.{1,2}(?:\/|$)))[!$&'()*+,\-./0-9:;=@A-Z_a-z~]*$/, what: "a path such as /hello" }),
+  methods: array(oneOf("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"), 6, 1),
+  summary: nullable(prose),
+  tags: array(text({ max: 200 }), 50),
+  maxUploadFileSizeMb: number({ min: 0, max: 100_000 }),
+  access: oneOf("public", "token"),
+  cors: nullable(cors),
+  serviceStartupTimeoutS: seconds(0, DAY_S),
+  drainTimeoutS: seconds(0, DAY_S),
+});
+
+const placement = object<PlacementSpec>({
+  cpu: number({ min: 0, max: 1024 }),
+  memoryMb: number({ min: 1, max: 16_777_216 }),
+  diskGb: nullable(number({ min: 0, max: 1_000_000 })),
+  gpu: array(text({ max: 100 }), 50),
+  gpuCount: count(0, 64),
+  minVramGb: nullable(number({ min: 0, max: 10_000 })),
+  geolocation: array(text({ max: 100 }), 50),
+  offerFilters: record(record(json(10), { max: 20 }), { max: 100 }),
+  env: record(text({ max: 32_768, pattern: /^[^\0]*$/, what: "text of at most 32768 characters without NUL" }), { max: 200, key: /^[A-Za-z_][A-Za-z0-9_]{0,199}$/ }),
+});
+
+const fn = object<FunctionSpec>({
+  name,
+  codeName: identifier,
+  className: nullable(identifier),
+  kind: oneOf("function", "endpoint"),
+  description: nullable(prose),
+  deprecated: bool,
+  source: object<FunctionSpec["source"]>({ file: text({ max: 1000 }), line: count(0, 10_000_000) }),
+  endpoint: nullable(endpoint),
+  queue: nullable(
+    object<QueueSpec>({ size: count(1, 10_000_000), maxWorkers: count(1, 10_000), ttlS: seconds(0, 3650 * DAY_S) }),
+  ),
+  placement,
+  timeoutS: number({ min: 0.001, max: 30 * DAY_S }),
+  concurrency: count(1, 100_000),
+  minReplicas: count(0, 1000),
+  maxReplicas: count(1, 1000),
+  keepWarmS: seconds(0, 30 * DAY_S),
+  retries: object<RetrySpec>({
+    max: count(0, 1000),
+    delayS: seconds(0, DAY_S),
+    backoff: number({ min: 1, max: 100 }),
+    maxDelayS: seconds(0, 30 * DAY_S),
+    jitter: number({ min: 0, max: 1 }),
+  }),
+  events: object<FunctionSpec["events"]>({ window: count(1, 1_000_000) }),
+  input,
+  output: object<OutputSpec>({ schema: nullable(schema), stream: bool, standard: bool }),
+});
+
+const upload = object<DeploymentUpload>({
+  spec: object<AppSpec>({
+    specVersion: oneOf(1),
+    name,
+    compute: oneOf("dedicated", "serverless"),
+    functions: array(fn, MAX_FUNCTIONS, 1),
+    $defs: record(schema, { max: 10_000 }),
+  }),
+  bundle: text({ max: SERVER_DEFAULTS.maxDeploymentBytes }),
+  sourceMap: text({ max: SERVER_DEFAULTS.maxDeploymentBytes }),
+  dependencies: nullable(
+    object<DependencySet>({
+      packages: record(text({ max: 500, pattern: /^[0-9A-Za-z.+-]+$/, what: "an exact version" }), {
+        max: 1000,
+        key: /^(?:@[a-z0-9~-][a-z0-9._~-]*\/)?[a-z0-9~-][a-z0-9._~-]*$/i,
+      }),
+      lockfile: nullable(text({ max: SERVER_DEFAULTS.maxDeploymentBytes })),
+    }),
+  ),
+  digest: text({ max: 64, pattern: /^[0-9a-f]{64}$/, what: "a SHA-256 in hex" }),
+});
+
+/** Throws deployment_invalid naming the first path that is wrong. The upload itself is returned unchanged. */
+export function checkUpload(value: unknown): DeploymentUpload {
+  upload(value, "");
+  const checked = value as DeploymentUpload;
+  checkFunctions(checked.spec);
+  const digest = digestUpload(checked);
+  if (digest !== checked.digest) {
+    throw new AthanorError("deployment_invalid", `digest is ${checked.digest}, and the upload's own is ${digest}: it was changed on its way, or built by another version`);
+  }
+  return checked;
+}
+
+/** What one function's fields cannot show: names and paths that must differ, and parts that must go together. */
+function checkFunctions(spec: AppSpec): void {
+  if (RESERVED_APP_NAMES.has(spec.name)) {
+    throw new AthanorError("name_invalid", `an app cannot be called ${JSON.stringify(spec.name)}: the server's own URLs begin so`);
+  }
+  const names = new Set<string>();
+  const paths = new Map<string, string>();
+  for (const { name, kind, endpoint, queue } of spec.functions) {
+    if (names.has(name)) throw new AthanorError("name_collision", `two functions are called ${JSON.stringify(name)}`);
+    names.add(name);
+    if ((kind === "endpoint") !== (endpoint !== null)) throw invalid(`function ${name}`, "an endpoint with its `endpoint`, or a function without", kind);
+    if (kind === "function" && queue === null) throw invalid(`function ${name}.queue`, "there: a plain function has one", null);
+    if (endpoint === null) continue;
+    const other = paths.get(endpoint.path);
+    if (other !== undefined) throw new AthanorError("name_collision", `the path ${endpoint.path} is that of both ${other} and ${name}`);
+    if (RESERVED_PATHS.has(endpoint.path)) throw new AthanorError("name_collision", `the path ${endpoint.path} of ${name} is the gateway's own`);
+    paths.set(endpoint.path, name);
+  }
+}
+
+/** Below each app's prefix. */
+const RESERVED_PATHS: ReadonlySet<string> = new Set(["/openapi.json", "/docs"]);
