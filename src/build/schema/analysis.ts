@@ -1,0 +1,48 @@
+import type { JsonSchema } from "../../protocol/json.ts";
+import type { InputSpec, OutputSpec } from "../../protocol/spec.ts";
+
+export interface AnalyzeParams {
+  /** The entry file, absolute or relative to the working folder. */
+  entry: string;
+  /** Default: the nearest tsconfig.json at or above the entry's folder; without one, strict defaults. */
+  tsconfig?: string | undefined;
+  /** Default: the folder of the nearest package.json at or above the entry, else the entry's own. Files are named relative to it. */
+  root?: string | undefined;
+}
+
+export interface Analysis {
+  /** Absolute. */
+  root: string;
+  /** In order of file, then position. */
+  sites: AnalyzedSite[];
+  /** What `#/$defs/Name` in the sites' schemas points to, sorted by name. */
+  $defs: { [name: string]: JsonSchema };
+  /** Absolute paths of the project's own files that were read (no packages), the tsconfig and package.json included: what to watch. */
+  programFiles: string[];
+}
+
+/** One call of `.endpoint()` or `.function()`, plain or as a decorator. Offsets are in UTF-16 units of the file's text without its BOM. */
+export interface AnalyzedSite {
+  /** Relative to the root, with forward slashes. */
+  file: string;
+  /** Absolute. */
+  path: string;
+  /** 1-based line of the call. */
+  line: number;
+  /** Where the site argument goes, inside the call's parentheses, after the last argument: insert `prefix + argument`. */
+  siteArgument: { offset: number; prefix: "" | ", " };
+  /** The wire name, `swap-face`. */
+  name: string;
+  codeName: string;
+  /** The class whose method is decorated. */
+  className: string | null;
+  /** Just after the class's `{`: where a `static {}` block goes. Null for a plain call. */
+  classBodyStart: number | null;
+  kind: "function" | "endpoint";
+  input: InputSpec;
+  output: OutputSpec;
+  description: string | null;
+  deprecated: boolean;
+  /** The options have `input` or `output` (or may have: they are not written as a literal type). Their schemas are runtime values. */
+  hasStandardSchema: boolean;
+}
