@@ -19,8 +19,9 @@ import type { FunctionSpec } from "./spec.ts";
  *                          <-    CANCEL                                abort; an answer still comes, or the process is killed
  *                          <-    DRAIN                                 no more streams; finish, run exit hooks, leave
  *
- * Flow control: DATA counts against a window per stream and direction of WINDOW_BYTES; the receiver gives back with WINDOW what it
- * has consumed. Other frames are not counted; each is bounded by MAX_FRAME_BYTES.
+ * Flow control: DATA and CHUNK count against a window per stream and direction of WINDOW_BYTES; the receiver gives back with WINDOW
+ * what it has consumed. A frame may leave while there is credit, and the last one may overdraw it. Other frames are not counted;
+ * each is bounded by MAX_FRAME_BYTES. The input's END is left out where the OPEN says that no bytes follow it.
  */
 export const FrameType = {
   HELLO: 1,
@@ -112,7 +113,8 @@ export type HeadMessage =
   | { kind: "http"; status: number; headers: [string, string][] }
   /** A job's result; media stand in it as MediaRef, their bytes follow as DATA. */
   | { kind: "result"; value: Json; media: { size: number }[] }
-  | { kind: "error"; error: JobError; retryable: boolean };
+  /** `fatal`: it was thrown out of band, and the replica leaves because of it; its other calls are not to blame. */
+  | { kind: "error"; error: JobError; retryable: boolean; fatal?: true };
 
 export interface ProgressMessage {
   progress: number;
