@@ -61,7 +61,7 @@ export function number(p: { min: number; max: number; whole?: boolean }): Check 
 
 export function oneOf(...allowed: readonly (string | number | boolean | null)[]): Check {
   return (value, path) => {
-    if (!allowed.includes(value)) throw invalid(path, `one of ${JSON.stringify(allowed)}`, value);
+    if (!allowed.some((one) => one === value)) throw invalid(path, `one of ${JSON.stringify(allowed)}`, value);
   };
 }
 
