@@ -1,0 +1,28 @@
+/** What an app's code imports from "athanor". */
+export { AthanorError, type ErrorCode } from "./protocol/errors.ts";
+export type { JobStatus } from "./protocol/job.ts";
+export type { Json } from "./protocol/json.ts";
+export type { MediaJson } from "./protocol/media.ts";
+export type { JobJson, Problem } from "./protocol/wire.ts";
+export { App } from "./sdk/app.ts";
+export { Client } from "./sdk/client/client.ts";
+export { JobContext, JobProgress } from "./sdk/context.ts";
+export {
+  type Handle,
+  JobFailedError,
+  type JobHandle,
+  type JobWatchEvent,
+  type UntypedHandle,
+  type WatchOptions,
+} from "./sdk/handle.ts";
+export type { Wire } from "./sdk/handler.ts";
+export { ImageFile, type MediaInit, type MediaSource } from "./sdk/media.ts";
+export type {
+  AppOptions,
+  CorsOptions,
+  EndpointOptions,
+  FunctionOptions,
+  QueueOptions,
+  RetryOptions,
+  ServiceOptions,
+} from "./sdk/options.ts";

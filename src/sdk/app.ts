@@ -1,0 +1,190 @@
+import type { StandardSchemaV1 } from "@standard-schema/spec";
+import { AthanorError } from "../protocol/errors.ts";
+import { NAME_PATTERN, RESERVED_APP_NAMES } from "../protocol/names.ts";
+import { callerFile } from "./call-site.ts";
+import type { JobContext } from "./context.ts";
+import type { Handle, UntypedHandle } from "./handle.ts";
+import type { ChunkOf, ResultOf, Wire, WireArgs } from "./handler.ts";
+import { ClassHookList } from "./hooks.ts";
+import { LocalHandle } from "./local-handle.ts";
+import type { AppOptions, EndpointOptions, FunctionOptions, SchemaOptions } from "./options.ts";
+import { APP_STATE, type AppState, type Registration, registry, SITE_KEY, type Site } from "./registry.ts";
+
+/** A decorator of a method. */
+export type MethodDecorator = (
+  // biome-ignore lint/suspicious/noExplicitAny: any method may be decorated
+  method: (this: any, ...args: any[]) => unknown,
+  context: ClassMethodDecoratorContext,
+) => void;
+
+type InputOf<I> = I extends StandardSchemaV1 ? StandardSchemaV1.InferInput<I> : unknown;
+type OutputOf<I> = I extends StandardSchemaV1 ? StandardSchemaV1.InferOutput<I> : unknown;
+
+/** A handler with an `input` schema; with an `output` schema it may return whatever that takes. */
+type SchemaHandler<I, O, R> = (
+  input: OutputOf<I>,
+  context: JobContext,
+) => O extends StandardSchemaV1 ? InputOf<O> | Promise<InputOf<O>> : R;
+
+type SchemaHandle<I, O, R> = Handle<
+  [input: InputOf<I>],
+  O extends StandardSchemaV1 ? Wire<OutputOf<O>> : ResultOf<R>,
+  ChunkOf<R>
+>;
+
+type OptionalSchema = StandardSchemaV1 | undefined;
+type RequiredInput<I extends StandardSchemaV1, O extends OptionalSchema> = SchemaOptions<I, O> & { input: I };
+type HandlerHandle<A extends unknown[], R> = Handle<WireArgs<A>, ResultOf<R>, ChunkOf<R>>;
+
+/**
+ * A named set of functions, written in one entry file. Importing the file declares; `athanor deploy FILE` or `app.deploy()` puts it on a server.
+ */
+export class App {
+  readonly name: string;
+  readonly #registrations: Registration[] = [];
+  readonly #handles: LocalHandle[] = [];
+  readonly #hooks = new ClassHookList();
+  readonly #entry: string | null;
+  readonly [APP_STATE]: AppState;
+
+  /**
+   * @param name 1 to 30 of a-z, 0-9 and inner hyphens; the first part of its endpoints' URLs.
+   * @throws AthanorError `name_invalid`.
+   */
+  constructor(name: string, options: AppOptions = {}) {
+    checkAppName(name);
+    this.name = name;
+    this.#entry = callerFile(App);
+    const hooks = this.#hooks;
+    this[APP_STATE] = {
+      name,
+      options,
+      registrations: this.#registrations,
+      get hooks() {
+        return hooks.byClass();
+      },
+    };
+    registry().apps.push(this);
+  }
+
+  /** Declares a function with an HTTP face: `POST <server>/<app><path>`. Without a path it is `/<name>`; without a handler it decorates a method. */
+  endpoint<I extends StandardSchemaV1, R, O extends OptionalSchema = undefined>(
+    path: string,
+    options: EndpointOptions & RequiredInput<I, O>,
+    handler: SchemaHandler<I, O, R>,
+  ): SchemaHandle<I, O, R>;
+  endpoint<I extends StandardSchemaV1, R, O extends OptionalSchema = undefined>(
+    options: EndpointOptions & RequiredInput<I, O>,
+    handler: SchemaHandler<I, O, R>,
+  ): SchemaHandle<I, O, R>;
+  endpoint<A extends unknown[], R>(
+    path: string,
+    options: EndpointOptions,
+    handler: (...args: A) => R,
+  ): HandlerHandle<A, R>;
+  endpoint<A extends unknown[], R>(path: string, handler: (...args: A) => R): HandlerHandle<A, R>;
+  endpoint<A extends unknown[], R>(options: EndpointOptions, handler: (...args: A) => R): HandlerHandle<A, R>;
+  endpoint<A extends unknown[], R>(handler: (...args: A) => R): HandlerHandle<A, R>;
+  endpoint(path: string, options?: EndpointOptions): MethodDecorator;
+  endpoint(options?: EndpointOptions): MethodDecorator;
+  endpoint(...args: unknown[]): unknown {
+    return this.#register("endpoint", args);
+  }
+
+  /** Declares a function that is called as a job, with no HTTP face. Without a handler it decorates a method. */
+  function<I extends StandardSchemaV1, R, O extends OptionalSchema = undefined>(
+    options: FunctionOptions & RequiredInput<I, O>,
+    handler: SchemaHandler<I, O, R>,
+  ): SchemaHandle<I, O, R>;
+  function<A extends unknown[], R>(options: FunctionOptions, handler: (...args: A) => R): HandlerHandle<A, R>;
+  function<A extends unknown[], R>(handler: (...args: A) => R): HandlerHandle<A, R>;
+  function(options?: FunctionOptions): MethodDecorator;
+  function(...args: unknown[]): unknown {
+    return this.#register("function", args);
+  }
+
+  /** Decorates a method that runs once in each replica, before its first call. Where it throws, the replica does not start. */
+  enter(...args: unknown[]): MethodDecorator {
+    return this.#hooks.decorator("enter", takeSite(args));
+  }
+
+  /** Decorates a method that runs once in each replica, after its last call. */
+  exit(...args: unknown[]): MethodDecorator {
+    return this.#hooks.decorator("exit", takeSite(args));
+  }
+
+  /** The handles of all functions by name, `infer` or `swap-face`; also of methods, and of functions that only the server knows. */
+  get functions(): { readonly [name: string]: UntypedHandle } {
+    return new Proxy({}, { get: (_, name) => (typeof name === "string" ? this.#byName(name) : undefined) });
+  }
+
+  /**
+   * Builds the entry file and deploys it, as `athanor deploy` does.
+   * @param options `entry`: the entry file; default: the file of this `new App(...)`.
+   * @returns the deployment's id, `deployments:7`; that of the live one where nothing has changed.
+   * @throws AthanorError for whatever is wrong with the app, the build or the server.
+   */
+  async deploy(options: { entry?: string | URL; url?: string; token?: string } = {}): Promise<string> {
+    const { deploy } = await import("./deploy.ts");
+    return deploy({ entry: options.entry ?? this.#entry, url: options.url, token: options.token });
+  }
+
+  #register(kind: Registration["kind"], given: unknown[]): UntypedHandle | MethodDecorator {
+    const args = [...given];
+    const site = takeSite(args);
+    const path = typeof args[0] === "string" ? (args.shift() as string) : null;
+    const last = args.at(-1);
+    const handler = typeof last === "function" && !isStandardSchemaOptions(last) ? last : null;
+    if (handler) args.pop();
+    const options = (args.shift() ?? {}) as object;
+    if (args.length > 0 || typeof options !== "object" || (kind === "function" && path !== null)) {
+      throw new AthanorError("option_invalid", `app.${kind} was called with arguments that it does not take`, {
+        hint: kind === "endpoint" ? "app.endpoint(path?, options?, handler)" : "app.function(options?, handler)",
+      });
+    }
+    const registration: Registration = { site, kind, path, options, handler, methodName: null };
+    this.#registrations.push(registration);
+    const handle = new LocalHandle({
+      app: this.name,
+      registration,
+      entry: this.#entry,
+      file: site ? null : callerFile(this.#caller(kind)),
+    });
+    this.#handles.push(handle);
+    return handler ? handle : this.#hooks.methodDecorator(registration);
+  }
+
+  // biome-ignore lint/complexity/noBannedTypes: Error.captureStackTrace takes any function
+  #caller(kind: Registration["kind"]): Function {
+    return kind === "endpoint" ? this.endpoint : this.function;
+  }
+
+  #byName(name: string): UntypedHandle {
+    const known = this.#handles.find((handle) => handle.isNamed(name));
+    return known ?? new LocalHandle({ app: this.name, registration: null, entry: this.#entry, file: null, name });
+  }
+}
+
+function checkAppName(name: string): void {
+  if (typeof name !== "string" || !NAME_PATTERN.test(name)) {
+    throw new AthanorError("name_invalid", `the app's name is ${JSON.stringify(name)}`);
+  }
+  if (RESERVED_APP_NAMES.has(name)) {
+    throw new AthanorError("name_invalid", `the app's name is ${name}, which the server uses itself`, {
+      hint: "Choose another name.",
+    });
+  }
+}
+
+/** Takes the argument that the build inserted off the end. */
+function takeSite(args: unknown[]): Site | null {
+  const last = args.at(-1);
+  if (typeof last !== "object" || last === null || !Object.hasOwn(last, SITE_KEY)) return null;
+  args.pop();
+  return (last as { [SITE_KEY]: Site })[SITE_KEY];
+}
+
+/** A callable schema is never the handler by mistake: it would be called with a body and answer with itself. */
+function isStandardSchemaOptions(value: object): boolean {
+  return "~standard" in value;
+}

@@ -1,0 +1,187 @@
+import { AthanorError } from "../protocol/errors.ts";
+
+type Scope = "function" | "endpoint" | "app" | "project";
+
+interface OptionRule {
+  scopes: readonly Scope[];
+  allowed: string;
+  test(value: unknown): boolean;
+  /** Rules of the option's own entries, where it is an object. */
+  entries?: Record<string, Omit<OptionRule, "scopes">>;
+}
+
+const ALL: readonly Scope[] = ["function", "endpoint", "app"];
+const SERVICE: readonly Scope[] = ["endpoint", "app"];
+const ENDPOINT: readonly Scope[] = ["endpoint"];
+const YEAR_S = 366 * 24 * 3600;
+const METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+const isText = (value: unknown): boolean => typeof value === "string" && value.trim() !== "";
+const isTexts = (value: unknown): boolean => Array.isArray(value) && value.every(isText);
+
+function number(min: number, max: number, unit: string) {
+  const test = (value: unknown) => typeof value === "number" && value >= min && value <= max;
+  return { allowed: `a number${unit} from ${min} to ${max}`, test };
+}
+
+/** More than `min`, which itself is not allowed. */
+function above(min: number, max: number, unit: string) {
+  const test = (value: unknown) => typeof value === "number" && value > min && value <= max;
+  return { allowed: `a number${unit} over ${min} and up to ${max}`, test };
+}
+
+function integer(min: number, max: number, unit = "") {
+  const test = (value: unknown) => Number.isInteger(value) && (value as number) >= min && (value as number) <= max;
+  return { allowed: `a whole number${unit} from ${min} to ${max}`, test };
+}
+
+const flag = { allowed: "true or false", test: (value: unknown) => typeof value === "boolean" };
+const text = { allowed: "text that is not empty", test: isText };
+const texts = { allowed: "a list of texts", test: isTexts };
+const retryCount = integer(0, 1000);
+
+const ENV_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
+
+function isEnv(value: unknown): boolean {
+  if (!isObject(value)) return false;
+  return Object.entries(value).every(
+    ([name, entry]) =>
+      ENV_NAME.test(name) && !name.startsWith("ATHANOR_") && typeof entry === "string" && !entry.includes("\0"),
+  );
+}
+
+function isFilters(value: unknown): boolean {
+  const isLeaf = (leaf: unknown) => ["string", "number", "boolean"].includes(typeof leaf);
+  return isObject(value) && Object.values(value).every((ops) => isObject(ops) && Object.values(ops).every(isLeaf));
+}
+
+function isMethods(value: unknown): boolean {
+  return Array.isArray(value) && value.length > 0 && value.every((method) => METHODS.includes(method));
+}
+
+const QUEUE_ENTRIES = {
+  size: integer(1, 1_000_000, " of jobs"),
+  maxWorkers: integer(1, 10_000, " of jobs"),
+  ttlS: number(0, YEAR_S, " of seconds"),
+};
+
+/** Every option: where it may stand and what it may be. */
+const OPTION_RULES: Record<string, OptionRule> = {
+  cpu: { scopes: ALL, ...above(0, 1024, " of cores") },
+  memoryMb: { scopes: ALL, ...integer(64, 16 * 1024 * 1024, " of MiB") },
+  timeoutS: { scopes: ALL, ...above(0, YEAR_S, " of seconds") },
+  diskGb: { scopes: ALL, ...above(0, 1024 * 1024, " of GiB") },
+  gpu: {
+    scopes: ALL,
+    allowed: "the name of a GPU, or a list of names",
+    test: (value) => isText(value) || (isTexts(value) && (value as string[]).length > 0),
+  },
+  gpuCount: { scopes: ALL, ...integer(0, 64) },
+  minVramGb: { scopes: ALL, ...above(0, 4096, " of GiB") },
+  geolocation: { scopes: ALL, ...texts },
+  offerFilters: { scopes: ALL, allowed: "{field: {op: text, number or boolean}}", test: isFilters },
+  env: {
+    scopes: ALL,
+    allowed: "{NAME: text}, with names of letters, digits and _ that do not begin with ATHANOR_",
+    test: isEnv,
+  },
+  concurrency: { scopes: ALL, ...integer(1, 10_000, " of calls") },
+  minReplicas: { scopes: ALL, ...integer(0, 10_000) },
+  maxReplicas: { scopes: ALL, ...integer(1, 10_000) },
+  keepWarmS: { scopes: ALL, ...number(0, YEAR_S, " of seconds") },
+  retries: {
+    scopes: ALL,
+    allowed: `${retryCount.allowed}, or {max, delayS, backoff, maxDelayS, jitter}`,
+    test: (value) => retryCount.test(value) || (isObject(value) && value["max"] !== undefined),
+    entries: {
+      max: retryCount,
+      delayS: number(0, YEAR_S, " of seconds"),
+      backoff: number(1, 100, ""),
+      maxDelayS: number(0, YEAR_S, " of seconds"),
+      jitter: number(0, 1, ""),
+    },
+  },
+  events: {
+    scopes: ALL,
+    allowed: "{window}",
+    test: isObject,
+    entries: { window: integer(1, 1_000_000, " of events") },
+  },
+  serviceStartupTimeoutS: { scopes: SERVICE, ...above(0, 24 * 3600, " of seconds") },
+  drainTimeoutS: { scopes: SERVICE, ...number(0, 24 * 3600, " of seconds") },
+  access: { scopes: SERVICE, allowed: '"public" or "token"', test: (value) => value === "public" || value === "token" },
+  cors: {
+    scopes: SERVICE,
+    allowed: "true, false or {origins, headers, credentials}",
+    test: (value) => typeof value === "boolean" || isObject(value),
+    entries: { origins: texts, headers: texts, credentials: flag },
+  },
+  maxUploadFileSizeMb: { scopes: SERVICE, ...above(0, 1024 * 1024, " of MiB") },
+  methods: { scopes: ENDPOINT, allowed: `a list of ${METHODS.join(", ")}`, test: isMethods },
+  summary: { scopes: ENDPOINT, ...text },
+  tags: { scopes: ENDPOINT, ...texts },
+  useQueue: { scopes: ENDPOINT, ...flag },
+  queue: {
+    scopes: ["endpoint", "project"],
+    allowed: "{size, maxWorkers, ttlS}",
+    test: isObject,
+    entries: QUEUE_ENTRIES,
+  },
+  compute: {
+    scopes: ["app"],
+    allowed: '"dedicated" or "serverless"',
+    test: (value) => value === "dedicated" || value === "serverless",
+  },
+  input: {
+    scopes: ["function", "endpoint"],
+    allowed: "a Standard Schema (Zod, Valibot, ArkType)",
+    test: isStandardSchema,
+  },
+  output: {
+    scopes: ["function", "endpoint"],
+    allowed: "a Standard Schema (Zod, Valibot, ArkType)",
+    test: isStandardSchema,
+  },
+};
+
+/** ArkType's schemas are functions. */
+function isStandardSchema(value: unknown): boolean {
+  return ((typeof value === "object" && value !== null) || typeof value === "function") && "~standard" in value;
+}
+
+/** @throws AthanorError `option_invalid` at the first option that is unknown in this scope or has a value that is not allowed. */
+export function checkOptions(options: unknown, scope: Scope, where: string): void {
+  if (!isObject(options)) throw invalid(where, `options are ${show(options)}, but must be an object`);
+  for (const [name, value] of Object.entries(options)) {
+    const rule = OPTION_RULES[name];
+    if (rule === undefined || !rule.scopes.includes(scope)) {
+      const known = Object.keys(OPTION_RULES).filter((key) => OPTION_RULES[key]?.scopes.includes(scope));
+      throw invalid(where, `there is no option ${name}; there are ${known.join(", ")}`);
+    }
+    if (value !== undefined) checkValue(name, value, rule, where);
+  }
+}
+
+function checkValue(name: string, value: unknown, rule: Omit<OptionRule, "scopes">, where: string): void {
+  if (!rule.test(value)) throw invalid(where, `${name} is ${show(value)}, but must be ${rule.allowed}`);
+  if (!rule.entries || !isObject(value)) return;
+  for (const [key, entry] of Object.entries(value)) {
+    const entryRule = rule.entries[key];
+    if (!entryRule) throw invalid(where, `${name} has no ${key}, but ${Object.keys(rule.entries).join(", ")}`);
+    if (entry !== undefined) checkValue(`${name}.${key}`, entry, entryRule, where);
+  }
+}
+
+const SHOWN_CHARS = 80;
+
+function show(value: unknown): string {
+  const shown =
+    typeof value === "number" || typeof value === "bigint" ? String(value) : (JSON.stringify(value) ?? typeof value);
+  return shown.length > SHOWN_CHARS ? `${shown.slice(0, SHOWN_CHARS)}…` : shown;
+}
+
+function invalid(where: string, what: string): AthanorError {
+  return new AthanorError("option_invalid", `${where}: ${what}`);
+}

@@ -1,0 +1,81 @@
+/**
+ * What user code registers, and where the runtime and the build find it. It lives on `globalThis` under registered
+ * symbols, because the bundle may hold another copy of this module than the runtime does.
+ *
+ *   importing the bundle -> `new App()` adds itself to `apps`
+ *                        -> `app.endpoint(...)`, `app.function(...)` add a Registration to their app
+ *                        -> a class with decorated methods adds itself to `classes` (a static block that the build inserts)
+ */
+export const REGISTRY = Symbol.for("athanor.registry");
+export const APP_STATE = Symbol.for("athanor.app");
+export const RUNTIME = Symbol.for("athanor.runtime");
+
+export interface Registry {
+  apps: RegisteredApp[];
+  /** Classes with decorated methods, by the name that the build gives in `Site.className`. */
+  // biome-ignore lint/complexity/noBannedTypes: any class, whatever its constructor takes
+  classes: Map<string, Function>;
+}
+
+export interface RegisteredApp {
+  readonly [APP_STATE]: AppState;
+}
+
+export interface AppState {
+  readonly name: string;
+  readonly options: object;
+  readonly registrations: Registration[];
+  /** The enter and exit hooks of each class that has functions, base class first. */
+  readonly hooks: ReadonlyMap<string, ClassHooks>;
+}
+
+export interface ClassHooks {
+  enter: string[];
+  exit: string[];
+}
+
+/** What the build knows of a call to `app.endpoint` or `app.function`, and inserts as its last argument. */
+export interface Site {
+  /** Wire name. */
+  name: string;
+  codeName: string;
+  className: string | null;
+}
+
+/** The key of the argument that the build inserts. */
+export const SITE_KEY = "athanor:site";
+
+export interface Registration {
+  /** Null in code that the build has not been at. */
+  site: Site | null;
+  kind: "function" | "endpoint";
+  /** As given; null: `/<wire name>`. */
+  path: string | null;
+  /** As given; see options.ts. */
+  options: object;
+  /** Null for a method of a class. */
+  // biome-ignore lint/complexity/noBannedTypes: any function
+  handler: Function | null;
+  methodName: string | null;
+}
+
+/** Set by the runtime before it imports the bundle; absent everywhere else. */
+export interface RuntimeGlobal {
+  /** Resolves from the deployment's installed packages, then from Athanor's own. */
+  require(name: string): unknown;
+  serverUrl: string;
+  /** Holds for the replica's own app while the replica lives. */
+  serverToken: string;
+}
+
+type Globals = { [REGISTRY]?: Registry; [RUNTIME]?: RuntimeGlobal };
+
+export function registry(): Registry {
+  const globals = globalThis as Globals;
+  globals[REGISTRY] ??= { apps: [], classes: new Map() };
+  return globals[REGISTRY];
+}
+
+export function runtimeGlobal(): RuntimeGlobal | undefined {
+  return (globalThis as Globals)[RUNTIME];
+}

@@ -1,0 +1,211 @@
+import { FUNCTION_DEFAULTS as F, QUEUE_DEFAULTS as Q } from "../protocol/defaults.ts";
+import { AthanorError } from "../protocol/errors.ts";
+import type { Json } from "../protocol/json.ts";
+import type {
+  CorsSpec,
+  EndpointSpec,
+  FunctionSpec,
+  HttpMethod,
+  PlacementSpec,
+  QueueSpec,
+  RetrySpec,
+} from "../protocol/spec.ts";
+import { checkOptions } from "./check-options.ts";
+import type { AppOptions, CorsOptions, EndpointOptions, ProjectOptions } from "./options.ts";
+
+/** The parts of a FunctionSpec that options decide. */
+export type ResolvedOptions = Pick<
+  FunctionSpec,
+  | "endpoint"
+  | "queue"
+  | "placement"
+  | "timeoutS"
+  | "concurrency"
+  | "minReplicas"
+  | "maxReplicas"
+  | "keepWarmS"
+  | "retries"
+  | "events"
+>;
+
+export interface OptionSources {
+  /** The function's wire name. */
+  name: string;
+  kind: "function" | "endpoint";
+  /** As given; null: `/<name>`. */
+  path: string | null;
+  /** As given in code. */
+  options: object;
+  /** As given to `new App`. */
+  app: object;
+  /** The content of athanor.json; `{}` where there is none. */
+  project: object;
+}
+
+/**
+ * The one place where options become a spec: the function's own win over the app's, and those over athanor.json's and the defaults.
+ * @throws AthanorError `option_invalid`, naming the option, its value and what is allowed.
+ */
+export function resolveOptions(sources: OptionSources): ResolvedOptions {
+  checkOptions(sources.options, sources.kind, `${sources.kind} ${sources.name}`);
+  checkOptions(sources.app, "app", "the app");
+  checkOptions(sources.project, "project", "athanor.json");
+  const own = defined<EndpointOptions>(sources.options);
+  const app = defined<AppOptions>(sources.app);
+  const project = defined<ProjectOptions>(sources.project);
+  const all = { ...app, ...own };
+  const queue = resolveQueue(sources, own, app, project);
+  const concurrency = resolveConcurrency(sources, own, app, queue);
+  const maxReplicas = all.maxReplicas ?? Math.max(F.maxReplicas, all.minReplicas ?? F.minReplicas);
+  const minReplicas = all.minReplicas ?? Math.min(F.minReplicas, maxReplicas);
+  if (minReplicas > maxReplicas) {
+    throw invalid(sources, `minReplicas is ${minReplicas}, which is more than maxReplicas, ${maxReplicas}`);
+  }
+  return {
+    endpoint: sources.kind === "endpoint" ? resolveEndpoint(sources, all) : null,
+    // A function's jobs at a time are its concurrency.
+    queue: sources.kind === "function" && queue ? { ...queue, maxWorkers: concurrency } : queue,
+    placement: resolvePlacement(all),
+    timeoutS: all.timeoutS ?? F.timeoutS,
+    concurrency,
+    minReplicas,
+    maxReplicas,
+    keepWarmS: all.keepWarmS ?? F.keepWarmS,
+    retries: resolveRetries(all.retries),
+    events: { window: all.events?.window ?? F.eventsWindow },
+  };
+}
+
+/** The app's `compute`. @throws AthanorError `option_invalid` for any option of the app that is wrong. */
+export function resolveCompute(app: object): "dedicated" | "serverless" {
+  checkOptions(app, "app", "the app");
+  return (app as AppOptions).compute ?? "dedicated";
+}
+
+function resolveQueue(
+  sources: OptionSources,
+  own: EndpointOptions,
+  app: AppOptions,
+  project: ProjectOptions,
+): QueueSpec | null {
+  const queued = own.queue !== undefined || (own.useQueue ?? app.compute === "serverless");
+  if (own.queue !== undefined && own.useQueue === false) {
+    throw invalid(sources, "queue is given, but useQueue is false: leave one of them out");
+  }
+  if (sources.kind === "endpoint" && !queued) return null;
+  return { ...Q, ...defined(project.queue ?? {}), ...defined(own.queue ?? {}) };
+}
+
+function resolveConcurrency(
+  sources: OptionSources,
+  own: EndpointOptions,
+  app: AppOptions,
+  queue: QueueSpec | null,
+): number {
+  if (sources.kind === "function") return own.concurrency ?? app.concurrency ?? F.functionConcurrency;
+  if (queue === null) return own.concurrency ?? app.concurrency ?? F.endpointConcurrency;
+  if (own.concurrency !== undefined) {
+    throw invalid(
+      sources,
+      `concurrency is ${own.concurrency}, but the endpoint is queued: give queue.maxWorkers instead`,
+    );
+  }
+  return queue.maxWorkers;
+}
+
+function resolveEndpoint(sources: OptionSources, all: EndpointOptions): EndpointSpec {
+  const path = sources.path ?? `/${sources.name}`;
+  checkPath(sources, path);
+  return {
+    path,
+    methods: [...new Set<HttpMethod>(all.methods ?? ["POST"])],
+    summary: all.summary ?? null,
+    tags: [...(all.tags ?? [])],
+    maxUploadFileSizeMb: all.maxUploadFileSizeMb ?? F.maxUploadFileSizeMb,
+    access: all.access ?? "public",
+    cors: resolveCors(sources, all.cors),
+    serviceStartupTimeoutS: all.serviceStartupTimeoutS ?? F.serviceStartupTimeoutS,
+    drainTimeoutS: all.drainTimeoutS ?? F.drainTimeoutS,
+  };
+}
+
+/** Paths of an app that the gateway serves itself. */
+const RESERVED_PATHS = ["/openapi.json", "/docs"];
+
+function checkPath(sources: OptionSources, path: string): void {
+  const problem = pathProblem(path);
+  if (problem !== null) throw invalid(sources, `path is ${JSON.stringify(path)}: ${problem}`);
+}
+
+function pathProblem(path: string): string | null {
+  if (!path.startsWith("/")) return "it must begin with /";
+  if (!/^[A-Za-z0-9._~!$&'()*+,;=:@/-]+$/.test(path)) {
+    return "it may have letters, digits and -._~!$&'()*+,;=:@/ only, and no parameters such as {id}: those go in the query or the body";
+  }
+  if (
+    path.length > 1 &&
+    path
+      .split("/")
+      .slice(1)
+      .some((part) => part === "" || part === "." || part === "..")
+  ) {
+    return "it must have no empty, . or .. segments and no / at its end";
+  }
+  if (RESERVED_PATHS.some((reserved) => path === reserved || path.startsWith(`${reserved}/`))) {
+    return `${RESERVED_PATHS.join(" and ")} are the app's own documentation`;
+  }
+  return null;
+}
+
+const CORS_HEADERS = ["content-type", "authorization", "prefer", "idempotency-key"];
+
+function resolveCors(sources: OptionSources, cors: boolean | CorsOptions | undefined): CorsSpec | null {
+  if (cors === undefined || cors === false) return null;
+  const given = cors === true ? {} : cors;
+  const origins = [...(given.origins ?? ["*"])];
+  const credentials = given.credentials ?? false;
+  if (credentials && origins.includes("*")) {
+    throw invalid(sources, 'cors has credentials for any origin, "*": name the origins that may have them');
+  }
+  return { origins, headers: [...(given.headers ?? CORS_HEADERS)].map((name) => name.toLowerCase()), credentials };
+}
+
+function resolvePlacement(all: EndpointOptions): PlacementSpec {
+  const gpu = all.gpu === undefined ? [] : typeof all.gpu === "string" ? [all.gpu] : [...all.gpu];
+  return {
+    cpu: all.cpu ?? F.cpu,
+    memoryMb: all.memoryMb ?? F.memoryMb,
+    diskGb: all.diskGb ?? null,
+    gpu,
+    gpuCount: all.gpuCount ?? (gpu.length > 0 ? 1 : F.gpuCount),
+    minVramGb: all.minVramGb ?? null,
+    geolocation: [...(all.geolocation ?? [])],
+    offerFilters: structuredClone((all.offerFilters ?? {}) as Record<string, Record<string, Json>>),
+    env: sorted(all.env ?? {}),
+  };
+}
+
+function resolveRetries(retries: EndpointOptions["retries"]): RetrySpec {
+  const given = typeof retries === "number" ? { max: retries } : (retries ?? { max: 0 });
+  return {
+    max: given.max,
+    delayS: given.delayS ?? F.retryDelayS,
+    backoff: given.backoff ?? F.retryBackoff,
+    maxDelayS: given.maxDelayS ?? F.retryMaxDelayS,
+    jitter: given.jitter ?? F.retryJitter,
+  };
+}
+
+/** Without the entries that are undefined, which would hide a default. */
+function defined<T extends object>(options: object): T {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as T;
+}
+
+/** By name, so that the order in code does not change the digest of a deployment. */
+function sorted(env: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(env).sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+function invalid(sources: OptionSources, what: string): AthanorError {
+  return new AthanorError("option_invalid", `${sources.kind} ${sources.name}: ${what}`);
+}
