@@ -1,0 +1,76 @@
+/**
+ * Holds the imports between the folders of `src` against the arrows that ARCHITECTURE.md draws. Type imports count: a
+ * type that crosses the wrong way is knowledge that does.
+ */
+import { glob, readFile } from "node:fs/promises";
+import path from "node:path";
+import ts from "typescript";
+
+interface Part {
+  /** A folder or file of `src`. Of two that hold a file, the longer name counts. */
+  part: string;
+  /** The parts it may import besides itself. */
+  mayImport: string[];
+  /** Where given, the only packages it may import; `node:` stands for all of Node's own modules. */
+  packages?: string[];
+}
+
+const PARTS: Part[] = [
+  { part: "protocol", mayImport: [], packages: [] },
+  { part: "schema", mayImport: ["protocol"] },
+  { part: "sdk", mayImport: ["protocol", "sdk/client"] },
+  { part: "sdk/client", mayImport: ["protocol", "sdk"], packages: ["eventsource-parser"] },
+  { part: "index.ts", mayImport: ["protocol", "sdk", "sdk/client"] },
+  { part: "build", mayImport: ["protocol", "schema", "sdk"] },
+  { part: "runtime", mayImport: ["protocol", "schema", "sdk"] },
+  { part: "engines", mayImport: ["protocol"] },
+  { part: "server/store", mayImport: ["protocol"] },
+  { part: "server", mayImport: ["protocol", "schema", "engines", "server/store"] },
+  { part: "cli", mayImport: ["protocol", "sdk", "sdk/client", "build", "cli/commands/up.ts"] },
+  { part: "cli/commands/up.ts", mayImport: ["protocol", "server", "cli"] },
+];
+
+const SRC = path.join(path.dirname(import.meta.dirname), "src");
+let checked = 0;
+const faults: string[] = [];
+
+for await (const file of glob("**/*.ts", { cwd: SRC })) {
+  if (file.endsWith(".test.ts")) continue;
+  const from = partOf(file);
+  if (!from) {
+    faults.push(`src/${file}: in none of the parts that scripts/arrows.ts lists`);
+    continue;
+  }
+  const text = await readFile(path.join(SRC, file), "utf8");
+  for (const { fileName: specifier, pos } of ts.preProcessFile(text, true, true).importedFiles) {
+    checked += 1;
+    const fault = faultOf(from, file, specifier);
+    if (fault) faults.push(`src/${file}:${text.slice(0, pos).split("\n").length}: ${fault}`);
+  }
+}
+
+for (const fault of faults.toSorted()) console.log(fault);
+if (checked === 0) console.log(`no import found under ${SRC}`);
+process.exitCode = faults.length > 0 || checked === 0 ? 1 : 0;
+
+function faultOf(from: Part, file: string, specifier: string): string | null {
+  if (!specifier.startsWith(".")) {
+    const name = specifier.startsWith("node:")
+      ? "node:"
+      : specifier.split("/", specifier.startsWith("@") ? 2 : 1).join("/");
+    return !from.packages || from.packages.includes(name)
+      ? null
+      : `${from.part} must not import the package ${specifier}`;
+  }
+  const target = path.posix.join(path.posix.dirname(file), specifier);
+  if (target.startsWith("../")) return target === "../package.json" ? null : `imports ${specifier}, outside src`;
+  const to = partOf(target);
+  if (to && (to === from || from.mayImport.includes(to.part))) return null;
+  return `${from.part} must not import ${to?.part ?? target} (${specifier}); it may import ${from.mayImport.join(", ") || "nothing of ours"}`;
+}
+
+function partOf(file: string): Part | undefined {
+  return PARTS.filter(({ part }) => file === part || file.startsWith(`${part}/`)).toSorted(
+    (a, b) => b.part.length - a.part.length,
+  )[0];
+}

@@ -1,0 +1,194 @@
+/**
+ * The one gate. Runs every step below in order, goes on after a failure, and ends with the count of everything alone on
+ * the last line: a step that is no test run counts as one test.
+ *
+ *   npm run check [-- WORD ...]     only the steps whose name holds one of the words
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { globSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, realpathSync, rmSync } from "node:fs";
+import os from "node:os";
+import path from "node:path";
+
+type Step = { name: string; hint: string } & (
+  | { command: string[] }
+  /** Run by `node --test`; finding no file is a failure. */
+  | { tests: string[]; concurrency?: number }
+);
+
+interface Counts {
+  passed: number;
+  failed: number;
+  skipped: number;
+}
+
+const STEPS: Step[] = [
+  {
+    name: "types",
+    command: ["tsc", "--noEmit", "-p", "."],
+    hint: "types do not fit; test/types holds what must and must not compile",
+  },
+  {
+    name: "types of the examples",
+    command: ["tsc", "--noEmit", "-p", "examples"],
+    hint: "an example no longer compiles",
+  },
+  {
+    name: "lint and format",
+    command: ["biome", "ci", "--colors=off", "--max-diagnostics=50", "."],
+    hint: "`npm run fix` corrects most of it",
+  },
+  {
+    name: "import arrows",
+    command: ["node", "scripts/arrows.ts"],
+    hint: "the table of who may import whom is in scripts/arrows.ts",
+  },
+  {
+    name: "dead code",
+    command: ["knip", "--no-progress", "--no-config-hints"],
+    hint: "remove the unused file, export or dependency",
+  },
+  { name: "unit", tests: ["src/**/*.test.ts", "scripts/**/*.test.ts"], hint: "run one with `node --test FILE`" },
+  { name: "store conformance and schema dump", tests: ["test/store/**/*.test.ts"], hint: "see test/store" },
+  { name: "engine conformance", tests: ["test/engine/**/*.test.ts"], hint: "see test/engine" },
+  { name: "end to end", tests: ["test/e2e/**/*.test.ts"], hint: "see test/e2e" },
+  { name: "package", tests: ["test/pack/**/*.test.ts"], hint: "the packed tarball does not work for who installs it" },
+  {
+    name: "documents and examples",
+    tests: ["test/docs/**/*.test.ts"],
+    hint: "a snippet or an example no longer does what is said",
+  },
+  { name: "faults", tests: ["test/faults/**/*.test.ts"], concurrency: 1, hint: "see test/faults" },
+  {
+    name: "fuzz",
+    tests: ["test/fuzz/**/*.test.ts"],
+    concurrency: 1,
+    hint: "see test/fuzz; the seed is in the message",
+  },
+];
+
+const ROOT = path.dirname(import.meta.dirname);
+const CONCURRENCY = 2;
+const STEP_TIMEOUT_S = 600;
+
+// All that the steps leave is found by this folder: their processes work in it, their files lie in it.
+const TEMP = mkdtempSync(path.join(realpathSync(os.tmpdir()), "athanor-check-"));
+const HOME = mkdtempSync(path.join(realpathSync(os.tmpdir()), "athanor-check-home-"));
+const ENV = {
+  ...process.env,
+  TMPDIR: TEMP,
+  XDG_DATA_HOME: path.join(HOME, "data"),
+  XDG_CACHE_HOME: path.join(HOME, "cache"),
+  FORCE_COLOR: "0",
+};
+
+let running: ChildProcess | null = null;
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => stop(signal));
+
+const total: Counts = { passed: 0, failed: 0, skipped: 0 };
+const failedSteps: string[] = [];
+try {
+  for (const step of selected(STEPS, process.argv.slice(2))) {
+    const startedAt = performance.now();
+    console.log(`== ${step.name}`);
+    const counts = "command" in step ? await runCommand(step.command) : await runTests(step.tests, step.concurrency);
+    add(total, counts);
+    const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
+    if (counts.failed > 0) {
+      failedSteps.push(step.name);
+      console.log(`   FAILED: ${step.hint}`);
+    }
+    console.log(`   ${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped in ${seconds} s`);
+  }
+  console.log("== nothing left behind");
+  const left = [...leftProcesses(), ...leftFiles()];
+  for (const line of left) console.log(`    ${line}`);
+  add(total, { passed: left.length === 0 ? 1 : 0, failed: left.length === 0 ? 0 : 1, skipped: 0 });
+  if (left.length > 0) failedSteps.push("nothing left behind");
+} finally {
+  rmSync(TEMP, { recursive: true, force: true, maxRetries: 3 });
+  rmSync(HOME, { recursive: true, force: true, maxRetries: 3 });
+}
+if (failedSteps.length > 0) console.log(`Failed: ${failedSteps.join("; ")}`);
+process.exitCode = total.failed > 0 ? 1 : 0;
+console.log(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
+
+function selected(steps: Step[], words: string[]): Step[] {
+  return words.length === 0 ? steps : steps.filter(({ name }) => words.some((word) => name.includes(word)));
+}
+
+async function runCommand(command: string[]): Promise<Counts> {
+  const { ok } = await run(command, "inherit");
+  return { passed: ok ? 1 : 0, failed: ok ? 0 : 1, skipped: 0 };
+}
+
+async function runTests(patterns: string[], concurrency = CONCURRENCY): Promise<Counts> {
+  const files = globSync(patterns, { cwd: ROOT, exclude: ["**/node_modules/**", "**/fixtures/**"] }).toSorted();
+  if (files.length === 0) {
+    console.log(`    no test file matches ${patterns.join(", ")}`);
+    return { passed: 0, failed: 1, skipped: 0 };
+  }
+  const options = [`--test-concurrency=${concurrency}`, "--test-reporter=./scripts/reporter.ts"];
+  const { ok, output } = await run(["node", "--test", ...options, ...files], "counts");
+  const counted = /^counts (\d+) (\d+) (\d+)$/m.exec(output);
+  if (!counted) return { passed: 0, failed: 1, skipped: 0 };
+  const [passed = 0, failed = 0, skipped = 0] = counted.slice(1).map(Number);
+  return { passed, failed: failed === 0 && !ok ? 1 : failed, skipped };
+}
+
+/** Streams what the command prints; of `counts` output the line for this script is kept back. */
+function run([command = "", ...args]: string[], kind: "inherit" | "counts"): Promise<{ ok: boolean; output: string }> {
+  return new Promise((resolve) => {
+    const child = spawn(command, args, { cwd: ROOT, env: ENV, stdio: ["ignore", "pipe", "inherit"] });
+    running = child;
+    const timer = setTimeout(() => {
+      console.log(`    stopped after ${STEP_TIMEOUT_S} s`);
+      child.kill("SIGKILL");
+    }, STEP_TIMEOUT_S * 1000);
+    let output = "";
+    child.stdout.setEncoding("utf8").on("data", (text: string) => {
+      output += text;
+      process.stdout.write(kind === "counts" ? text.replace(/^counts .*\n/m, "") : text);
+    });
+    child.on("error", (error) => console.log(`    could not run ${command}: ${error.message}`));
+    child.on("close", (status) => {
+      clearTimeout(timer);
+      running = null;
+      resolve({ ok: status === 0, output });
+    });
+  });
+}
+
+/** Processes that still work in, or were started from, the steps' temporary folder. Linux only: elsewhere none is seen. */
+function leftProcesses(): string[] {
+  if (process.platform !== "linux") return [];
+  const left: string[] = [];
+  for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)) {
+    try {
+      const command = readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ").trim();
+      const ours = command.includes(TEMP) || readlinkSync(`/proc/${pid}/cwd`).startsWith(TEMP);
+      if (ours) left.push(`process ${pid} is still running: ${command}`);
+    } catch {
+      // It ended meanwhile, or is another user's.
+    }
+  }
+  return left;
+}
+
+function leftFiles(): string[] {
+  return readdirSync(TEMP)
+    .filter((name) => name.startsWith("athanor"))
+    .map((name) => `left in the temporary folder: ${name}`);
+}
+
+function add(to: Counts, counts: Counts): void {
+  to.passed += counts.passed;
+  to.failed += counts.failed;
+  to.skipped += counts.skipped;
+}
+
+function stop(signal: NodeJS.Signals): void {
+  running?.kill(signal);
+  rmSync(TEMP, { recursive: true, force: true });
+  rmSync(HOME, { recursive: true, force: true });
+  process.exit(signal === "SIGINT" ? 130 : 143);
+}
