@@ -1,0 +1,43 @@
+-- name: deploymentInsert
+INSERT INTO deployments (app, digest, spec, status, created_at)
+VALUES (:app, :digest, :spec, 'building', :now)
+RETURNING *;
+
+-- name: deploymentSupersede
+UPDATE deployments SET status = 'superseded' WHERE app = :app AND status = 'live';
+
+-- name: deploymentSetLive
+UPDATE deployments SET status = 'live' WHERE deployment = :deployment RETURNING *;
+
+-- name: deploymentFail
+UPDATE deployments SET status = 'failed', error = :error WHERE deployment = :deployment;
+
+-- name: deploymentGet
+SELECT * FROM deployments WHERE deployment = :deployment;
+
+-- name: deploymentList
+SELECT * FROM deployments WHERE deployment < :before ORDER BY deployment DESC LIMIT :limit;
+
+-- name: deploymentListOfApp
+SELECT * FROM deployments WHERE app = :app AND deployment < :before ORDER BY deployment DESC LIMIT :limit;
+
+-- name: deploymentListLive
+SELECT * FROM deployments WHERE status = 'live' ORDER BY app;
+
+-- name: deploymentListNeeded
+SELECT * FROM deployments
+WHERE deployment IN (
+  SELECT deployment FROM deployments WHERE status = 'live'
+  UNION
+  SELECT deployment FROM job_counts
+)
+ORDER BY deployment;
+
+-- name: appDeleteJobs
+DELETE FROM jobs WHERE app = :app;
+
+-- name: appDeleteKeys
+DELETE FROM idempotency_keys WHERE app = :app;
+
+-- name: appDeleteDeployments
+DELETE FROM deployments WHERE app = :app;

@@ -1,0 +1,64 @@
+import { AthanorError } from "../../../protocol/errors.ts";
+import { formatId } from "../../../protocol/names.ts";
+import type { DeploymentRecord, Store } from "../store.ts";
+import type { Connection } from "./connection.ts";
+import { type DeploymentRow, toDeployment } from "./rows.ts";
+
+type Params<Verb extends keyof Store> = Parameters<Store[Verb]>[0];
+
+export function deploymentInsert(db: Connection, p: Params<"deploymentInsert">): DeploymentRecord {
+  const { app, digest, now } = p;
+  return toDeployment(db.get("deploymentInsert", { app, digest, spec: JSON.stringify(p.spec), now }) as DeploymentRow);
+}
+
+export function deploymentActivate(db: Connection, p: Params<"deploymentActivate">): DeploymentRecord {
+  const row = existing(db, p.deployment);
+  if (row.status === "live") return toDeployment(row);
+  if (row.status === "failed") {
+    throw new AthanorError("internal", `${formatId("deployments", p.deployment)} has failed and cannot go live.`);
+  }
+  db.run("deploymentSupersede", { app: row.app });
+  return toDeployment(db.get("deploymentSetLive", { deployment: p.deployment }) as DeploymentRow);
+}
+
+export function deploymentFail(db: Connection, p: Params<"deploymentFail">): void {
+  const { status } = existing(db, p.deployment);
+  if (status !== "building") {
+    throw new AthanorError("internal", `${formatId("deployments", p.deployment)} is ${status}; only one that is building can fail.`);
+  }
+  db.run("deploymentFail", { deployment: p.deployment, error: JSON.stringify(p.error) });
+}
+
+export function deploymentGet(db: Connection, p: Params<"deploymentGet">): DeploymentRecord | null {
+  const row = db.get<DeploymentRow>("deploymentGet", { deployment: p.deployment });
+  return row === undefined ? null : toDeployment(row);
+}
+
+export function deploymentList(db: Connection, p: Params<"deploymentList">): DeploymentRecord[] {
+  const page = { before: p.before ?? Number.MAX_SAFE_INTEGER, limit: p.limit };
+  const rows =
+    p.app === undefined
+      ? db.all<DeploymentRow>("deploymentList", page)
+      : db.all<DeploymentRow>("deploymentListOfApp", { ...page, app: p.app });
+  return rows.map(toDeployment);
+}
+
+export function deploymentListLive(db: Connection): DeploymentRecord[] {
+  return db.all<DeploymentRow>("deploymentListLive").map(toDeployment);
+}
+
+export function deploymentListNeeded(db: Connection): DeploymentRecord[] {
+  return db.all<DeploymentRow>("deploymentListNeeded").map(toDeployment);
+}
+
+export function appDelete(db: Connection, p: Params<"appDelete">): boolean {
+  db.run("appDeleteJobs", { app: p.app });
+  db.run("appDeleteKeys", { app: p.app });
+  return db.run("appDeleteDeployments", { app: p.app }) > 0;
+}
+
+function existing(db: Connection, deployment: number): DeploymentRow {
+  const row = db.get<DeploymentRow>("deploymentGet", { deployment });
+  if (row === undefined) throw new AthanorError("deployment_not_found", `There is no ${formatId("deployments", deployment)}.`);
+  return row;
+}

@@ -1,0 +1,24 @@
+import { SERVER_DEFAULTS } from "../../../protocol/defaults.ts";
+import type { Connection } from "./connection.ts";
+
+/** Deletion of what is over, and the inspection of what is there. */
+
+export function jobPrune(db: Connection, p: { now: number; limit: number }): number {
+  db.run("jobKeyPrune", { before: p.now - SERVER_DEFAULTS.idempotencyWindowS * 1000 });
+  return db.run("jobPrune", p);
+}
+
+export function blobUnreferenced(db: Connection, p: { hashes: string[] }): string[] {
+  return p.hashes.filter((sha256) => db.get("blobReferenced", { sha256 }) === undefined);
+}
+
+const CHECKS = ["checkCounts", "checkEvents", "checkEnds", "checkPayloads"];
+
+export function check(db: Connection): string[] {
+  const integrity = db.pragma("integrity_check").map((row) => String(row["integrity_check"]));
+  const foreign = db.pragma("foreign_key_check").map((row) => {
+    return `row ${row["rowid"]} of ${row["table"]} names a row of ${row["parent"]} that does not exist`;
+  });
+  const ours = CHECKS.flatMap((name) => db.all<{ problem: string }>(name).map(({ problem }) => problem));
+  return [...integrity.filter((line) => line !== "ok"), ...foreign, ...ours];
+}
