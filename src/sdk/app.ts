@@ -32,9 +32,19 @@ type SchemaHandle<I, O, R> = Handle<
   ChunkOf<R>
 >;
 
+/**
+ * Parameters of `never` leave the type of a parameter with a default to the default: under `unknown[]` the `50` of `steps = 50` would
+ * be of type unknown.
+ */
+type AnyHandler = (...args: never[]) => unknown;
+
 type OptionalSchema = StandardSchemaV1 | undefined;
 type RequiredInput<I extends StandardSchemaV1, O extends OptionalSchema> = SchemaOptions<I, O> & { input: I };
-type HandlerHandle<A extends unknown[], R> = Handle<WireArgs<A>, ResultOf<R>, ChunkOf<R>>;
+type HandlerHandle<F extends AnyHandler> = Handle<
+  WireArgs<Parameters<F>>,
+  ResultOf<ReturnType<F>>,
+  ChunkOf<ReturnType<F>>
+>;
 
 /**
  * A named set of functions, written in one entry file. Importing the file declares; `athanor deploy FILE` or `app.deploy()` puts it on a server.
@@ -77,14 +87,10 @@ export class App {
     options: EndpointOptions & RequiredInput<I, O>,
     handler: SchemaHandler<I, O, R>,
   ): SchemaHandle<I, O, R>;
-  endpoint<A extends unknown[], R>(
-    path: string,
-    options: EndpointOptions,
-    handler: (...args: A) => R,
-  ): HandlerHandle<A, R>;
-  endpoint<A extends unknown[], R>(path: string, handler: (...args: A) => R): HandlerHandle<A, R>;
-  endpoint<A extends unknown[], R>(options: EndpointOptions, handler: (...args: A) => R): HandlerHandle<A, R>;
-  endpoint<A extends unknown[], R>(handler: (...args: A) => R): HandlerHandle<A, R>;
+  endpoint<F extends AnyHandler>(path: string, options: EndpointOptions, handler: F): HandlerHandle<F>;
+  endpoint<F extends AnyHandler>(path: string, handler: F): HandlerHandle<F>;
+  endpoint<F extends AnyHandler>(options: EndpointOptions, handler: F): HandlerHandle<F>;
+  endpoint<F extends AnyHandler>(handler: F): HandlerHandle<F>;
   endpoint(path: string, options?: EndpointOptions): MethodDecorator;
   endpoint(options?: EndpointOptions): MethodDecorator;
   endpoint(...args: unknown[]): unknown {
@@ -96,8 +102,8 @@ export class App {
     options: FunctionOptions & RequiredInput<I, O>,
     handler: SchemaHandler<I, O, R>,
   ): SchemaHandle<I, O, R>;
-  function<A extends unknown[], R>(options: FunctionOptions, handler: (...args: A) => R): HandlerHandle<A, R>;
-  function<A extends unknown[], R>(handler: (...args: A) => R): HandlerHandle<A, R>;
+  function<F extends AnyHandler>(options: FunctionOptions, handler: F): HandlerHandle<F>;
+  function<F extends AnyHandler>(handler: F): HandlerHandle<F>;
   function(options?: FunctionOptions): MethodDecorator;
   function(...args: unknown[]): unknown {
     return this.#register("function", args);
