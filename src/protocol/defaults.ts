@@ -59,3 +59,18 @@ export const SERVER_DEFAULTS = {
   /** Requests that may wait for a replica of one group. */
   maxHeldRequests: 1000,
 } as const;
+
+/** The client's patience. */
+export const CLIENT_DEFAULTS = {
+  /** The first delay before a broken connection is tried again; it doubles up to the longest, less a random part. */
+  retryFirstMs: 100,
+  retryMaxMs: 5 * SECOND_MS,
+  /** A server that cannot be reached for so long is given up; one that was never reached, at once. */
+  giveUpAfterMs: MINUTE_S * SECOND_MS,
+  /** An event stream silent for so long is broken: the server's heartbeat comes every 15 s. */
+  streamSilenceMs: 45 * SECOND_MS,
+  /** Of one long poll for a result. */
+  waitS: 30,
+  webUrlTimeoutS: MINUTE_S,
+  webUrlPollMs: 250,
+} as const;

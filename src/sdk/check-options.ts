@@ -94,7 +94,7 @@ const OPTION_RULES: Record<string, OptionRule> = {
   retries: {
     scopes: ALL,
     allowed: `${retryCount.allowed}, or {max, delayS, backoff, maxDelayS, jitter}`,
-    test: (value) => retryCount.test(value) || (isObject(value) && value["max"] !== undefined),
+    test: (value) => retryCount.test(value) || (isObject(value) && value.max !== undefined),
     entries: {
       max: retryCount,
       delayS: number(0, YEAR_S, " of seconds"),
@@ -165,7 +165,9 @@ export function checkOptions(options: unknown, scope: Scope, where: string): voi
 }
 
 function checkValue(name: string, value: unknown, rule: Omit<OptionRule, "scopes">, where: string): void {
-  if (!rule.test(value)) throw invalid(where, `${name} is ${show(value)}, but must be ${rule.allowed}`);
+  // Values of env may be secrets, though they should not be.
+  if (!rule.test(value))
+    throw invalid(where, `${name} is ${name === "env" ? "not right" : show(value)}, but must be ${rule.allowed}`);
   if (!rule.entries || !isObject(value)) return;
   for (const [key, entry] of Object.entries(value)) {
     const entryRule = rule.entries[key];
@@ -178,8 +180,16 @@ const SHOWN_CHARS = 80;
 
 function show(value: unknown): string {
   const shown =
-    typeof value === "number" || typeof value === "bigint" ? String(value) : (JSON.stringify(value) ?? typeof value);
+    typeof value === "object" ? showObject(value) : typeof value === "string" ? JSON.stringify(value) : String(value);
   return shown.length > SHOWN_CHARS ? `${shown.slice(0, SHOWN_CHARS)}…` : shown;
+}
+
+function showObject(value: object | null): string {
+  try {
+    return JSON.stringify(value);
+  } catch {
+    return "an object that JSON cannot hold";
+  }
 }
 
 function invalid(where: string, what: string): AthanorError {

@@ -58,6 +58,7 @@ export type ChunkOf<R> = IsAny<R> extends true ? never : Streamed<Awaited<R>>;
 export type ResultOf<R> = IsAny<R> extends true ? R : IsNever<ChunkOf<R>> extends false ? null : JsonResult<Awaited<R>>;
 
 /** JSON has no undefined: in its place comes null. */
+// biome-ignore lint/suspicious/noConfusingVoidType: a handler that returns nothing is what is asked about
 type JsonResult<T> = [T] extends [void] ? null : undefined extends T ? Exclude<T, undefined> | null : T;
 
 /** What JSON makes of a value that its schema does not describe: the form in which the result of an own `output` schema arrives. */

@@ -1,6 +1,114 @@
+import type { AppSpec, DeploymentUpload } from "../../protocol/spec.ts";
+import type {
+  AppJson,
+  DeploymentJson,
+  DeployResult,
+  JobJson,
+  LogLine,
+  Page,
+  ReplicaJson,
+  SpawnRequest,
+} from "../../protocol/wire.ts";
+import { type Query, type RequestInitJson, type Sender, send, unreachable } from "./request.ts";
+
+/** Deployments whose specs are remembered. They never change. */
+const MAX_SPECS = 32;
+
+/** The server's API, a method for each route, with the wire's own shapes. */
 export class Api {
-  readonly address: { url: string; token: string | null };
-  constructor(address: { url: string; token: string | null }) {
-    this.address = address;
+  readonly #sender: Sender;
+  readonly #specs = new Map<string, Promise<AppSpec>>();
+
+  constructor(address: { url: string; token?: string | null | undefined; fetch?: typeof fetch | undefined }) {
+    this.#sender = {
+      url: address.url.replace(/\/+$/, ""),
+      token: address.token ?? null,
+      // Looked up at each call: browsers want it called on the global object, and tests may replace it.
+      fetch: address.fetch ?? ((input, init) => globalThis.fetch(input, init)),
+    };
+  }
+
+  get url(): string {
+    return this.#sender.url;
+  }
+
+  deploy(upload: DeploymentUpload, signal?: AbortSignal): Promise<DeployResult> {
+    return this.#json("POST", "/v1/deployments", { body: upload, signal });
+  }
+
+  listDeployments(
+    query: { app?: string | undefined; cursor?: string | undefined; limit?: number | undefined } = {},
+  ): Promise<Page<DeploymentJson>> {
+    return this.#json("GET", "/v1/deployments", { query });
+  }
+
+  getDeployment(id: string): Promise<DeploymentJson> {
+    return this.#json("GET", `/v1/deployments/${encodeURIComponent(id)}`);
+  }
+
+  /** The whole of what was deployed, but its code. It is asked for once per deployment. */
+  deploymentSpec(id: string): Promise<AppSpec> {
+    const known = this.#specs.get(id);
+    if (known) return known;
+    const asked = this.#json<AppSpec>("GET", `/v1/deployments/${encodeURIComponent(id)}/spec`);
+    this.#specs.set(id, asked);
+    asked.catch(() => this.#specs.delete(id));
+    if (this.#specs.size > MAX_SPECS) this.#specs.delete(this.#specs.keys().next().value as string);
+    return asked;
+  }
+
+  deploymentLogs(
+    id: string,
+    query: { function?: string | undefined; limit?: number | undefined } = {},
+  ): Promise<Page<LogLine>> {
+    return this.#json("GET", `/v1/deployments/${encodeURIComponent(id)}/logs`, { query });
+  }
+
+  listApps(): Promise<Page<AppJson>> {
+    return this.#json("GET", "/v1/apps");
+  }
+
+  getApp(app: string, signal?: AbortSignal): Promise<AppJson> {
+    return this.#json("GET", `/v1/apps/${encodeURIComponent(app)}`, { signal });
+  }
+
+  async deleteApp(app: string): Promise<void> {
+    await this.send("DELETE", `/v1/apps/${encodeURIComponent(app)}`);
+  }
+
+  spawn(app: string, name: string, request: SpawnRequest, idempotencyKey?: string): Promise<JobJson> {
+    const headers = idempotencyKey === undefined ? undefined : { "idempotency-key": idempotencyKey };
+    const path = `/v1/apps/${encodeURIComponent(app)}/functions/${encodeURIComponent(name)}/jobs`;
+    return this.#json("POST", path, { body: request, headers });
+  }
+
+  listJobs(query: Query = {}): Promise<Page<JobJson>> {
+    return this.#json("GET", "/v1/jobs", { query });
+  }
+
+  getJob(id: string, signal?: AbortSignal): Promise<JobJson> {
+    return this.#json("GET", `/v1/jobs/${encodeURIComponent(id)}`, { signal });
+  }
+
+  cancelJob(id: string): Promise<JobJson> {
+    return this.#json("POST", `/v1/jobs/${encodeURIComponent(id)}/cancel`);
+  }
+
+  listReplicas(): Promise<Page<ReplicaJson>> {
+    return this.#json("GET", "/v1/replicas");
+  }
+
+  /** An exchange that is not one of JSON; see send(). */
+  send(method: string, path: string, init?: RequestInitJson): Promise<Response> {
+    return send(this.#sender, method, path, init);
+  }
+
+  async #json<T>(method: string, path: string, init?: RequestInitJson): Promise<T> {
+    const response = await this.send(method, path, init);
+    try {
+      return (await response.json()) as T;
+    } catch (error) {
+      throw unreachable(this.url, error, init?.signal);
+    }
   }
 }

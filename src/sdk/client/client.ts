@@ -1,1 +1,96 @@
-export class Client {}
+import { toWireName } from "../../protocol/names.ts";
+import type { Handle, HandleOf, JobHandle, UntypedHandle } from "../handle.ts";
+import { Api } from "./api.ts";
+import { RemoteJob } from "./job.ts";
+import { RemoteFunction } from "./remote-function.ts";
+
+// biome-ignore lint/suspicious/noExplicitAny: matches a handle of any type
+type AnyHandle = Handle<any, any, any>;
+// biome-ignore lint/suspicious/noExplicitAny: matches any method
+type AnyMethod = (...args: any[]) => unknown;
+// biome-ignore lint/suspicious/noExplicitAny: matches any class
+type AnyClass = abstract new (...args: any) => any;
+
+/** The methods of an exported class; whether one is decorated does not show in its type. */
+type MethodHandles<I> = {
+  readonly [K in keyof I as I[K] extends AnyMethod ? K : never]: I[K] extends AnyMethod ? HandleOf<I[K]> : never;
+};
+
+/** The functions that a module exports, `typeof import("./app")`, as seen from another program. */
+export type AppClient<M> = {
+  readonly [K in keyof M as M[K] extends AnyHandle | AnyClass ? K : never]: M[K] extends AnyHandle
+    ? M[K]
+    : M[K] extends AnyClass
+      ? MethodHandles<InstanceType<M[K]>>
+      : never;
+} & {
+  /** By name, in code or on the wire, without types. */
+  readonly functions: { readonly [name: string]: UntypedHandle };
+};
+
+export interface ClientOptions {
+  /** The server's address: `http://127.0.0.1:7700`. */
+  url: string;
+  /** The server's token. Default: none, which opens nothing but public endpoints. */
+  token?: string | undefined;
+  /** Default: the global one. */
+  fetch?: typeof fetch | undefined;
+}
+
+/**
+ * Calls the functions of deployed apps from another program: Node, Deno, Bun or a browser. It needs `fetch` and nothing of the server.
+ * In a browser the token is readable by whoever opens the page.
+ */
+export class Client {
+  /** The server's API as it is on the wire. */
+  readonly api: Api;
+
+  constructor(options: ClientOptions) {
+    this.api = new Api(options);
+  }
+
+  /**
+   * The app's functions, typed by its entry file: `client.app<typeof import("./app")>("demo").infer.remote("hello")`. A type import adds
+   * nothing to the program. A function goes by the name of its const; a method as `demo.Whisper.transcribe`, where its class is exported.
+   */
+  app<M = Record<never, never>>(name: string): AppClient<M> {
+    const functions = new Proxy(
+      {},
+      { get: (_, key) => (typeof key === "string" ? this.#function(name, key) : undefined) },
+    );
+    const client = new Proxy({}, { get: (_, key) => this.#member(name, key, functions) });
+    return client as AppClient<M>;
+  }
+
+  /** A job by its id, `jobs:123`. */
+  job<R = unknown, C = unknown>(id: string): JobHandle<R, C> {
+    return new RemoteJob(this.api, id) as JobHandle as JobHandle<R, C>;
+  }
+
+  #member(app: string, key: string | symbol, functions: object): unknown {
+    // A promise-like would be called by `await` and by an async function that returns it.
+    if (typeof key !== "string" || key === "then") return undefined;
+    return key === "functions" ? functions : this.#classOrFunction(app, key);
+  }
+
+  /** Whether the name is a class's shows when a method is asked of it. */
+  #classOrFunction(app: string, key: string): unknown {
+    const fn = this.#function(app, key);
+    return new Proxy(fn, {
+      get: (target, member) => {
+        if (typeof member !== "string" || member === "then") return undefined;
+        if (member in target) return bound(target, member as keyof RemoteFunction);
+        return this.#function(app, member);
+      },
+    });
+  }
+
+  #function(app: string, codeName: string): RemoteFunction {
+    return new RemoteFunction(this.api, app, toWireName(codeName));
+  }
+}
+
+function bound(target: RemoteFunction, member: keyof RemoteFunction): unknown {
+  const value = target[member] as unknown;
+  return typeof value === "function" ? value.bind(target) : value;
+}

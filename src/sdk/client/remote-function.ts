@@ -1,19 +1,106 @@
-import type { Handle, JobHandle, JobWatchEvent, WatchOptions } from "../handle.ts";
+import { CLIENT_DEFAULTS } from "../../protocol/defaults.ts";
+import { AthanorError } from "../../protocol/errors.ts";
+import type { FunctionSpec } from "../../protocol/spec.ts";
+import type { FunctionJson, SpawnRequest } from "../../protocol/wire.ts";
+import type { Handle, JobWatchEvent, WatchOptions } from "../handle.ts";
 import type { Api } from "./api.ts";
+import { delay } from "./backoff.ts";
+import { encodeArgument } from "./encode.ts";
+import { RemoteJob } from "./job.ts";
+import { isPassing } from "./request.ts";
 
+/** Times that an enqueueing is tried. It is safe to repeat: its Idempotency-Key makes one job of all tries. */
+const SPAWN_TRIES = 3;
+
+/** A function of an app on a server, by names alone. */
 export class RemoteFunction implements Handle<unknown[], unknown, unknown> {
-  readonly serviceUrl = null;
-  constructor(_api: Api, _app: string, _name: string) {}
-  remote(..._args: unknown[]): Promise<unknown> {
-    throw new Error("not yet");
+  readonly #api: Api;
+  readonly #app: string;
+  readonly #name: string;
+
+  constructor(api: Api, app: string, name: string) {
+    this.#api = api;
+    this.#app = app;
+    this.#name = name;
   }
-  spawn(..._args: unknown[]): Promise<JobHandle> {
-    throw new Error("not yet");
+
+  async remote(...args: unknown[]): Promise<unknown> {
+    return (await this.spawn(...args)).result();
   }
-  remoteEvents(_args: unknown[], _options?: WatchOptions): AsyncGenerator<JobWatchEvent, void, undefined> {
-    throw new Error("not yet");
+
+  async spawn(...args: unknown[]): Promise<RemoteJob> {
+    const request = await this.#request(args);
+    const key = crypto.randomUUID();
+    for (let left = SPAWN_TRIES - 1; ; left--) {
+      try {
+        const job = await this.#api.spawn(this.#app, this.#name, request, key);
+        return new RemoteJob(this.#api, job.job_id, job);
+      } catch (error) {
+        if (left === 0 || !isPassing(error)) throw error;
+        await delay(CLIENT_DEFAULTS.retryFirstMs);
+      }
+    }
   }
-  getWebUrl(_options?: object): Promise<string> {
-    throw new Error("not yet");
+
+  async *remoteEvents(args: unknown[], options?: WatchOptions): AsyncGenerator<JobWatchEvent, void, undefined> {
+    yield* (await this.spawn(...args)).watch(options);
   }
+
+  /** Null: only the server knows; see getWebUrl. */
+  get serviceUrl(): null {
+    return null;
+  }
+
+  async getWebUrl(options: { timeoutS?: number; signal?: AbortSignal } = {}): Promise<string> {
+    const timeoutS = options.timeoutS ?? CLIENT_DEFAULTS.webUrlTimeoutS;
+    const until = Date.now() + timeoutS * 1000;
+    for (;;) {
+      const fn = await this.#liveFunction(options.signal);
+      if (fn?.url != null) return fn.url;
+      if (fn) throw new AthanorError("usage", `${this.#app}/${this.#name} is a plain function: it has no URL`);
+      if (Date.now() >= until) {
+        throw new AthanorError("timeout", `${this.#app}/${this.#name} was not live within ${timeoutS} s`, {
+          hint: "Deploy its app with `athanor deploy ENTRY`.",
+        });
+      }
+      await delay(CLIENT_DEFAULTS.webUrlPollMs, options.signal);
+    }
+  }
+
+  async #liveFunction(signal: AbortSignal | undefined): Promise<FunctionJson | undefined> {
+    try {
+      const app = await this.#api.getApp(this.#app, signal);
+      return app.functions.find((fn) => fn.name === this.#name);
+    } catch (error) {
+      if (error instanceof AthanorError && error.code === "app_not_found") return undefined;
+      throw error;
+    }
+  }
+
+  async #request(args: unknown[]): Promise<SpawnRequest> {
+    const given = args.slice(0, args.findLastIndex((arg) => arg !== undefined) + 1);
+    if (!given.includes(undefined))
+      return { args: given.map((arg, index) => encodeArgument(arg, `argument ${index + 1}`)) };
+    return this.#requestByName(given);
+  }
+
+  /** JSON has no undefined, so an argument that is left out before others are given has them sent by name. */
+  async #requestByName(args: unknown[]): Promise<SpawnRequest> {
+    const { deployment_id } = await this.#api.getApp(this.#app);
+    const spec = await this.#api.deploymentSpec(deployment_id);
+    const names = wireNames(spec.functions.find((fn) => fn.name === this.#name));
+    const kwargs = args.flatMap((arg, index) => {
+      const name = names[index];
+      if (arg === undefined) return [];
+      if (name === undefined)
+        throw new AthanorError("input_invalid", `argument ${index + 1} follows one that is undefined, and has no name`);
+      return [[name, encodeArgument(arg, name)] as const];
+    });
+    return { kwargs: Object.fromEntries(kwargs) };
+  }
+}
+
+function wireNames(fn: FunctionSpec | undefined): string[] {
+  if (fn === undefined || (fn.input.mode !== "params" && fn.input.mode !== "object")) return [];
+  return fn.input.params.filter((param) => param.inject === null && !param.rest).map((param) => param.name);
 }

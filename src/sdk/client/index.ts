@@ -1,0 +1,17 @@
+/** What another program imports from "athanor/client". */
+export { AthanorError, type ErrorCode } from "../../protocol/errors.ts";
+export type { JobStatus } from "../../protocol/job.ts";
+export type { Json } from "../../protocol/json.ts";
+export type { MediaJson } from "../../protocol/media.ts";
+export type { AppJson, DeploymentJson, JobJson, Problem } from "../../protocol/wire.ts";
+export {
+  type Handle,
+  JobFailedError,
+  type JobHandle,
+  type JobWatchEvent,
+  type UntypedHandle,
+  type WatchOptions,
+} from "../handle.ts";
+export { ImageFile, type MediaInit, type MediaSource } from "../media.ts";
+export { Api } from "./api.ts";
+export { type AppClient, Client, type ClientOptions } from "./client.ts";

@@ -1,0 +1,129 @@
+import { CLIENT_DEFAULTS } from "../../protocol/defaults.ts";
+import { AthanorError, type ErrorCode } from "../../protocol/errors.ts";
+import type { WatchEvent } from "../../protocol/event.ts";
+import { isFinal } from "../../protocol/job.ts";
+import type { Json } from "../../protocol/json.ts";
+import type { JobJson } from "../../protocol/wire.ts";
+import { JobFailedError, type JobHandle, type JobWatchEvent, type WatchOptions } from "../handle.ts";
+import type { Api } from "./api.ts";
+import { Backoff, delay } from "./backoff.ts";
+import { eventStream } from "./event-stream.ts";
+import { isPassing } from "./request.ts";
+import { revive } from "./revive.ts";
+
+/** A job on a server. */
+export class RemoteJob implements JobHandle {
+  readonly id: string;
+  readonly #api: Api;
+  /** Which function and deployment it belongs to: where its results' types are found. Asked for where it is not known. */
+  #origin: Promise<JobOrigin> | null;
+
+  constructor(api: Api, id: string, origin?: JobOrigin) {
+    this.#api = api;
+    this.id = id;
+    this.#origin = origin ? Promise.resolve(origin) : null;
+  }
+
+  status(): Promise<JobJson> {
+    return this.#api.getJob(this.id);
+  }
+
+  cancel(): Promise<JobJson> {
+    return this.#api.cancelJob(this.id);
+  }
+
+  async result(options: { signal?: AbortSignal } = {}): Promise<unknown> {
+    const job = await waitForEnd(this.#api, this.id, options.signal);
+    if (job.status !== "succeeded") throw new JobFailedError(job);
+    this.#origin ??= Promise.resolve(job);
+    return this.#revive(job.result);
+  }
+
+  async *watch(options: WatchOptions = {}): AsyncGenerator<JobWatchEvent, void, undefined> {
+    for await (const event of watchJob(this.#api, this.id, options)) yield await this.#decoded(event);
+  }
+
+  async #decoded(event: WatchEvent): Promise<JobWatchEvent> {
+    if (event.event !== "job.chunk" && event.event !== "job.result") return event;
+    const value = await this.#revive(event.data.value);
+    return { ...event, data: { ...event.data, value } } as JobWatchEvent;
+  }
+
+  async #revive(value: Json): Promise<unknown> {
+    // These are never the wire form of anything else.
+    if (value === null || typeof value === "number" || typeof value === "boolean") return value;
+    this.#origin ??= this.#api.getJob(this.id);
+    const origin = await this.#origin;
+    const spec = await this.#api.deploymentSpec(origin.deployment_id);
+    const schema = spec.functions.find((fn) => fn.name === origin.function)?.output.schema ?? null;
+    return revive(value, { schema, $defs: spec.$defs, fetchBytes: (url) => fetchBytes(this.#api, url) });
+  }
+}
+
+export type JobOrigin = Pick<JobJson, "function" | "deployment_id">;
+
+/** A job's events as they are on the wire. */
+export function watchJob(
+  api: Api,
+  id: string,
+  options: WatchOptions = {},
+): AsyncGenerator<WatchEvent, void, undefined> {
+  return eventStream({
+    url: api.url,
+    after: options.after,
+    snapshot: options.snapshot,
+    signal: options.signal,
+    connect: ({ after, snapshot, signal }) =>
+      api.send("GET", `/v1/jobs/${encodeURIComponent(id)}/events`, {
+        query: { snapshot: snapshot || undefined },
+        headers: { accept: "text/event-stream", ...(after === null ? {} : { "last-event-id": String(after) }) },
+        signal,
+      }),
+  });
+}
+
+/** The job, once it has ended; it is asked for in long polls, through a restart of the server. */
+export async function waitForEnd(api: Api, id: string, signal?: AbortSignal): Promise<JobJson> {
+  const backoff = new Backoff();
+  let reached = false;
+  for (;;) {
+    try {
+      const job = await pollForEnd(api, id, signal);
+      if (job) return job;
+      reached = true;
+      backoff.succeeded();
+    } catch (error) {
+      if (!isPassing(error) || !reached) throw error;
+      const waitMs = backoff.failed(Date.now());
+      if (waitMs === null) throw error;
+      await delay(waitMs, signal);
+    }
+  }
+}
+
+/** Null where it has not ended within one long poll. What `result` answers with is left aside: the job itself says how it ended. */
+async function pollForEnd(api: Api, id: string, signal: AbortSignal | undefined): Promise<JobJson | null> {
+  const path = `/v1/jobs/${encodeURIComponent(id)}/result`;
+  try {
+    const response = await api.send("GET", path, { query: { wait: CLIENT_DEFAULTS.waitS }, signal });
+    await response.body?.cancel();
+  } catch (error) {
+    if (isPassing(error) || !(error instanceof AthanorError) || NOT_THE_JOBS.has(error.code)) throw error;
+  }
+  const job = await api.getJob(id, signal);
+  return isFinal(job.status) ? job : null;
+}
+
+/** Errors of the request; any other tells how the job ended. */
+const NOT_THE_JOBS: ReadonlySet<ErrorCode> = new Set(["job_not_found", "not_found", "unauthorized", "bad_request"]);
+
+/** The URL in a media value: a path of the server, or absolute; the token goes to the server alone. */
+async function fetchBytes(api: Api, url: string): Promise<Uint8Array> {
+  const base = new URL(api.url);
+  const target = new URL(url, base);
+  const response =
+    target.origin === base.origin
+      ? await api.send("GET", `${target.pathname}${target.search}`, { headers: { accept: "*/*" } })
+      : await fetch(target);
+  return new Uint8Array(await response.arrayBuffer());
+}
