@@ -25,7 +25,9 @@ export async function openSqliteStore(p: SqliteParams): Promise<SqliteStore> {
   }
 }
 
-type Verb<Name extends keyof Store> = Store[Name] extends (p: infer P) => Promise<infer R> ? (p: P) => Promise<R> : never;
+type Verb<Name extends keyof Store> = Store[Name] extends (p: infer P) => Promise<infer R>
+  ? (p: P) => Promise<R>
+  : never;
 
 /** The store in one SQLite file, on this thread. Verbs that write are committed in groups; reads see what is committed. */
 export class SqliteStore implements Store {

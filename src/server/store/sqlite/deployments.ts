@@ -24,7 +24,10 @@ export function deploymentActivate(db: Connection, p: Params<"deploymentActivate
 export function deploymentFail(db: Connection, p: Params<"deploymentFail">): void {
   const { status } = existing(db, p.deployment);
   if (status !== "building") {
-    throw new AthanorError("internal", `${formatId("deployments", p.deployment)} is ${status}; only one that is building can fail.`);
+    throw new AthanorError(
+      "internal",
+      `${formatId("deployments", p.deployment)} is ${status}; only one that is building can fail.`,
+    );
   }
   db.run("deploymentFail", { deployment: p.deployment, error: JSON.stringify(p.error) });
 }
@@ -59,6 +62,7 @@ export function appDelete(db: Connection, p: Params<"appDelete">): boolean {
 
 function existing(db: Connection, deployment: number): DeploymentRow {
   const row = db.get<DeploymentRow>("deploymentGet", { deployment });
-  if (row === undefined) throw new AthanorError("deployment_not_found", `There is no ${formatId("deployments", deployment)}.`);
+  if (row === undefined)
+    throw new AthanorError("deployment_not_found", `There is no ${formatId("deployments", deployment)}.`);
   return row;
 }

@@ -1,5 +1,5 @@
 import { type JobEvent, type JobEventType, type NewJobEvent, TERMINAL_EVENTS } from "../../../protocol/event.ts";
-import { type JobStatus, isFinal } from "../../../protocol/job.ts";
+import { isFinal, type JobStatus } from "../../../protocol/job.ts";
 import type { EventBatch, EventRange } from "../store.ts";
 import type { Connection } from "./connection.ts";
 import { type EventRow, toEvent } from "./rows.ts";
@@ -25,9 +25,11 @@ export function eventAppend(db: Connection, p: { batches: EventBatch[]; now: num
 
 function appendBatch(db: Connection, batch: EventBatch): JobEvent[] {
   const head = db.get<EventJobRow>("eventJob", { job: batch.job });
-  if (head === undefined || head.status !== "running" || head.fence !== batch.fence || batch.events.length === 0) return [];
+  if (head === undefined || head.status !== "running" || head.fence !== batch.fence || batch.events.length === 0)
+    return [];
   const wrong = batch.events.find(({ event }) => !APPENDABLE.has(event));
-  if (wrong !== undefined) throw new Error(`${wrong.event} cannot be appended to a log; the verbs of the store make it`);
+  if (wrong !== undefined)
+    throw new Error(`${wrong.event} cannot be appended to a log; the verbs of the store make it`);
   return logEvents(db, batch.job, head, batch.events.map(clampProgress));
 }
 

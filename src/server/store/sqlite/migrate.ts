@@ -7,13 +7,16 @@ export function migrate(db: DatabaseSync, migrations: Migration[], path: string)
   const newest = migrations.length;
   const present = schemaVersion(db);
   if (present > newest) {
-    throw new AthanorError("schema_newer", `${path} has schema ${present}; this version of athanor knows up to ${newest}.`);
+    throw new AthanorError(
+      "schema_newer",
+      `${path} has schema ${present}; this version of athanor knows up to ${newest}.`,
+    );
   }
   for (const migration of migrations.slice(present)) apply(db, migration);
 }
 
 export function schemaVersion(db: DatabaseSync): number {
-  return Number(db.prepare("PRAGMA user_version").get()?.["user_version"]);
+  return Number(db.prepare("PRAGMA user_version").get()?.user_version);
 }
 
 function apply(db: DatabaseSync, migration: Migration): void {

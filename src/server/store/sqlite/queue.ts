@@ -19,7 +19,11 @@ export function jobInsertMany(db: Connection, p: { jobs: NewJob[]; now: number }
 function earlierJob(db: Connection, { app, function: name, idempotency }: NewJob, now: number): InsertedJob | null {
   if (idempotency === null) return null;
   const { key, inputHash } = idempotency;
-  const used = db.get<{ job: number; input_hash: string; created_at: number }>("jobKeyGet", { app, function: name, key });
+  const used = db.get<{ job: number; input_hash: string; created_at: number }>("jobKeyGet", {
+    app,
+    function: name,
+    key,
+  });
   if (used === undefined || used.created_at <= now - IDEMPOTENCY_WINDOW_MS) return null;
   const id = formatId("jobs", used.job);
   if (used.input_hash !== inputHash) {
@@ -28,9 +32,13 @@ function earlierJob(db: Connection, { app, function: name, idempotency }: NewJob
   const job = jobGet(db, { job: used.job });
   if (job === null) {
     // To make another would break the promise of the key: one job within the window.
-    throw new AthanorError("job_not_found", `The key made ${id} of ${app}/${name}, which has been deleted since it ended.`, {
-      hint: "Use a new Idempotency-Key to run it again.",
-    });
+    throw new AthanorError(
+      "job_not_found",
+      `The key made ${id} of ${app}/${name}, which has been deleted since it ended.`,
+      {
+        hint: "Use a new Idempotency-Key to run it again.",
+      },
+    );
   }
   return { job, existing: true, position: jobPosition(db, { job: used.job }) ?? 0 };
 }
@@ -53,11 +61,22 @@ function insertJob(db: Connection, p: NewJob, now: number): InsertedJob {
 function insertRow(db: Connection, p: NewJob, now: number): number {
   const { app, function: name, deployment, maxAttempts, ttlS, eventsWindow } = p;
   try {
-    const row = db.get<{ job: number }>("jobInsert", { app, function: name, deployment, maxAttempts, ttlS, eventsWindow, now });
+    const row = db.get<{ job: number }>("jobInsert", {
+      app,
+      function: name,
+      deployment,
+      maxAttempts,
+      ttlS,
+      eventsWindow,
+      now,
+    });
     return (row as { job: number }).job;
   } catch (error) {
     if (sqliteCode(error) !== FOREIGN_KEY) throw error;
-    throw new AthanorError("deployment_not_found", `${formatId("deployments", deployment)} of ${app} does not exist any more.`);
+    throw new AthanorError(
+      "deployment_not_found",
+      `${formatId("deployments", deployment)} of ${app} does not exist any more.`,
+    );
   }
 }
 
@@ -84,7 +103,9 @@ export interface ClaimParams {
 export function jobClaim(db: Connection, p: ClaimParams): JobRecord[] {
   const { deployment, limit, now } = p;
   if (limit <= 0) return [];
-  const due = p.functions.flatMap((name) => db.all<{ job: number }>("jobDue", { deployment, function: name, now, limit }));
+  const due = p.functions.flatMap((name) =>
+    db.all<{ job: number }>("jobDue", { deployment, function: name, now, limit }),
+  );
   const oldest = due.map(({ job }) => job).sort((a, b) => a - b);
   return [...new Set(oldest)].slice(0, limit).map((job) => startJob(db, job, p));
 }

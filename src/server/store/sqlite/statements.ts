@@ -9,7 +9,8 @@ import { fileURLToPath } from "node:url";
 export function sqlDir(): string {
   const candidates = ["../sql/sqlite/", "./sql/sqlite/"].map((path) => fileURLToPath(new URL(path, import.meta.url)));
   const dir = candidates.find((candidate) => existsSync(join(candidate, "jobs.sql")));
-  if (dir === undefined) throw new Error(`the SQL files of the store are missing: looked in ${candidates.join(" and ")}`);
+  if (dir === undefined)
+    throw new Error(`the SQL files of the store are missing: looked in ${candidates.join(" and ")}`);
   return dir;
 }
 

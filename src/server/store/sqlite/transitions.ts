@@ -1,5 +1,5 @@
-import { type JobError, isFinal, transition } from "../../../protocol/job.ts";
 import type { NewJobEvent } from "../../../protocol/event.ts";
+import { isFinal, type JobError, transition } from "../../../protocol/job.ts";
 import type { JobChange, JobOutcome, JobRecord } from "../store.ts";
 import type { Connection } from "./connection.ts";
 import { logEvents } from "./events.ts";
@@ -13,7 +13,10 @@ import type { JobRow } from "./rows.ts";
 
 const CANCELLED_QUEUED: JobError = { code: "cancelled", message: "The job was cancelled before it started." };
 const CANCELLED_RUNNING: JobError = { code: "cancelled", message: "The job was cancelled." };
-const SERVER_LOST: JobError = { code: "replica_crashed", message: "The server stopped while this attempt was running." };
+const SERVER_LOST: JobError = {
+  code: "replica_crashed",
+  message: "The server stopped while this attempt was running.",
+};
 
 export function jobFinish(
   db: Connection,
@@ -34,7 +37,9 @@ export function jobCancel(db: Connection, p: { job: number; now: number }): JobC
 
 export function jobRescue(db: Connection, p: { owner: string; now: number }): JobChange[] {
   const orphans = db.all<{ job: number }>("jobOrphans", { owner: p.owner });
-  return orphans.map(({ job }) => applyOutcome(db, jobRow(db, job) as JobRow, { type: "lose", error: SERVER_LOST }, p.now));
+  return orphans.map(({ job }) =>
+    applyOutcome(db, jobRow(db, job) as JobRow, { type: "lose", error: SERVER_LOST }, p.now),
+  );
 }
 
 function applyOutcome(db: Connection, row: JobRow, wanted: JobOutcome, now: number): JobChange {

@@ -15,9 +15,9 @@ export function blobUnreferenced(db: Connection, p: { hashes: string[] }): strin
 const CHECKS = ["checkCounts", "checkEvents", "checkEnds", "checkPayloads"];
 
 export function check(db: Connection): string[] {
-  const integrity = db.pragma("integrity_check").map((row) => String(row["integrity_check"]));
+  const integrity = db.pragma("integrity_check").map((row) => String(row.integrity_check));
   const foreign = db.pragma("foreign_key_check").map((row) => {
-    return `row ${row["rowid"]} of ${row["table"]} names a row of ${row["parent"]} that does not exist`;
+    return `row ${row.rowid} of ${row.table} names a row of ${row.parent} that does not exist`;
   });
   const ours = CHECKS.flatMap((name) => db.all<{ problem: string }>(name).map(({ problem }) => problem));
   return [...integrity.filter((line) => line !== "ok"), ...foreign, ...ours];
