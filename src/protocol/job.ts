@@ -58,6 +58,8 @@ export interface Waiting {
   reason: WaitingReason;
   /** Jobs ahead of it in its function's queue, plus one. */
   position?: number;
+  /** More on the reason, where there is more: why no replica starts, for `no_capacity`. */
+  detail?: string;
   /** ISO 8601. */
   since: string;
 }

@@ -1,0 +1,141 @@
+import { SERVER_DEFAULTS } from "../../protocol/defaults.ts";
+import type { NewJobEvent } from "../../protocol/event.ts";
+import type { JobError } from "../../protocol/job.ts";
+import type { Json } from "../../protocol/json.ts";
+import { formatId } from "../../protocol/names.ts";
+import type { FunctionSpec } from "../../protocol/spec.ts";
+import type { JobAnswer, JobCall, ReplicaSession } from "../replicas/session.ts";
+import type { JobRecord } from "../store/store.ts";
+import type { JobBlobs, JobEvents } from "./jobs.ts";
+import { hasMedia, loadMedia } from "./media.ts";
+import type { Stopping } from "./outcome.ts";
+
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+export interface AttemptOptions {
+  record: JobRecord;
+  fn: FunctionSpec;
+  session: ReplicaSession;
+  events: JobEvents;
+  blobs: JobBlobs;
+  /** Default SERVER_DEFAULTS.cancelGraceMs. */
+  cancelGraceMs?: number;
+}
+
+/** What is not the replica's answer: the job never reached it, or its input could not be read. */
+export type AttemptAnswer = JobAnswer | { type: "notRun"; why: string };
+
+/**
+ * One attempt of one job on one replica.
+ *
+ *   loading  --input read-->                   open       the replica has the call
+ *   open     --stop(), or timeoutS is over-->  stopping   CANCEL was sent; the code has its grace
+ *   stopping --grace is over-->                killed     the replica is killed; others on it are lost with it
+ *   loading | open | stopping | killed --answer--> over
+ */
+export class Attempt {
+  readonly record: JobRecord;
+  readonly fn: FunctionSpec;
+  /** Why its code was told to stop; decides the job's end. */
+  stopping: Stopping = null;
+  /** It logged something, so that the log must be flushed before the job's end. */
+  logged = false;
+  readonly #options: AttemptOptions;
+  #call: JobCall | null = null;
+  #timer: NodeJS.Timeout | null = null;
+  #over = false;
+
+  constructor(options: AttemptOptions) {
+    this.#options = options;
+    this.record = options.record;
+    this.fn = options.fn;
+  }
+
+  /** Runs the job's code to its end. Never rejects. */
+  async run(): Promise<AttemptAnswer> {
+    const loaded = this.#loadInput();
+    const { value, media, failed } = loaded instanceof Promise ? await loaded : loaded;
+    if (failed !== null) return { type: "error", error: failed, retryable: false };
+    if (this.stopping !== null) return { type: "notRun", why: "It was stopped before it reached its replica." };
+    if (this.#options.session.state !== "ready")
+      return { type: "notRun", why: "The replica was gone before the job reached it." };
+    try {
+      this.#call = this.#open(value, media);
+    } catch (error) {
+      return {
+        type: "error",
+        error: { code: "internal", message: `The job could not be given to its replica: ${messageOf(error)}` },
+        retryable: false,
+      };
+    }
+    this.#timer = setTimeout(() => this.stop("timeout"), Math.min(this.fn.timeoutS * 1000, MAX_TIMER_MS));
+    const answer = await this.#call.answer;
+    this.#over = true;
+    clearTimeout(this.#timer);
+    return answer;
+  }
+
+  /** Tells the code to stop; kills its replica where it does not heed that. The first reason holds. */
+  stop(reason: "cancelled" | "timeout"): void {
+    if (this.#over || this.stopping !== null) return;
+    this.stopping = reason;
+    if (this.#call === null) return;
+    this.#call.cancel(reason);
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = setTimeout(
+      () => void this.#options.session.kill(),
+      this.#options.cancelGraceMs ?? SERVER_DEFAULTS.cancelGraceMs,
+    );
+  }
+
+  /** The server stops and cannot wait: the replica is killed. */
+  async abandon(): Promise<void> {
+    this.#call?.cancel("shutdown");
+    await this.#options.session.kill();
+  }
+
+  #loadInput(): LoadedInput | Promise<LoadedInput> {
+    const { input } = this.record;
+    if (!hasMedia(input)) return { value: JSON.parse(input) as Json, media: [], failed: null };
+    return loadMedia(input, this.#options.blobs).then(
+      (loaded) => ({ ...loaded, failed: null }),
+      (error: unknown) => ({ value: null, media: [], failed: { code: "internal", message: messageOf(error) } }),
+    );
+  }
+
+  #open(input: Json, media: Uint8Array[]): JobCall {
+    const { record, fn } = this;
+    const message = {
+      kind: "job" as const,
+      jobId: formatId("jobs", record.job),
+      function: fn.name,
+      attempt: record.attempt,
+      input,
+      media: media.map((bytes) => ({ size: bytes.byteLength })),
+      eventsWindow: record.eventsWindow,
+    };
+    return this.#options.session.openJob(message, media, {
+      progress: ({ progress, message: text }) =>
+        this.#log({ event: "job.progress", data: { progress, message: text } }),
+      chunk: ({ index, value }) => this.#log({ event: "job.chunk", data: { index, value } }),
+      log: ({ fd, line, at }) =>
+        this.#log({ event: "job.log", data: { stream: fd, line, at: new Date(at).toISOString() } }),
+    });
+  }
+
+  #log(event: NewJobEvent): void {
+    const { job, fence, eventsWindow } = this.record;
+    this.logged = true;
+    this.#options.events.append({ job, fence, events: [event] }, eventsWindow);
+  }
+}
+
+interface LoadedInput {
+  value: Json;
+  media: Uint8Array[];
+  failed: JobError | null;
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

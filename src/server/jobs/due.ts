@@ -1,0 +1,124 @@
+import type { RunnableDeployment } from "../scheduler/deployment.ts";
+import type { Group } from "../scheduler/group.ts";
+import type { JobCount } from "../store/store.ts";
+import type { JobsOptions } from "./jobs.ts";
+
+/** Reads of the store by timers keep at least this apart. */
+const MIN_REFRESH_GAP_MS = 25;
+const RETRY_MS = 5000;
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+/**
+ * How many jobs each group could run now, kept in memory so that the store is asked for jobs only when there are some. A count may be
+ * too high (a claim then comes back short and corrects it), but never too low: whatever adds a due job raises it afterwards.
+ * Jobs that wait for a retry are counted when they become due, by one timer at the next such time.
+ */
+export class DueJobs {
+  readonly #options: JobsOptions;
+  readonly #now: () => number;
+  readonly #pump: (group: Group) => void;
+  #timer: NodeJS.Timeout | null = null;
+  #timerAt: number | null = null;
+  #refreshing: Promise<void> | null = null;
+  #again = false;
+  #running = false;
+
+  constructor(options: JobsOptions, pump: (group: Group) => void) {
+    this.#options = options;
+    this.#now = options.now ?? Date.now;
+    this.#pump = pump;
+  }
+
+  start(): void {
+    this.#running = true;
+  }
+
+  stop(): void {
+    this.#running = false;
+    this.#clearTimer();
+  }
+
+  raise(group: Group, jobs: number): void {
+    group.dueJobs += jobs;
+    group.dueVersion++;
+    this.#pump(group);
+  }
+
+  /** Counts anew at that time, or before. */
+  refreshAt(at: number): void {
+    if (!this.#running || (this.#timerAt !== null && this.#timerAt <= at)) return;
+    this.#clearTimer();
+    this.#timerAt = at;
+    const delayMs = Math.min(Math.max(MIN_REFRESH_GAP_MS, at - this.#now()), MAX_TIMER_MS);
+    this.#timer = setTimeout(() => void this.refresh(), delayMs);
+  }
+
+  /** Counts what the store has due, of every group, and sets the timer for what becomes due next. Never rejects. */
+  refresh(): Promise<void> {
+    if (this.#refreshing !== null) {
+      this.#again = true;
+      return this.#refreshing;
+    }
+    this.#refreshing = this.#refresh().finally(() => {
+      this.#refreshing = null;
+      if (!this.#again) return;
+      this.#again = false;
+      void this.refresh();
+    });
+    return this.#refreshing;
+  }
+
+  async #refresh(): Promise<void> {
+    if (!this.#running) return;
+    this.#clearTimer();
+    const { store, log } = this.#options;
+    try {
+      const now = this.#now();
+      const counts = await store.jobCounts({ now });
+      for (const [group, due] of await this.#byGroup(counts)) this.#set(group, due);
+      const next = await store.jobNextDue({ now });
+      if (next !== null) this.refreshAt(next);
+    } catch (error) {
+      log.error({ err: error }, "the queue could not be read; tried again");
+      this.refreshAt(this.#now() + RETRY_MS);
+    }
+  }
+
+  async #byGroup(counts: JobCount[]): Promise<Map<Group, number>> {
+    const groups = new Map<Group, number>();
+    for (const { deployment, function: name, due } of counts) {
+      if (due === 0) continue;
+      const group = await this.#groupOf(deployment, name);
+      if (group !== null) groups.set(group, (groups.get(group) ?? 0) + due);
+    }
+    return groups;
+  }
+
+  async #groupOf(number: number, name: string): Promise<Group | null> {
+    const { scheduler, deployments, log } = this.#options;
+    const known = scheduler.peek(number, name);
+    if (known !== undefined) return known;
+    let deployment: RunnableDeployment;
+    try {
+      deployment = await deployments.get(number);
+    } catch (error) {
+      log.error({ deployment: number, err: error }, "jobs wait for a deployment that cannot be loaded");
+      this.refreshAt(this.#now() + RETRY_MS);
+      return null;
+    }
+    const fn = deployment.fn(name);
+    return fn === undefined ? null : scheduler.groupFor(deployment, fn);
+  }
+
+  /** What was added while the store was read may be in the count or not; too high is harmless. */
+  #set(group: Group, due: number): void {
+    if (group.forgotten) this.#again = true;
+    else this.raise(group, Math.max(0, due - group.dueJobs));
+  }
+
+  #clearTimer(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+    this.#timerAt = null;
+  }
+}

@@ -1,0 +1,39 @@
+import { isFinal } from "../../protocol/job.ts";
+import type { JobRecord } from "../store/store.ts";
+
+type Waiter = (record: JobRecord) => void;
+
+/** Callers that wait for a job's end. */
+export class Waiters {
+  readonly #byJob = new Map<number, Set<Waiter>>();
+
+  /** Tells those that wait, if the job has ended. */
+  notify(record: JobRecord): void {
+    if (!isFinal(record.status)) return;
+    const waiters = this.#byJob.get(record.job);
+    this.#byJob.delete(record.job);
+    for (const waiter of waiters ?? []) waiter(record);
+  }
+
+  /** The ended job; null after `timeoutMs` or when the signal aborts. Listens from the call on. */
+  wait(p: { job: number; timeoutMs: number; signal: AbortSignal }): {
+    ended: Promise<JobRecord | null>;
+    leave(): void;
+  } {
+    const { promise, resolve } = Promise.withResolvers<JobRecord | null>();
+    const waiters = this.#byJob.get(p.job) ?? new Set<Waiter>();
+    const over = (record: JobRecord | null): void => {
+      clearTimeout(timer);
+      p.signal.removeEventListener("abort", leave);
+      waiters.delete(over);
+      if (waiters.size === 0 && this.#byJob.get(p.job) === waiters) this.#byJob.delete(p.job);
+      resolve(record);
+    };
+    const leave = (): void => over(null);
+    const timer = setTimeout(leave, p.timeoutMs);
+    p.signal.addEventListener("abort", leave, { once: true });
+    if (p.signal.aborted) leave();
+    else this.#byJob.set(p.job, waiters.add(over));
+    return { ended: promise, leave };
+  }
+}

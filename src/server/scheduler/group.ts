@@ -1,0 +1,120 @@
+import { FUNCTION_DEFAULTS } from "../../protocol/defaults.ts";
+import type { AthanorError } from "../../protocol/errors.ts";
+import type { ReplicaGroup } from "../../protocol/groups.ts";
+import type { FunctionSpec } from "../../protocol/spec.ts";
+import type { ReplicaSession, StartingReplica } from "../replicas/session.ts";
+import type { RunnableDeployment } from "./deployment.ts";
+import { HeldRequests } from "./held.ts";
+import type { GroupSnapshot } from "./plan.ts";
+
+/**
+ * One replica as the scheduler counts it.
+ *
+ *   starting --ready resolves-->  ready       --drained-->  draining --ended--> (forgotten)
+ *   starting --ready rejects, or no longer wanted-->        draining
+ */
+export interface Replica {
+  readonly session: StartingReplica;
+  readonly group: Group;
+  state: "starting" | "ready" | "draining";
+  /** Places taken: by requests, by jobs, and by claims under way. */
+  load: number;
+  /** Milliseconds since 1970; null while it is not ready or has a call. */
+  idleSince: number | null;
+  readyAt: number | null;
+  /** It has been given a call; one that dies before has failed to start, whatever it said. */
+  used: boolean;
+}
+
+/** A place on a ready replica, for one call. Release it once, when the call is over. */
+export interface Lease {
+  readonly session: ReplicaSession;
+  release(): void;
+}
+
+/** Why the last start failed; kept until one succeeds. */
+export interface StartFailure {
+  error: AthanorError;
+  /** In a row. */
+  failures: number;
+  /** No start before this. */
+  until: number;
+}
+
+/** The functions that live together in a replica, with the replicas they have and the calls that wait for one. */
+export class Group {
+  readonly deployment: RunnableDeployment;
+  readonly group: ReplicaGroup;
+  readonly concurrency: number;
+  readonly functionNames: string[];
+  readonly replicas: Replica[] = [];
+  readonly held = new HeldRequests<Lease>();
+  live = false;
+  /** Jobs of the group that could run now; kept by the dispatcher. May be too high, never too low. */
+  dueJobs = 0;
+  /** Grows whenever `dueJobs` is raised, so that an answer from the store that is older than that is known as such. */
+  dueVersion = 0;
+  failure: StartFailure | null = null;
+  timer: NodeJS.Timeout | null = null;
+  timerAt: number | null = null;
+  /** Taken out of the scheduler; a new object stands for the group if it is needed again. */
+  forgotten = false;
+  readonly #first: FunctionSpec;
+
+  constructor(deployment: RunnableDeployment, group: ReplicaGroup) {
+    const first = group.functions[0];
+    if (first === undefined) throw new Error(`group ${group.name} has no functions`);
+    this.#first = first;
+    this.deployment = deployment;
+    this.group = group;
+    this.concurrency = first.concurrency;
+    this.functionNames = group.functions.map((fn) => fn.name);
+  }
+
+  /** The ready replica with the fewest calls that has room for one more. */
+  leastLoaded(): Replica | null {
+    let best: Replica | null = null;
+    for (const replica of this.replicas) {
+      if (replica.state !== "ready" || replica.load >= this.concurrency || replica.session.state !== "ready") continue;
+      if (best === null || replica.load < best.load) best = replica;
+    }
+    return best;
+  }
+
+  has(state: Replica["state"]): boolean {
+    return this.replicas.some((replica) => replica.state === state);
+  }
+
+  get keepWarmMs(): number {
+    return this.#first.keepWarmS * 1000;
+  }
+
+  /** Time that a draining replica has before it is killed. */
+  get drainMs(): number {
+    const seconds = this.group.functions.map((fn) => fn.endpoint?.drainTimeoutS ?? FUNCTION_DEFAULTS.drainTimeoutS);
+    return Math.max(...seconds) * 1000;
+  }
+
+  /** Nothing runs, nothing waits and nothing is to be kept. */
+  get unused(): boolean {
+    return !this.live && this.replicas.length === 0 && this.held.size === 0 && this.dueJobs === 0;
+  }
+
+  snapshot(): GroupSnapshot {
+    return {
+      live: this.live,
+      minReplicas: this.#first.minReplicas,
+      maxReplicas: this.#first.maxReplicas,
+      concurrency: this.concurrency,
+      keepWarmMs: this.keepWarmMs,
+      waiting: this.held.size + this.dueJobs,
+      backoffUntil: this.failure?.until ?? null,
+      replicas: this.replicas.map(({ session, state, load, idleSince }) => ({
+        id: session.id,
+        state,
+        load,
+        idleSince,
+      })),
+    };
+  }
+}
