@@ -4,7 +4,7 @@
 //
 //   node scripts/bootstrap.mjs quickstart|check [arguments]
 import { spawn, spawnSync } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, symlinkSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -18,6 +18,7 @@ if (!SCRIPTS.includes(name)) fail(`usage: node scripts/bootstrap.mjs ${SCRIPTS.j
 
 if (!isInstalled()) install();
 checkNode();
+linkCli();
 const env = { ...process.env, PATH: `${BIN}${path.delimiter}${process.env.PATH ?? ""}` };
 await run([path.join(ROOT, "scripts", "build.ts"), "--if-changed"], env);
 await run([path.join(ROOT, "scripts", `${name}.ts`), ...scriptArgs], env);
@@ -72,6 +73,12 @@ function checkNode() {
   fail(
     `${path.relative(ROOT, NODE)} should be Node 24 but ${found}: run \`npm rebuild node\` with install scripts allowed`,
   );
+}
+
+/** So that `npx athanor` in this checkout runs this checkout's. */
+function linkCli() {
+  const link = path.join(BIN, "athanor");
+  if (process.platform !== "win32" && !existsSync(link)) symlinkSync("../../bin/athanor.mjs", link);
 }
 
 /** Runs a script under Node 24 to its end; a failure ends this process with the same status. */
