@@ -1,5 +1,5 @@
 import { createHash, randomUUID } from "node:crypto";
-import { unlinkSync } from "node:fs";
+import { statSync, unlinkSync } from "node:fs";
 import { type FileHandle, mkdir, open, readdir, rename, rm, stat, utimes } from "node:fs/promises";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
@@ -99,16 +99,16 @@ export class Blobs {
       const hashes = (await readdir(join(this.#dir, prefix))).filter((name) => SHA256.test(name));
       for (let at = 0; at < hashes.length; at += SWEEP_BATCH) {
         const unneeded = await p.unreferenced({ hashes: hashes.slice(at, at + SWEEP_BATCH) });
-        for (const sha256 of unneeded) if (await this.#removeOld(sha256, p.now - p.minAgeMs)) removed++;
+        for (const sha256 of unneeded) if (this.#removeOld(sha256, p.now - p.minAgeMs)) removed++;
       }
     }
     return removed;
   }
 
-  async #removeOld(sha256: string, before: number): Promise<boolean> {
-    const found = await stat(this.#path(sha256)).catch(absent);
-    // A put that began since counts on the file; nothing can begin between this look and the removal.
-    if (found === null || found.mtimeMs > before || this.#puts.has(sha256)) return false;
+  /** Synchronous, so that no put can begin between the look and the removal. */
+  #removeOld(sha256: string, before: number): boolean {
+    const found = statSync(this.#path(sha256), { throwIfNoEntry: false });
+    if (found === undefined || found.mtimeMs > before || this.#puts.has(sha256)) return false;
     return this.#unlink(sha256);
   }
 

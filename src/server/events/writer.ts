@@ -1,0 +1,179 @@
+import { AthanorError } from "../../protocol/errors.ts";
+import type { JobEvent, NewJobEvent } from "../../protocol/event.ts";
+import type { EventBatch, Store } from "../store/store.ts";
+import { EventBuffer } from "./buffer.ts";
+
+export interface EventWriterParams {
+  store: Pick<Store, "eventAppend">;
+  log: { warn(fields: object, message: string): void };
+  now: () => number;
+  /** Called with what has been committed, in order. */
+  onStored(job: number, events: JobEvent[]): void;
+}
+
+/** The least time between two writes of many jobs' events; the first after a pause does not wait. */
+const WRITE_GAP_MS = 20;
+/** Time between writes in terms of the last one's length, so that a flood of output leaves the thread to others. */
+const WRITE_GAP_FACTOR = 4;
+const MAX_EVENTS_A_WRITE = 2000;
+/** After the store had no room. */
+const RETRY_GAP_MS = 1000;
+
+interface Taken {
+  buffer: EventBuffer;
+  events: NewJobEvent[];
+}
+
+/**
+ * Writes what running attempts log, in batches.
+ *
+ *   idle      --append--> scheduled          by setImmediate, or a timer where the last write was a moment ago
+ *   scheduled --due-->    writing            everything that waits, up to a limit, in one verb of the store
+ *   writing   --done-->   idle | scheduled   the latter where more has come, or a progress waits for its turn
+ *   any       --stop-->   stopped            what waits is written first
+ */
+export class EventWriter {
+  readonly #store: EventWriterParams["store"];
+  readonly #log: EventWriterParams["log"];
+  readonly #now: () => number;
+  readonly #onStored: EventWriterParams["onStored"];
+  /** By job; of the attempt that appended last. */
+  readonly #buffers = new Map<number, EventBuffer>();
+  readonly #dirty = new Set<EventBuffer>();
+  #timer: NodeJS.Timeout | NodeJS.Immediate | null = null;
+  #writing: Promise<void> = Promise.resolve();
+  #isWriting = false;
+  #nextWriteAt = 0;
+  #stopped = false;
+
+  constructor(p: EventWriterParams) {
+    this.#store = p.store;
+    this.#log = p.log;
+    this.#now = p.now;
+    this.#onStored = p.onStored;
+  }
+
+  append(batch: EventBatch, window: number): void {
+    if (this.#stopped || batch.events.length === 0) return;
+    const buffer = this.#bufferOf(batch, window);
+    if (buffer === null) return;
+    buffer.add(batch.events, this.#now());
+    this.#dirty.add(buffer);
+    this.#schedule();
+  }
+
+  async flush(job: number): Promise<void> {
+    const buffer = this.#buffers.get(job);
+    const taken = buffer === undefined ? [] : this.#take([buffer], true);
+    // The store keeps the order of verbs, so the write under way is done when this one is.
+    if (taken.length > 0) await this.#write(taken);
+    else await this.#writing;
+    if (buffer?.isEmpty && !buffer.hasDropped) this.#drop(buffer);
+  }
+
+  /** The job's attempt is over: what it still wants logged has no place any more. */
+  forget(job: number): void {
+    const buffer = this.#buffers.get(job);
+    if (buffer !== undefined) this.#drop(buffer);
+  }
+
+  async stop(): Promise<void> {
+    if (this.#stopped) return this.#writing;
+    this.#cancelTimer();
+    await this.#writing;
+    await this.#write(this.#take([...this.#dirty], true));
+    this.#stopped = true;
+    this.#cancelTimer();
+    await this.#writing;
+  }
+
+  /** Null for a batch of an attempt that a later one has followed. */
+  #bufferOf({ job, fence }: EventBatch, window: number): EventBuffer | null {
+    const present = this.#buffers.get(job);
+    if (present !== undefined && present.fence === fence) return present;
+    if (present !== undefined && present.fence > fence) return null;
+    if (present !== undefined) this.#dirty.delete(present);
+    const buffer = new EventBuffer(job, fence, window);
+    this.#buffers.set(job, buffer);
+    return buffer;
+  }
+
+  #schedule(): void {
+    if (this.#timer !== null || this.#isWriting || this.#dirty.size === 0 || this.#stopped) return;
+    const waitMs = this.#nextWriteAt - performance.now();
+    const run = () => {
+      this.#timer = null;
+      this.#writing = this.#writeDue();
+    };
+    this.#timer = waitMs > 0 ? setTimeout(run, waitMs) : setImmediate(run);
+  }
+
+  #cancelTimer(): void {
+    if (this.#timer === null) return;
+    clearTimeout(this.#timer as NodeJS.Timeout);
+    clearImmediate(this.#timer as NodeJS.Immediate);
+    this.#timer = null;
+  }
+
+  async #writeDue(): Promise<void> {
+    this.#isWriting = true;
+    const started = performance.now();
+    await this.#write(this.#take(this.#dirty, false));
+    const ended = performance.now();
+    const gapMs = Math.max(WRITE_GAP_MS, (ended - started) * WRITE_GAP_FACTOR);
+    this.#nextWriteAt = Math.max(this.#nextWriteAt, ended + gapMs);
+    this.#isWriting = false;
+    this.#schedule();
+  }
+
+  #take(buffers: Iterable<EventBuffer>, all: boolean): Taken[] {
+    const taken: Taken[] = [];
+    let count = 0;
+    for (const buffer of [...buffers]) {
+      if (!all && count >= MAX_EVENTS_A_WRITE) break;
+      const events = buffer.take(this.#now(), all);
+      if (events.length > 0) taken.push({ buffer, events });
+      count += events.length;
+      this.#dirty.delete(buffer);
+      // To the end of the line, where a progress waits for its turn.
+      if (!buffer.isEmpty) this.#dirty.add(buffer);
+    }
+    return taken;
+  }
+
+  async #write(taken: Taken[]): Promise<void> {
+    if (taken.length === 0) return;
+    const batches = taken.map(({ buffer, events }) => ({ job: buffer.job, fence: buffer.fence, events }));
+    try {
+      const stored = await this.#store.eventAppend({ batches, now: this.#now() });
+      for (const [index, { buffer }] of taken.entries()) this.#written(buffer, stored[index] ?? []);
+    } catch (error) {
+      this.#refused(taken, error);
+    }
+  }
+
+  #written(buffer: EventBuffer, events: JobEvent[]): void {
+    if (events.length > 0) this.#onStored(buffer.job, events);
+    // The store takes nothing of an attempt that is over.
+    else this.#drop(buffer);
+  }
+
+  #refused(taken: Taken[], error: unknown): void {
+    const count = taken.reduce((sum, { events }) => sum + events.length, 0);
+    const reason = error instanceof AthanorError && error.code === "storage_full" ? "storage_full" : "failed";
+    this.#log.warn(
+      { err: error, events: count, jobs: taken.length },
+      "events of jobs could not be stored and were dropped",
+    );
+    for (const { buffer, events } of taken) {
+      buffer.refuse(events, reason);
+      if (!buffer.isEmpty && this.#buffers.get(buffer.job) === buffer) this.#dirty.add(buffer);
+    }
+    this.#nextWriteAt = performance.now() + RETRY_GAP_MS;
+  }
+
+  #drop(buffer: EventBuffer): void {
+    this.#dirty.delete(buffer);
+    if (this.#buffers.get(buffer.job) === buffer) this.#buffers.delete(buffer.job);
+  }
+}
