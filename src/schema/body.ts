@@ -1,18 +1,22 @@
-import type { Json, JsonSchema } from "../protocol/json.ts";
-import type { FunctionSpec } from "../protocol/spec.ts";
-import type { SpawnRequest } from "../protocol/wire.ts";
+import { SERVER_DEFAULTS } from "../protocol/defaults.ts";
+import { AthanorError } from "../protocol/errors.ts";
+import type { Json, JsonObject, JsonSchema } from "../protocol/json.ts";
+import type { CodeType, FunctionSpec } from "../protocol/spec.ts";
+import type { InvalidPath, SpawnRequest } from "../protocol/wire.ts";
+import { invalid } from "./check.ts";
+import { type Accepts, coerceField, emptyIsAbsent, fieldName, fieldsOf, itemAccepts } from "./coerce.ts";
+import { brief, pointer } from "./explain.ts";
+import { addImage, extractInto, maxFileBytes, type ReadBody, startExtraction, tooLarge } from "./extract.ts";
+import { parseJson, refuseNames } from "./json-text.ts";
+import { checkFieldName, type Part, readMultipart } from "./multipart.ts";
+import { inputPlan, planHas } from "./plan.ts";
 
-export interface ReadBody {
-  /** The wire body, not validated yet; media stand in it as MediaRef whose `$media` is the index in `attachments`. */
-  body: Json;
-  attachments: Uint8Array[];
-}
+export { extractMedia, type ReadBody } from "./extract.ts";
 
-/**
- * The wire body of an HTTP request: from the query for GET, HEAD and DELETE, else from JSON, a urlencoded form or multipart/form-data.
- * Throws `malformed_json`, `malformed_form`, `unsupported_media_type`, `body_too_large`, `media_invalid`, `input_invalid`.
- */
-export async function readBody(_p: {
+const FILE_TYPES: ReadonlySet<CodeType> = new Set(["image", "bytes"]);
+const QUERY_METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "DELETE"]);
+
+interface BodyRequest {
   method: string;
   url: URL;
   contentType: string | null;
@@ -20,22 +24,226 @@ export async function readBody(_p: {
   body: AsyncIterable<Uint8Array> | null;
   fn: FunctionSpec;
   $defs: { [name: string]: JsonSchema };
+  /** See bodyLimitBytes. */
   maxBodyBytes: number;
-}): Promise<ReadBody> {
-  throw new Error("not implemented");
 }
 
-/** `{args, kwargs}` as the wire body by name. Throws `input_invalid` for too many args, an unknown name, or one given twice. */
-export function bodyFromCall(_fn: FunctionSpec, _call: SpawnRequest): Json {
-  throw new Error("not implemented");
-}
-
-/** Media given inline in a body (data URI, base64, MediaJson) as attachments. Throws `media_invalid`, `body_too_large`. */
-export function extractMedia(_fn: FunctionSpec, _$defs: { [name: string]: JsonSchema }, _body: Json): ReadBody {
-  throw new Error("not implemented");
+/**
+ * The wire body of an HTTP request: from the query for GET, HEAD and DELETE, else from JSON, a urlencoded form or multipart/form-data.
+ * It is not validated yet. No body at all counts as `{}`. Throws `malformed_json`, `malformed_form`, `unsupported_media_type`,
+ * `body_too_large`, `media_invalid`, `input_invalid`.
+ */
+export async function readBody(p: BodyRequest): Promise<ReadBody> {
+  if (QUERY_METHODS.has(p.method)) return fromPairs(p, p.url.searchParams);
+  if (p.contentLength !== null && p.contentLength > p.maxBodyBytes) throw tooLarge(p.maxBodyBytes, "");
+  const type = contentTypeOf(p.contentType);
+  if (type.name === "multipart/form-data") return fromMultipart(p, limited(p));
+  if (type.name === "application/x-www-form-urlencoded") {
+    return fromPairs(p, new URLSearchParams(decodeText(await readAll(limited(p)), type.charset, "malformed_form")));
+  }
+  if (type.name === "application/json" || type.name.endsWith("+json")) {
+    const text = decodeText(await readAll(limited(p)), type.charset, "malformed_json");
+    return fromJson(p, text === "" ? {} : parseJson(text));
+  }
+  const bytes = type.name === "" ? await readAll(limited(p)) : null;
+  if (bytes?.length === 0) return fromJson(p, {});
+  const actual = type.name === "" ? "none" : brief(type.name);
+  throw new AthanorError(
+    "unsupported_media_type",
+    `The body must be JSON or a form, but its content type is ${actual}.`,
+  );
 }
 
 /** The most bytes that a request body of the function may have: what to pass as `maxBodyBytes`. */
-export function bodyLimitBytes(_fn: FunctionSpec, _$defs: { [name: string]: JsonSchema }): number {
-  throw new Error("not implemented");
+export function bodyLimitBytes(fn: FunctionSpec, $defs: { [name: string]: JsonSchema }): number {
+  const takesFiles = planHas(inputPlan(fn, $defs), FILE_TYPES);
+  // A file may come as base64, which takes four characters for three bytes.
+  return SERVER_DEFAULTS.maxJsonBodyBytes + (takesFiles ? Math.ceil((maxFileBytes(fn) * 4) / 3) : 0);
+}
+
+/** `{args, kwargs}` as the wire body by name. Throws `input_invalid` for too many args, an unknown name, or one given twice. */
+export function bodyFromCall(fn: FunctionSpec, call: SpawnRequest): Json {
+  const { args = [], kwargs = {} } = call;
+  refuseNames([...args, kwargs]);
+  if (fn.input.mode === "object" || fn.input.mode === "standard") return singleBody(fn, args, kwargs);
+  const params = fn.input.params.filter((param) => param.inject === null);
+  const rest = params.at(-1)?.rest ? params.at(-1) : undefined;
+  const body: JsonObject = { ...kwargs };
+  const errors: InvalidPath[] = [];
+  for (const [i, arg] of args.entries()) {
+    const param = params[i];
+    if (rest && i >= params.length - 1) {
+      body[rest.name] = args.slice(i);
+      break;
+    }
+    if (!param) errors.push({ path: `/args/${i}`, expected: `at most ${params.length} arguments`, actual: brief(arg) });
+    else if (Object.hasOwn(kwargs, param.name)) {
+      errors.push({
+        path: `/kwargs/${pointer(param.name)}`,
+        expected: "a parameter given once, by place or by name",
+        actual: brief(arg),
+      });
+    } else body[param.name] = arg;
+  }
+  if (errors.length > 0) throw invalid("input_invalid", `The call of ${fn.name}`, errors.slice(0, 20));
+  return body;
+}
+
+/** A body that is one value of its own: the only argument, or, as HTTP callers give it, its properties by name. */
+function singleBody(fn: FunctionSpec, args: Json[], kwargs: JsonObject): Json {
+  const names = Object.keys(kwargs);
+  const [only] = args;
+  if (only === undefined) return unwrapped(fn, kwargs);
+  if (args.length === 1 && names.length === 0) return only;
+  const actual = `${args.length} arguments and ${names.length} names`;
+  throw invalid("input_invalid", `The call of ${fn.name}`, [{ path: "", expected: "one argument", actual }]);
+}
+
+/** `{request: {...}}` where `request` is the parameter's own name, and no property of its object. */
+function unwrapped(fn: FunctionSpec, kwargs: JsonObject): Json {
+  const name = fn.input.mode === "object" ? fn.input.params.find((param) => param.inject === null)?.name : undefined;
+  const names = Object.keys(kwargs);
+  if (name === undefined || names.length !== 1 || names[0] !== name) return kwargs;
+  const schema = fn.input.mode === "object" ? fn.input.schema : null;
+  const properties = typeof schema === "object" && schema !== null ? schema.properties : null;
+  const isOwn = typeof properties === "object" && properties !== null && Object.hasOwn(properties, name);
+  return isOwn ? kwargs : (kwargs[name] ?? null);
+}
+
+function fromJson(p: BodyRequest, body: Json): ReadBody {
+  return extractInto(startExtraction(p.fn), p.fn, p.$defs, body);
+}
+
+function fromPairs(p: BodyRequest, pairs: URLSearchParams): ReadBody {
+  const fields = fieldsOf(p.fn, p.$defs);
+  const texts = new Map<string, string[]>();
+  for (const [given, text] of pairs) {
+    const name = fieldName(given, fields);
+    checkFieldName(name, texts.size);
+    const same = texts.get(name);
+    if (same) same.push(text);
+    else texts.set(name, [text]);
+  }
+  const body: JsonObject = {};
+  for (const [name, given] of texts) {
+    const accepts = fields.get(name);
+    if (given.length === 1 && given[0] === "" && emptyIsAbsent(accepts)) continue;
+    body[name] = coerceField(given, accepts);
+  }
+  return fromJson(p, body);
+}
+
+async function fromMultipart(p: BodyRequest, body: AsyncIterable<Uint8Array>): Promise<ReadBody> {
+  const fields = fieldsOf(p.fn, p.$defs);
+  const parts = await readMultipart({
+    contentType: p.contentType ?? "",
+    body,
+    maxFileBytes: maxFileBytes(p.fn),
+    maxFieldBytes: p.maxBodyBytes,
+  });
+  const extraction = startExtraction(p.fn);
+  const made: JsonObject = {};
+  for (const [given, same] of parts) {
+    const name = fieldName(given, fields);
+    const accepts = fields.get(name);
+    const present = same.filter((part) => !isLeftOut(part, accepts));
+    if (present.length > 0) made[name] = fieldValue(present, accepts, extraction, `/${pointer(name)}`, p.fn.name);
+  }
+  return extractInto(extraction, p.fn, p.$defs, made);
+}
+
+function isLeftOut(part: Part, accepts: Accepts | undefined): boolean {
+  if (part.type === "file") return part.bytes.length === 0 && part.fileName === null;
+  return part.type === "text" && part.text === "" && emptyIsAbsent(accepts);
+}
+
+type Extraction = ReturnType<typeof startExtraction>;
+
+function fieldValue(
+  parts: Part[],
+  accepts: Accepts | undefined,
+  extraction: Extraction,
+  path: string,
+  fn: string,
+): Json {
+  if (parts.every((part) => part.type === "text"))
+    return coerceField(
+      parts.map((part) => part.text),
+      accepts,
+    );
+  const [only] = parts;
+  const takesOne = !accepts?.array || accepts.image || accepts.bytes;
+  if (only && parts.length === 1 && (takesOne || only.type === "json"))
+    return partValue(only, accepts, extraction, path, fn);
+  return parts.map((part, i) => {
+    const item = accepts ? (itemAccepts(accepts, i) ?? undefined) : undefined;
+    return partValue(part, item, extraction, `${path}/${i}`, fn);
+  });
+}
+
+function partValue(part: Part, accepts: Accepts | undefined, extraction: Extraction, path: string, fn: string): Json {
+  if (part.type === "json") return part.value;
+  if (part.type === "text") return coerceField([part.text], accepts);
+  if (accepts?.image) return addImage(part.bytes, part.fileName, extraction, path);
+  if (accepts?.bytes) return Buffer.from(part.bytes).toString("base64");
+  if (part.contentType === "application/json") return parseJson(decodeText(part.bytes, null, "malformed_json"));
+  const actual = `file of ${part.bytes.length} bytes`;
+  throw invalid("input_invalid", `The input of ${fn}`, [
+    { path, expected: accepts ? "a value, not a file" : "no such name", actual },
+  ]);
+}
+
+function contentTypeOf(header: string | null): { name: string; charset: string | null } {
+  const [name = "", ...params] = (header ?? "").split(";");
+  const charset = params.map((param) => /^\s*charset\s*=\s*"?([^"]*?)"?\s*$/i.exec(param)?.[1]).find((found) => found);
+  return { name: name.trim().toLowerCase(), charset: charset ?? null };
+}
+
+function decodeText(bytes: Uint8Array, charset: string | null, code: "malformed_json" | "malformed_form"): string {
+  let decoder: InstanceType<typeof TextDecoder>;
+  try {
+    decoder = new TextDecoder(charset ?? "utf-8", { fatal: true });
+  } catch {
+    throw new AthanorError("unsupported_media_type", `The body's charset ${brief(charset)} is not known; send UTF-8.`);
+  }
+  try {
+    return decoder.decode(bytes);
+  } catch {
+    throw new AthanorError(
+      code,
+      `The body is not valid ${decoder.encoding} from byte ${firstBadByte(bytes, decoder.encoding)} on.`,
+    );
+  }
+}
+
+/** How many bytes from the start decode without a fault, by halving. */
+function firstBadByte(bytes: Uint8Array, encoding: string): number {
+  let good = 0;
+  let bad = bytes.length;
+  while (bad - good > 1) {
+    const middle = (good + bad) >> 1;
+    try {
+      new TextDecoder(encoding, { fatal: true }).decode(bytes.subarray(0, middle), { stream: true });
+      good = middle;
+    } catch {
+      bad = middle;
+    }
+  }
+  return good;
+}
+
+/** The request's bytes, up to the limit; one more and it throws, before it is kept. */
+async function* limited(p: BodyRequest): AsyncGenerator<Uint8Array> {
+  let total = 0;
+  for await (const chunk of p.body ?? []) {
+    total += chunk.length;
+    if (total > p.maxBodyBytes) throw tooLarge(p.maxBodyBytes, "");
+    yield chunk;
+  }
+}
+
+async function readAll(body: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of body) chunks.push(chunk);
+  return chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks);
 }

@@ -2,9 +2,9 @@ import { Ajv2020 } from "ajv/dist/2020.js";
 import standalone from "ajv/dist/standalone/index.js";
 import addFormats from "ajv-formats";
 import { build } from "esbuild";
+import { AthanorError } from "../protocol/errors.ts";
 import type { JsonSchema } from "../protocol/json.ts";
 import type { AppSpec } from "../protocol/spec.ts";
-import { AthanorError } from "../protocol/errors.ts";
 import { createPlanner, inputLocation, inputSchema } from "./plan.ts";
 import { prepareSchema, WIRE_FORMATS } from "./prepare.ts";
 import { defName, defRef, isObject, subschemas } from "./walk.ts";
@@ -61,7 +61,12 @@ function entriesOf(spec: AppSpec): Entry[] {
   return entries;
 }
 
-function generate(p: { entries: Entry[]; $defs: Record<string, JsonSchema>; explain: boolean; unicode: boolean }): string {
+function generate(p: {
+  entries: Entry[];
+  $defs: Record<string, JsonSchema>;
+  explain: boolean;
+  unicode: boolean;
+}): string {
   const ajv = new Ajv2020({
     strict: false,
     logger: false,
@@ -80,7 +85,10 @@ function generate(p: { entries: Entry[]; $defs: Record<string, JsonSchema>; expl
   const $defs = { ...p.$defs, ...Object.fromEntries(p.entries.map((entry, i) => [`entry:${i}`, entry.schema])) };
   try {
     ajv.addSchema({ $id: ROOT, $defs });
-    return standalone.default(ajv, Object.fromEntries(p.entries.map(({ name }, i) => [name, `${ROOT}#/$defs/entry:${i}`])));
+    return standalone.default(
+      ajv,
+      Object.fromEntries(p.entries.map(({ name }, i) => [name, `${ROOT}#/$defs/entry:${i}`])),
+    );
   } catch (error) {
     throw new AthanorError("deployment_invalid", `A schema of the app does not compile: ${(error as Error).message}`, {
       cause: error,
@@ -119,7 +127,10 @@ function unionRefs(schemas: JsonSchema[]): Entry[] {
 function patternsAreUnicode(schema: JsonSchema): boolean {
   if (!isObject(schema)) return true;
   const patterns = [schema.pattern, ...Object.keys(isObject(schema.patternProperties) ? schema.patternProperties : {})];
-  return patterns.every((pattern) => typeof pattern !== "string" || isUnicode(pattern)) && subschemas(schema).every(patternsAreUnicode);
+  return (
+    patterns.every((pattern) => typeof pattern !== "string" || isUnicode(pattern)) &&
+    subschemas(schema).every(patternsAreUnicode)
+  );
 }
 
 function isUnicode(pattern: string): boolean {

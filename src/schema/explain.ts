@@ -205,7 +205,8 @@ export function describe(schema: JsonSchema, $defs: Defs, depth = 0): string {
     return alternatives(branches.map((branch) => describe(branch as JsonSchema, $defs, depth + 1)));
   }
   if (Array.isArray(resolved.type)) return alternatives(resolved.type.map(String));
-  if (resolved.type === "string" && typeof resolved.format === "string") return `string in the format ${resolved.format}`;
+  if (resolved.type === "string" && typeof resolved.format === "string")
+    return `string in the format ${resolved.format}`;
   if (resolved.type === "array" && depth < 2 && isObject(resolved.items)) {
     return `array of ${describe(resolved.items, $defs, depth + 1)}`;
   }

@@ -54,8 +54,8 @@ export function createPlanner($defs: Defs): Planner {
   };
 
   const refPlan = (name: string): Plan | null => {
-    let found = special.get(name);
-    if (found === undefined) special.set(name, (found = hasSpecial($defs[name], new Set([name]))));
+    const found = special.get(name) ?? hasSpecial($defs[name], new Set([name]));
+    special.set(name, found);
     if (!found) return null;
     const resolve = (): Plan | null => {
       if (!defs.has(name)) {

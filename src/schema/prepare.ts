@@ -11,7 +11,18 @@ export const WIRE_FORMATS = {
 } as const;
 
 /** Keywords that only describe, or that would change how references resolve. */
-const DROPPED = ["$schema", "$id", "id", "$comment", "title", "description", "default", "example", "examples", "deprecated"];
+const DROPPED = [
+  "$schema",
+  "$id",
+  "id",
+  "$comment",
+  "title",
+  "description",
+  "default",
+  "example",
+  "examples",
+  "deprecated",
+];
 
 /**
  * The schema as Ajv shall check it: special types in their wire form (an image as the MediaRef that stands for it by then),
@@ -32,7 +43,8 @@ function wireForm(kind: string, schema: SchemaObject): SchemaObject {
   if (kind === "image") return { ...marked, type: "object", required: ["$media", "file_name", "content_type"] };
   if (kind === "date") return { ...marked, type: "string", format: "date-time" };
   const kept: SchemaObject = {};
-  if (kind === "bytes") for (const key of ["minLength", "maxLength"]) if (key in schema) kept[key] = schema[key] ?? null;
+  if (kind === "bytes")
+    for (const key of ["minLength", "maxLength"]) if (key in schema) kept[key] = schema[key] ?? null;
   return { ...kept, ...marked, type: "string", format: kind === "bytes" ? "athanor-base64" : "athanor-bigint" };
 }
 
