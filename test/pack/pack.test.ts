@@ -29,12 +29,11 @@ export const misspelt = app.function({ timeoutSeconds: 5 }, async () => 1);
 
 describe("the packed tarball", () => {
   let stranger: Stranger;
-  let packed: Awaited<ReturnType<Stranger["pack"]>>;
+  let packed: Awaited<ReturnType<Stranger["install"]>>;
 
   before(async () => {
     stranger = await Stranger.create();
-    packed = await stranger.pack();
-    await stranger.succeed("npm", ["install", packed.tarball]);
+    packed = await stranger.install();
     await writeFile(path.join(stranger.project, "app.ts"), APP);
   });
   after(() => stranger[Symbol.asyncDispose]());
@@ -56,7 +55,7 @@ describe("the packed tarball", () => {
   test("starts, deploys, answers and runs a job", async () => {
     const url = await stranger.up();
     try {
-      const deployed = await stranger.succeed("npx", ["athanor", "deploy", "app.ts"]);
+      const deployed = await stranger.athanor("deploy", "app.ts");
       assert.match(deployed, /deployments:1/);
       const response = await fetch(`${url}/stranger/greet`, {
         method: "POST",
@@ -73,15 +72,7 @@ describe("the packed tarball", () => {
       const docs = await fetch(`${url}/stranger/docs`);
       assert.deepEqual([docs.status, docs.headers.get("content-type")?.split(";")[0]], [200, "text/html"]);
       const payload = JSON.stringify({ args: ["ahoy"], kwargs: {} });
-      const ran = await stranger.succeed("npx", [
-        "athanor",
-        "run",
-        "shout",
-        "--app-name",
-        "stranger",
-        "--payload",
-        payload,
-      ]);
+      const ran = await stranger.athanor("run", "shout", "--app-name", "stranger", "--payload", payload);
       assert.match(ran, /AHOY/);
     } finally {
       await stranger.down();
@@ -89,17 +80,14 @@ describe("the packed tarball", () => {
   });
 
   test("writes a project with init that deploys and type-checks as it is", async () => {
-    await stranger.succeed("npx", ["athanor", "init", "begun"]);
+    await stranger.athanor("init", "begun");
     const begun = path.join(stranger.project, "begun");
     const manifest = JSON.parse(await readFile(path.join(begun, "package.json"), "utf8"));
     assert.equal(manifest.type, "module");
     await stranger.succeed("npx", ["tsc", "--noEmit", "-p", begun]);
     await stranger.up();
     try {
-      assert.match(
-        await stranger.succeed("npx", ["athanor", "deploy", path.join("begun", "app.ts")]),
-        /deployments:\d+/,
-      );
+      assert.match(await stranger.athanor("deploy", path.join("begun", "app.ts")), /deployments:\d+/);
     } finally {
       await stranger.down();
     }

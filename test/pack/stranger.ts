@@ -1,4 +1,4 @@
-/** What somebody has who knows only npm: an empty folder, the packed tarball, and `npx athanor`. */
+/** What somebody has who knows only npm: an empty folder, the packed tarball, and `npx athanor`; or a built checkout. */
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
@@ -16,24 +16,38 @@ export interface Finished {
   stderr: string;
 }
 
-/** A temporary folder with a project in it that has the tarball installed. Disposing stops its server and removes it. */
+/** A temporary folder with a project in it. Disposing stops its server and removes it. */
 export class Stranger {
   readonly folder: string;
   readonly project: string;
   readonly data: string;
   /** What the commands run with: nothing of this repository's own tools, nothing of the user's Athanor. */
   readonly env: NodeJS.ProcessEnv;
+  /** The command line that `athanor` stands for. */
+  readonly #athanor: string[];
   #server: Server | null = null;
 
-  private constructor(folder: string) {
+  private constructor(folder: string, athanor: string[]) {
     this.folder = folder;
+    this.#athanor = athanor;
     this.project = path.join(folder, "project");
     this.data = path.join(folder, "data");
     this.env = strangerEnvironment(folder, this.data);
   }
 
+  /** With an empty project. */
   static async create(): Promise<Stranger> {
-    const stranger = new Stranger(await mkdtemp(path.join(os.tmpdir(), "athanor-pack-")));
+    return await Stranger.#make(["npx", "athanor"]);
+  }
+
+  /** Uses the checkout's own `dist`, built if need be. */
+  static async inCheckout(): Promise<Stranger> {
+    await build();
+    return await Stranger.#make([process.execPath, path.join(ROOT, "bin", "athanor.mjs")]);
+  }
+
+  static async #make(athanor: string[]): Promise<Stranger> {
+    const stranger = new Stranger(await mkdtemp(path.join(os.tmpdir(), "athanor-pack-")), athanor);
     await mkdir(stranger.project);
     await writeFile(
       path.join(stranger.project, "package.json"),
@@ -42,16 +56,23 @@ export class Stranger {
     return stranger;
   }
 
+  /** Packs the repository, and installs the tarball in the project. */
+  async install(): Promise<Packed> {
+    const packed = await this.#pack();
+    await this.succeed("npm", ["install", packed.tarball]);
+    return packed;
+  }
+
   /** Builds and packs the repository as `npm publish` would. */
-  async pack(): Promise<{ tarball: string; files: string[]; bytes: number }> {
-    await promisify(execFile)(process.execPath, ["scripts/build.ts", "--if-changed"], { cwd: ROOT });
+  async #pack(): Promise<Packed> {
+    await build();
     const args = ["pack", "--json", "--ignore-scripts", "--pack-destination", this.folder];
     const { stdout } = await promisify(execFile)("npm", args, { cwd: ROOT, env: this.env, maxBuffer: 1 << 26 });
-    const described = JSON.parse(stdout) as Packed[] | Record<string, Packed>;
+    const described = JSON.parse(stdout) as NpmPacked[] | Record<string, NpmPacked>;
     const [packed] = Object.values(described);
     if (!packed) throw new Error(`npm pack described nothing: ${stdout}`);
     const files = packed.files.map((file) => file.path);
-    return { tarball: path.join(this.folder, packed.filename), files, bytes: packed.size };
+    return { tarball: path.join(this.folder, packed.filename), files };
   }
 
   async run(command: string, args: string[], cwd = this.project): Promise<Finished> {
@@ -65,9 +86,16 @@ export class Stranger {
     return stdout;
   }
 
-  /** `npx athanor up` on a free port; resolves once the server says its URL. */
+  /** Runs an `athanor` command that is expected to work, and returns what it printed. */
+  async athanor(...args: string[]): Promise<string> {
+    const [command = "", ...first] = this.#athanor;
+    return await this.succeed(command, [...first, ...args]);
+  }
+
+  /** `athanor up` on a free port; resolves once the server says its URL. */
   async up(): Promise<string> {
-    this.#server = new Server(this.project, this.data, this.env);
+    const command = [...this.#athanor, "up", "--port", "0", "--data", this.data];
+    this.#server = new Server(command, this.project, this.data, this.env);
     return await this.#server.url;
   }
 
@@ -83,9 +111,18 @@ export class Stranger {
 }
 
 interface Packed {
+  tarball: string;
+  /** Paths in it. */
+  files: string[];
+}
+
+interface NpmPacked {
   filename: string;
-  size: number;
   files: { path: string }[];
+}
+
+async function build(): Promise<void> {
+  await promisify(execFile)(process.execPath, ["scripts/build.ts", "--if-changed"], { cwd: ROOT });
 }
 
 class Server {
@@ -94,10 +131,9 @@ class Server {
   readonly #data: string;
   readonly #ended: Promise<Finished>;
 
-  constructor(cwd: string, data: string, env: NodeJS.ProcessEnv) {
+  constructor([command = "", ...args]: string[], cwd: string, data: string, env: NodeJS.ProcessEnv) {
     this.#data = data;
-    const args = ["athanor", "up", "--port", "0", "--data", data];
-    this.#child = spawn("npx", args, { cwd, env, stdio: ["ignore", "pipe", "pipe"] });
+    this.#child = spawn(command, args, { cwd, env, stdio: ["ignore", "pipe", "pipe"] });
     this.#ended = finish(this.#child);
     this.url = new Promise((resolve, reject) => {
       for (const stream of [this.#child.stdout, this.#child.stderr]) {

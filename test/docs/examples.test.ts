@@ -1,0 +1,90 @@
+/** Every example is deployed by the CLI as it is in the repository, and does what it says. */
+import assert from "node:assert/strict";
+import { readdirSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import path from "node:path";
+import { after, before, describe, test } from "node:test";
+import sharp from "sharp";
+import { ROOT, Stranger } from "../pack/stranger.ts";
+
+const EXAMPLES = path.join(ROOT, "examples");
+const PAGE = path.join(EXAMPLES, "reader", "page.png");
+
+describe("examples", () => {
+  let user: Stranger;
+  let url: string;
+
+  before(async () => {
+    user = await Stranger.inCheckout();
+    url = await user.up();
+  });
+  after(() => user[Symbol.asyncDispose]());
+
+  const tested: Record<string, () => Promise<void>> = {
+    async hello() {
+      const greeted = await fetch(`${url}/hello/greet`, json({ name: "Ada", times: 2 }));
+      assert.deepEqual([greeted.status, await greeted.json()], [200, { message: "Hello, Ada! Hello, Ada!" }]);
+      const refused = await fetch(`${url}/hello/greet`, json({ name: "", times: 11 }));
+      assert.equal(refused.status, 422);
+      const ran = await user.athanor(
+        "run",
+        "shout",
+        "--app-name",
+        "hello",
+        "--payload",
+        '{"args":["ahoy"]}',
+        "--watch",
+      );
+      assert.match(ran, /AHOY!/);
+    },
+
+    async thumbnails() {
+      const form = new FormData();
+      form.set("photo", new Blob([await readFile(PAGE)]), "page.png");
+      form.set("width", "200");
+      const headers = { accept: "image/webp" };
+      const response = await fetch(`${url}/thumbnails/thumbnail`, { method: "POST", body: form, headers });
+      const bytes = new Uint8Array(await response.arrayBuffer());
+      assert.equal(response.status, 200, new TextDecoder().decode(bytes.subarray(0, 500)));
+      const { format, width } = await sharp(bytes).metadata();
+      assert.deepEqual({ format, width }, { format: "webp", width: 200 });
+    },
+
+    async reader() {
+      const form = new FormData();
+      form.set("page", new Blob([await readFile(PAGE)]), "page.png");
+      const response = await fetch(`${url}/reader/read`, {
+        method: "POST",
+        body: form,
+        headers: { prefer: "wait=60" },
+      });
+      const text = await response.text();
+      assert.equal(response.status, 200, text);
+      const read = JSON.parse(text) as { text: string; confidence: number; words: { text: string }[] };
+      const expected = words(await readFile(path.join(EXAMPLES, "reader", "page.txt"), "utf8"));
+      assert.deepEqual(words(read.text), expected);
+      assert.equal(read.words.length, expected.length);
+      assert.ok(read.confidence > 80, String(read.confidence));
+      const watched = await user.athanor("job", "watch", "jobs:2", "--json");
+      assert.match(watched, /job\.progress/);
+    },
+  };
+
+  const folders = readdirSync(EXAMPLES, { withFileTypes: true }).filter((entry) => entry.isDirectory());
+  for (const { name } of folders) {
+    test(name, async () => {
+      const works = tested[name];
+      assert.ok(works, `no test for examples/${name}`);
+      assert.match(await user.athanor("deploy", path.join(EXAMPLES, name, "app.ts")), /deployments:\d+/);
+      await works();
+    });
+  }
+});
+
+function json(body: unknown): RequestInit {
+  return { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) };
+}
+
+function words(text: string): string[] {
+  return text.split(/\s+/).filter((word) => word !== "");
+}
