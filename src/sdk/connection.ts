@@ -10,6 +10,13 @@ export interface ServerAddress {
   token: string | null;
 }
 
+export interface GivenAddress {
+  url?: string | undefined;
+  token?: string | undefined;
+  /** The data folder to look for a server of this machine in. */
+  data?: string | undefined;
+}
+
 /** `--data`, `ATHANOR_DATA`, or the user's own folder for data. */
 export function dataFolder(given?: string): string {
   const { join, resolve } = nodeModule("node:path");
@@ -23,12 +30,12 @@ export function dataFolder(given?: string): string {
  * Where calls go: inside a replica its own server; else what is given; else ATHANOR_URL and ATHANOR_TOKEN; else the
  * server that runs on this machine, found by `server.json` and `token` in its data folder; else the default port.
  */
-export function serverAddress(given: { url?: string | undefined; token?: string | undefined } = {}): ServerAddress {
+export function serverAddress(given: GivenAddress = {}): ServerAddress {
   const runtime = runtimeGlobal();
   if (runtime && given.url === undefined) return { url: runtime.serverUrl, token: runtime.serverToken };
   const url = given.url ?? environment("ATHANOR_URL");
   const token = given.token ?? environment("ATHANOR_TOKEN") ?? null;
-  const local = hasNode() ? localServer() : null;
+  const local = hasNode() ? localServer(given.data) : null;
   if (url === undefined) return { url: local?.url ?? defaultUrl(), token: token ?? local?.token ?? null };
   // The local token is for the local server alone: never sent to another address.
   const isLocal = local !== null && trimmed(url) === trimmed(local.url);
@@ -43,13 +50,13 @@ export function knownServerUrl(): string | null {
   return given === undefined ? null : trimmed(given);
 }
 
-export function connect(given: { url?: string | undefined; token?: string | undefined } = {}): Api {
+export function connect(given: GivenAddress = {}): Api {
   return new Api(serverAddress(given));
 }
 
-function localServer(): { url: string; token: string | null } | null {
+function localServer(data?: string): { url: string; token: string | null } | null {
   const { join } = nodeModule("node:path");
-  const folder = dataFolder();
+  const folder = dataFolder(data);
   const text = readText(join(folder, "server.json"));
   if (text === null) return null;
   try {

@@ -23,7 +23,7 @@ export async function deploy(params: DeployParams): Promise<string> {
     });
   }
   const { status, stdout, stderr } = await runCli(["deploy", pathOf(params.entry), "--json"], params);
-  const answer = parse(stdout);
+  const answer = parse(status === 0 ? stdout : (stderr.trim().split("\n").at(-1) ?? ""));
   if (status === 0 && answer && "deployment" in answer) return answer.deployment.deployment_id;
   const problem = answer && "code" in answer ? answer : null;
   const code: ErrorCode = problem && problem.code in ERRORS ? (problem.code as ErrorCode) : "build_failed";

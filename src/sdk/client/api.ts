@@ -1,3 +1,4 @@
+import type { Json } from "../../protocol/json.ts";
 import type { AppSpec, DeploymentUpload } from "../../protocol/spec.ts";
 import type {
   AppJson,
@@ -7,6 +8,7 @@ import type {
   LogLine,
   Page,
   ReplicaJson,
+  ServerJson,
   SpawnRequest,
 } from "../../protocol/wire.ts";
 import { type Query, type RequestInitJson, type Sender, send, unreachable } from "./request.ts";
@@ -88,6 +90,20 @@ export class Api {
 
   getJob(id: string, signal?: AbortSignal): Promise<JobJson> {
     return this.#json("GET", `/v1/jobs/${encodeURIComponent(id)}`, { signal });
+  }
+
+  /** The result as JSON, where it is there within `waitS` seconds; else throws `job_not_ended`, or how the job ended. */
+  getResult(id: string, waitS: number, signal?: AbortSignal): Promise<Json> {
+    return this.#json("GET", `/v1/jobs/${encodeURIComponent(id)}/result`, { query: { wait: waitS }, signal });
+  }
+
+  /** What the server finds wrong with its stored data. */
+  checkServer(): Promise<{ problems: string[] }> {
+    return this.#json("GET", "/v1/server/check");
+  }
+
+  getServer(): Promise<ServerJson> {
+    return this.#json("GET", "/v1/server");
   }
 
   cancelJob(id: string): Promise<JobJson> {

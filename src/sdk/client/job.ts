@@ -33,10 +33,7 @@ export class RemoteJob implements JobHandle {
   }
 
   async result(options: { signal?: AbortSignal } = {}): Promise<unknown> {
-    const job = await waitForEnd(this.#api, this.id, options.signal);
-    if (job.status !== "succeeded") throw new JobFailedError(job);
-    this.#origin ??= Promise.resolve(job);
-    return this.#revive(job.result);
+    return this.#revive(await waitForResult(this.#api, this.id, options.signal));
   }
 
   async *watch(options: WatchOptions = {}): AsyncGenerator<JobWatchEvent, void, undefined> {
@@ -82,17 +79,22 @@ export function watchJob(
   });
 }
 
-/** The job, once it has ended; it is asked for in long polls, through a restart of the server. */
-export async function waitForEnd(api: Api, id: string, signal?: AbortSignal): Promise<JobJson> {
+/**
+ * The result as the wire has it, once the job has ended; it is asked for in long polls, through a restart of the server.
+ * @throws JobFailedError where the job ended in any other way than by success.
+ */
+export async function waitForResult(api: Api, id: string, signal?: AbortSignal): Promise<Json> {
   const backoff = new Backoff();
   let reached = false;
   for (;;) {
     try {
-      const job = await pollForEnd(api, id, signal);
-      if (job) return job;
-      reached = true;
-      backoff.succeeded();
+      return await askResult(api, id, CLIENT_DEFAULTS.waitS, signal);
     } catch (error) {
+      if (error instanceof AthanorError && error.code === "job_not_ended") {
+        reached = true;
+        backoff.succeeded();
+        continue;
+      }
       if (!isPassing(error) || !reached) throw error;
       const waitMs = backoff.failed(Date.now());
       if (waitMs === null) throw error;
@@ -101,21 +103,25 @@ export async function waitForEnd(api: Api, id: string, signal?: AbortSignal): Pr
   }
 }
 
-/** Null where it has not ended within one long poll. What `result` answers with is left aside: the job itself says how it ended. */
-async function pollForEnd(api: Api, id: string, signal: AbortSignal | undefined): Promise<JobJson | null> {
-  const path = `/v1/jobs/${encodeURIComponent(id)}/result`;
+/** Errors of the request itself; any other is how the job ended. */
+const NOT_THE_JOBS: ReadonlySet<ErrorCode> = new Set([
+  "job_not_ended",
+  "job_not_found",
+  "not_found",
+  "unauthorized",
+  "bad_request",
+]);
+
+/** The result, where the job ends within the wait. @throws AthanorError `job_not_ended`; JobFailedError. */
+export async function askResult(api: Api, id: string, waitS: number, signal?: AbortSignal): Promise<Json> {
   try {
-    const response = await api.send("GET", path, { query: { wait: CLIENT_DEFAULTS.waitS }, signal });
-    await response.body?.cancel();
+    return await api.getResult(id, waitS, signal);
   } catch (error) {
     if (isPassing(error) || !(error instanceof AthanorError) || NOT_THE_JOBS.has(error.code)) throw error;
+    const job = await api.getJob(id, signal);
+    throw isFinal(job.status) ? new JobFailedError(job) : error;
   }
-  const job = await api.getJob(id, signal);
-  return isFinal(job.status) ? job : null;
 }
-
-/** Errors of the request; any other tells how the job ended. */
-const NOT_THE_JOBS: ReadonlySet<ErrorCode> = new Set(["job_not_found", "not_found", "unauthorized", "bad_request"]);
 
 /** The URL in a media value: a path of the server, or absolute; the token goes to the server alone. */
 async function fetchBytes(api: Api, url: string): Promise<Uint8Array> {

@@ -56,7 +56,7 @@ export class RemoteFunction implements Handle<unknown[], unknown, unknown> {
     const until = Date.now() + timeoutS * 1000;
     for (;;) {
       const fn = await this.#liveFunction(options.signal);
-      if (fn?.url != null) return fn.url;
+      if (fn?.url != null) return new URL(fn.url, this.#api.url).href;
       if (fn) throw new AthanorError("usage", `${this.#app}/${this.#name} is a plain function: it has no URL`);
       if (Date.now() >= until) {
         throw new AthanorError("timeout", `${this.#app}/${this.#name} was not live within ${timeoutS} s`, {

@@ -1,0 +1,39 @@
+import type { Command } from "../command.ts";
+import { appDelete } from "./app-delete.ts";
+import { appList } from "./app-list.ts";
+import { appShow } from "./app-show.ts";
+import { deploy } from "./deploy.ts";
+import { deploymentList } from "./deployment-list.ts";
+import { deploymentLogs } from "./deployment-logs.ts";
+import { deploymentShow } from "./deployment-show.ts";
+import { doctor } from "./doctor.ts";
+import { init } from "./init.ts";
+import { jobCancel } from "./job-cancel.ts";
+import { jobList } from "./job-list.ts";
+import { jobLogs } from "./job-logs.ts";
+import { jobResult } from "./job-result.ts";
+import { jobShow } from "./job-show.ts";
+import { jobWatch } from "./job-watch.ts";
+import { run } from "./run.ts";
+import { up } from "./up.ts";
+
+/** In the order of help. */
+export const COMMANDS: readonly Command[] = [
+  up,
+  init,
+  deploy,
+  run,
+  jobList,
+  jobShow,
+  jobWatch,
+  jobResult,
+  jobCancel,
+  jobLogs,
+  appList,
+  appShow,
+  appDelete,
+  deploymentList,
+  deploymentShow,
+  deploymentLogs,
+  doctor,
+];

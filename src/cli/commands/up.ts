@@ -1,0 +1,73 @@
+import { type Command, type CommandCall, EXIT, textOption } from "../command.ts";
+
+export const up: Command = {
+  name: "up",
+  summary: "Start the server: API, gateway, queue, and the replicas it starts",
+  options: [
+    { flags: "--port <port>", description: "Port to listen on; 0 is any free one (default 7700)" },
+    { flags: "--host <host>", description: "Address to listen on (default 127.0.0.1)" },
+    { flags: "--data <dir>", description: "Data folder (env ATHANOR_DATA; default ~/.local/share/athanor)" },
+    { flags: "--domain <domain>", description: "Apps are also reached at <app>.<domain> (default localhost)" },
+    { flags: "--store <name>", description: "Where state lives (default sqlite)" },
+    { flags: "--engine <name>", description: "What starts replicas (default process)" },
+    { flags: "--token-file <file>", description: "File that holds the token (default: `token` in the data folder)" },
+    { flags: "--public-url <url>", description: "Where clients reach it, if a proxy stands before it" },
+    { flags: "--log-level <level>", description: "trace, debug, info, warn, error, fatal or silent (default info)" },
+    { flags: "--blanks <n>", description: "Runtime processes kept ready (default 1)" },
+  ],
+  examples: ["athanor up", "athanor up --port 0 --data ./data --json"],
+  async run(call) {
+    const { resolveConfig } = await import("../../server/config.ts");
+    const { startServer } = await import("../../server/main.ts");
+    const config = resolveConfig(flagsOf(call), process.env);
+    // Before the start: a signal that comes while it starts must find somebody.
+    const stopAsked = stopSignal(call);
+    const server = await startServer(config);
+    const where = { url: server.url, data_dir: config.dataDir, pid: process.pid };
+    call.out.result(where, () =>
+      [
+        `Athanor is up at ${server.url}`,
+        `  data   ${config.dataDir}`,
+        `  token  ${config.token === null ? `in ${config.tokenFile}` : "from ATHANOR_TOKEN"}`,
+        "",
+        "Deploy an app with: athanor deploy ENTRY",
+      ].join("\n"),
+    );
+    await stopAsked;
+    await server.stop();
+    call.out.note("Stopped.");
+    return EXIT.ok;
+  },
+};
+
+function flagsOf(call: CommandCall) {
+  const names = [
+    "host",
+    "port",
+    "data",
+    "domain",
+    "tokenFile",
+    "publicUrl",
+    "store",
+    "engine",
+    "logLevel",
+    "blanks",
+  ] as const;
+  return Object.fromEntries(names.map((name) => [name, textOption(call, name)]));
+}
+
+/** Resolves at the first SIGINT or SIGTERM, after which the server drains; the second ends the process at once. */
+function stopSignal({ out }: CommandCall): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  let asked = false;
+  const onSignal = (signal: NodeJS.Signals) => {
+    // What runs in replicas dies with this process: a reaper holds a pipe from it.
+    if (asked) process.exit(signal === "SIGINT" ? EXIT.interrupted : EXIT.failed);
+    asked = true;
+    out.note("Stopping: calls under way are finished first. Once more to stop at once.");
+    resolve();
+  };
+  process.on("SIGINT", onSignal);
+  process.on("SIGTERM", onSignal);
+  return promise;
+}
