@@ -15,10 +15,29 @@ export interface Analysis {
   root: string;
   /** In order of file, then position. */
   sites: AnalyzedSite[];
+  /** The `@app.enter()` and `@app.exit()` decorators, which take a site argument too: it tells them their class. */
+  hooks: AnalyzedHook[];
   /** What `#/$defs/Name` in the sites' schemas points to, sorted by name. */
   $defs: { [name: string]: JsonSchema };
   /** Absolute paths of the project's own files that were read (no packages), the tsconfig and package.json included: what to watch. */
   programFiles: string[];
+}
+
+export interface AnalyzedHook {
+  /** Absolute. */
+  path: string;
+  line: number;
+  siteArgument: SiteArgument;
+  kind: "enter" | "exit";
+  /** The method's. */
+  codeName: string;
+  className: string;
+}
+
+/** Where the site argument goes, inside the call's parentheses, after the last argument: insert `prefix + argument`. */
+export interface SiteArgument {
+  offset: number;
+  prefix: "" | ", ";
 }
 
 /** One call of `.endpoint()` or `.function()`, plain or as a decorator. Offsets are in UTF-16 units of the file's text without its BOM. */
@@ -29,8 +48,7 @@ export interface AnalyzedSite {
   path: string;
   /** 1-based line of the call. */
   line: number;
-  /** Where the site argument goes, inside the call's parentheses, after the last argument: insert `prefix + argument`. */
-  siteArgument: { offset: number; prefix: "" | ", " };
+  siteArgument: SiteArgument;
   /** The wire name, `swap-face`. */
   name: string;
   codeName: string;
@@ -43,6 +61,6 @@ export interface AnalyzedSite {
   output: OutputSpec;
   description: string | null;
   deprecated: boolean;
-  /** The options have `input` or `output` (or may have: they are not written as a literal type). Their schemas are runtime values. */
+  /** The options have `input` or `output`, whose schemas are runtime values. */
   hasStandardSchema: boolean;
 }

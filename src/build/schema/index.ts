@@ -3,4 +3,4 @@
  * `.function()` on an athanor `App` in project files is a site; its handler's signature becomes its input and output spec.
  */
 export { analyze } from "./analyze.ts";
-export type { AnalyzedSite, Analysis, AnalyzeParams } from "./analysis.ts";
+export type { AnalyzedHook, AnalyzedSite, Analysis, AnalyzeParams, SiteArgument } from "./analysis.ts";

@@ -1,0 +1,219 @@
+import { existsSync, readFileSync } from "node:fs";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import ts from "typescript";
+import { AthanorError } from "../../protocol/errors.ts";
+import type { AnalyzeParams } from "./analysis.ts";
+
+export interface Project {
+  /** Absolute. */
+  root: string;
+  program: ts.Program;
+  /** The project's own source files that the entry reaches: neither packages nor declarations nor athanor itself. */
+  files: ts.SourceFile[];
+  /** tsconfig.json (and what it extends) and package.json, as far as they exist. */
+  configFiles: string[];
+}
+
+/** One program for the entry file and all it imports. Reads only; nothing is emitted. */
+export function openProject(p: AnalyzeParams): Project {
+  const entry = path.resolve(p.entry);
+  if (!existsSync(entry)) throw new AthanorError("build_failed", `there is no entry file ${p.entry}`);
+  const packageJson = findUp(path.dirname(entry), "package.json");
+  const root = p.root === undefined ? path.dirname(packageJson ?? entry) : path.resolve(p.root);
+  const tsconfig = p.tsconfig === undefined ? findUp(path.dirname(entry), "tsconfig.json") : path.resolve(p.tsconfig);
+  const config = readConfig(tsconfig, path.dirname(entry));
+  const host = createHost(config.options);
+  const program = ts.createProgram({ rootNames: [entry, ...config.ambientFiles], options: config.options, host });
+  const files = program.getSourceFiles().filter((file) => isProjectFile(program, file));
+  const configFiles = [...config.files, ...(packageJson === null ? [] : [packageJson])];
+  return { root, program, files, configFiles };
+}
+
+interface Config {
+  options: ts.CompilerOptions;
+  /** Declaration files that the tsconfig includes: their globals hold although nothing imports them. */
+  ambientFiles: string[];
+  files: string[];
+}
+
+function readConfig(tsconfig: string | null, folder: string): Config {
+  if (tsconfig === null) return { options: defaultOptions(folder), ambientFiles: [], files: [] };
+  const source = ts.readJsonConfigFile(tsconfig, ts.sys.readFile);
+  const parsed = ts.parseJsonSourceFileConfigFileContent(source, ts.sys, path.dirname(tsconfig), undefined, tsconfig);
+  const errors = parsed.errors.filter((e) => !NO_INPUTS.has(e.code));
+  if (errors[0] !== undefined) {
+    const text = ts.flattenDiagnosticMessageText(errors[0].messageText, " ");
+    throw new AthanorError("build_failed", `${path.basename(tsconfig)} cannot be read: ${text}`);
+  }
+  const options = { ...parsed.options, ...FORCED };
+  const nodeTypes = nodeTypesAt(folder);
+  if (options.types === undefined && nodeTypes !== null) Object.assign(options, { types: ["node"], typeRoots: [nodeTypes] });
+  if (options.module === undefined) {
+    options.module = ts.ModuleKind.Preserve;
+    options.moduleResolution ??= ts.ModuleResolutionKind.Bundler;
+  }
+  return {
+    options,
+    ambientFiles: parsed.fileNames.filter((name) => /\.d\.[cm]?ts$/.test(name)),
+    files: [tsconfig, ...(source.extendedSourceFiles ?? [])],
+  };
+}
+
+/** "No inputs were found" and its like: the entry is the input, whatever the tsconfig includes. */
+const NO_INPUTS = new Set([18002, 18003]);
+
+/** Held whatever the tsconfig says: `null` and `undefined` are part of the schema, decorators are the standard ones, and lint is not ours. */
+const FORCED: ts.CompilerOptions = {
+  noEmit: true,
+  allowImportingTsExtensions: true,
+  allowJs: true,
+  skipLibCheck: true,
+  skipDefaultLibCheck: true,
+  strictNullChecks: true,
+  experimentalDecorators: false,
+  emitDecoratorMetadata: false,
+  erasableSyntaxOnly: false,
+  isolatedDeclarations: false,
+  noUnusedLocals: false,
+  noUnusedParameters: false,
+  composite: false,
+  incremental: false,
+  declaration: false,
+  declarationMap: false,
+  sourceMap: false,
+  inlineSourceMap: false,
+};
+
+function defaultOptions(folder: string): ts.CompilerOptions {
+  const nodeTypes = nodeTypesAt(folder);
+  return {
+    ...FORCED,
+    strict: true,
+    target: ts.ScriptTarget.ESNext,
+    module: ts.ModuleKind.Preserve,
+    moduleResolution: ts.ModuleResolutionKind.Bundler,
+    resolveJsonModule: true,
+    // The DOM's declarations are the largest of all; they are read only where nothing else declares Request and Response.
+    lib: nodeTypes === null ? ["lib.esnext.d.ts", "lib.dom.d.ts"] : ["lib.esnext.d.ts"],
+    ...(nodeTypes === null ? { types: [] } : { types: ["node"], typeRoots: [nodeTypes] }),
+  };
+}
+
+/** The `node_modules/@types` that has Node's types: the project's, else the one beside athanor. */
+function nodeTypesAt(folder: string): string | null {
+  const name = path.join("node_modules", "@types", "node", "package.json");
+  const found = findUp(folder, name) ?? findUp(OWN_ROOT, name);
+  return found === null ? null : path.dirname(path.dirname(found));
+}
+
+export function findUp(folder: string, name: string): string | null {
+  for (let at = folder; ; at = path.dirname(at)) {
+    const candidate = path.join(at, name);
+    if (existsSync(candidate)) return candidate;
+    if (path.dirname(at) === at) return null;
+  }
+}
+
+function createHost(options: ts.CompilerOptions): ts.CompilerHost {
+  const host = ts.createCompilerHost(options);
+  // Comments are read where they are needed (jsdoc.ts); only JavaScript's types must be parsed out of them.
+  host.jsDocParsingMode = ts.JSDocParsingMode.ParseForTypeInfo;
+  const cache = ts.createModuleResolutionCache(host.getCurrentDirectory(), host.getCanonicalFileName, options);
+  host.resolveModuleNameLiterals = (literals, containingFile, redirected, _options, sourceFile) =>
+    literals.map((literal) => {
+      const mode = ts.getModeForUsageLocation(sourceFile, literal, options);
+      const resolve = () => ts.resolveModuleName(literal.text, containingFile, options, host, cache, redirected, mode);
+      return resolveOwn(literal.text, resolve);
+    });
+  cachePackageFiles(host, options);
+  return host;
+}
+
+const RUNS_FROM_SOURCE = import.meta.url.endsWith(".ts");
+const OWN_ROOT = path.dirname(findUp(path.dirname(fileURLToPath(import.meta.url)), "package.json") ?? "/");
+const OWN_MODULES = new Map(
+  RUNS_FROM_SOURCE
+    ? [
+        ["athanor", "src/index.ts"],
+        ["athanor/client", "src/sdk/client/index.ts"],
+      ]
+    : [
+        ["athanor", "dist/types/index.d.ts"],
+        ["athanor/client", "dist/types/sdk/client/index.d.ts"],
+      ],
+);
+
+/**
+ * Finds `athanor` for a project that has not installed it (a global `athanor deploy`), by its own copy. Run from source, its own copy
+ * always holds, since the package's built declarations may be absent or old.
+ */
+function resolveOwn(
+  name: string,
+  resolve: () => ts.ResolvedModuleWithFailedLookupLocations,
+): ts.ResolvedModuleWithFailedLookupLocations {
+  const own = OWN_MODULES.get(name);
+  if (own === undefined) return resolve();
+  const installed = RUNS_FROM_SOURCE ? undefined : resolve();
+  if (installed?.resolvedModule !== undefined) return installed;
+  const file = path.join(OWN_ROOT, own);
+  const extension = file.endsWith(".d.ts") ? ts.Extension.Dts : ts.Extension.Ts;
+  return { resolvedModule: { resolvedFileName: file, extension, isExternalLibraryImport: !RUNS_FROM_SOURCE } };
+}
+
+interface Cached {
+  file: ts.SourceFile;
+  modified: number;
+}
+
+const packageFiles = new Map<string, Cached>();
+
+/** Keeps parsed declarations of packages and of the language from one program to the next: `dev` builds on every save. */
+function cachePackageFiles(host: ts.CompilerHost, options: ts.CompilerOptions): void {
+  const read = host.getSourceFile.bind(host);
+  const optionsKey = JSON.stringify(options);
+  host.getSourceFile = (fileName, versionOrOptions, onError, fresh) => {
+    if (!fileName.includes("/node_modules/")) return read(fileName, versionOrOptions, onError, fresh);
+    const key = `${fileName}\0${JSON.stringify(versionOrOptions)}\0${optionsKey}`;
+    const modified = ts.sys.getModifiedTime?.(fileName)?.getTime() ?? 0;
+    const cached = packageFiles.get(key);
+    if (cached !== undefined && cached.modified === modified) return cached.file;
+    const file = read(fileName, versionOrOptions, onError, fresh);
+    if (file !== undefined) packageFiles.set(key, { file, modified });
+    return file;
+  };
+}
+
+function isProjectFile(program: ts.Program, file: ts.SourceFile): boolean {
+  if (file.isDeclarationFile || program.isSourceFileFromExternalLibrary(file)) return false;
+  if (/\.json$/.test(file.fileName) || file.fileName.includes("/node_modules/")) return false;
+  return !isOwnFile(file.fileName);
+}
+
+/** Whether a file is athanor's own code: of the installed package, or of this very copy. */
+export function isOwnFile(fileName: string): boolean {
+  if (isWithin(fileName, path.join(OWN_ROOT, "src")) || isWithin(fileName, path.join(OWN_ROOT, "dist"))) return true;
+  if (fileName.includes("/node_modules/athanor/")) return true;
+  const match = /^(.*)\/(?:src|dist)\//.exec(fileName);
+  return match !== null && packageName(match[1] ?? "") === "athanor";
+}
+
+const packageNames = new Map<string, string | null>();
+
+function packageName(folder: string): string | null {
+  let name = packageNames.get(folder);
+  if (name === undefined) {
+    try {
+      name = String((JSON.parse(readFileSync(path.join(folder, "package.json"), "utf8")) as { name?: unknown }).name);
+    } catch {
+      name = null; // no package's root
+    }
+    packageNames.set(folder, name);
+  }
+  return name;
+}
+
+function isWithin(file: string, folder: string): boolean {
+  const relative = path.relative(folder, file);
+  return relative !== "" && !relative.startsWith("..") && !path.isAbsolute(relative);
+}
