@@ -31,7 +31,12 @@ const DOCS_VIEWER = [
 const sourcesHash = await hashSources();
 if (!process.argv.includes("--if-changed") || (await builtHash()) !== sourcesHash) {
   const startedAt = performance.now();
-  await build();
+  try {
+    await build();
+  } catch (error) {
+    console.error(`build: ${error instanceof Error ? error.message : error}`);
+    process.exit(1);
+  }
   console.error(`Built dist in ${((performance.now() - startedAt) / 1000).toFixed(1)} s`);
 }
 
@@ -40,7 +45,8 @@ async function build(): Promise<void> {
   const out = path.join(ROOT, `dist.${process.pid}.tmp`);
   try {
     await mkdir(out);
-    await Promise.all([bundle(out), declareTypes(out), copyFiles(out)]);
+    const parts = await Promise.allSettled([bundle(out), declareTypes(out), copyFiles(out)]);
+    for (const part of parts) if (part.status === "rejected") throw part.reason;
     await writeFile(path.join(out, STAMP), sourcesHash);
     await rm(DIST, { recursive: true, force: true });
     await rename(out, DIST);
@@ -59,9 +65,8 @@ async function bundle(out: string): Promise<void> {
     sourcemap: "linked",
     sourcesContent: false,
     legalComments: "linked",
-    logLevel: "warning",
+    logLevel: "silent",
     external: Object.keys(packageJson.dependencies),
-    define: { "process.env.ATHANOR_VERSION": JSON.stringify(packageJson.version) },
   };
   // Bundled CommonJS packages ask for Node's own modules through `require`, which an ES module lacks.
   const node: esbuild.BuildOptions = {

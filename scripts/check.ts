@@ -100,7 +100,7 @@ try {
     console.log(`   ${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped in ${seconds} s`);
   }
   console.log("== nothing left behind");
-  const left = [...leftProcesses(), ...leftFiles()];
+  const left = [...endLeftProcesses(), ...leftFiles()];
   for (const line of left) console.log(`    ${line}`);
   add(total, { passed: left.length === 0 ? 1 : 0, failed: left.length === 0 ? 0 : 1, skipped: 0 });
   if (left.length > 0) failedSteps.push("nothing left behind");
@@ -138,11 +138,12 @@ async function runTests(patterns: string[], concurrency = CONCURRENCY): Promise<
 /** Streams what the command prints; of `counts` output the line for this script is kept back. */
 function run([command = "", ...args]: string[], kind: "inherit" | "counts"): Promise<{ ok: boolean; output: string }> {
   return new Promise((resolve) => {
-    const child = spawn(command, args, { cwd: ROOT, env: ENV, stdio: ["ignore", "pipe", "inherit"] });
+    // A group of its own, so that it can be stopped with all that it started.
+    const child = spawn(command, args, { cwd: ROOT, env: ENV, stdio: ["ignore", "pipe", "inherit"], detached: true });
     running = child;
     const timer = setTimeout(() => {
       console.log(`    stopped after ${STEP_TIMEOUT_S} s`);
-      child.kill("SIGKILL");
+      killGroup(child, "SIGKILL");
     }, STEP_TIMEOUT_S * 1000);
     let output = "";
     child.stdout.setEncoding("utf8").on("data", (text: string) => {
@@ -158,15 +159,25 @@ function run([command = "", ...args]: string[], kind: "inherit" | "counts"): Pro
   });
 }
 
-/** Processes that still work in, or were started from, the steps' temporary folder. Linux only: elsewhere none is seen. */
-function leftProcesses(): string[] {
+function killGroup(child: ChildProcess, signal: NodeJS.Signals): void {
+  try {
+    if (child.pid !== undefined) process.kill(-child.pid, signal);
+  } catch {
+    // It ended meanwhile.
+  }
+}
+
+/** Ends and names what still works in, or was started from, the steps' temporary folder. Linux only: elsewhere none is seen. */
+function endLeftProcesses(): string[] {
   if (process.platform !== "linux") return [];
   const left: string[] = [];
   for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)) {
     try {
       const command = readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ").trim();
       const ours = command.includes(TEMP) || readlinkSync(`/proc/${pid}/cwd`).startsWith(TEMP);
-      if (ours) left.push(`process ${pid} is still running: ${command}`);
+      if (!ours) continue;
+      left.push(`process ${pid} was still running: ${command}`);
+      process.kill(Number(pid), "SIGKILL");
     } catch {
       // It ended meanwhile, or is another user's.
     }
@@ -187,7 +198,7 @@ function add(to: Counts, counts: Counts): void {
 }
 
 function stop(signal: NodeJS.Signals): void {
-  running?.kill(signal);
+  if (running) killGroup(running, signal);
   rmSync(TEMP, { recursive: true, force: true });
   rmSync(HOME, { recursive: true, force: true });
   process.exit(signal === "SIGINT" ? 130 : 143);
