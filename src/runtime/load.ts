@@ -1,0 +1,137 @@
+import { readFileSync } from "node:fs";
+import { createRequire, enableCompileCache } from "node:module";
+import { pathToFileURL } from "node:url";
+import type { StandardSchemaV1 } from "@standard-schema/spec";
+import { AthanorError } from "../protocol/errors.ts";
+import type { JsonSchema } from "../protocol/json.ts";
+import type { AssignMessage } from "../protocol/replica.ts";
+import type { FunctionSpec } from "../protocol/spec.ts";
+import { loadValidators, type Validators } from "../schema/validators.ts";
+import { APP_STATE, type AppState, type Registration, RUNTIME, type RuntimeGlobal, registry } from "../sdk/registry.ts";
+import { mapStacks } from "./stacks.ts";
+
+export interface LoadedFunction {
+  spec: FunctionSpec;
+  /** The user's own function, bound to its instance where it is a method. */
+  call: (...args: unknown[]) => unknown;
+  input: StandardSchemaV1 | null;
+  output: StandardSchemaV1 | null;
+}
+
+export interface LoadedApp {
+  functions: Map<string, LoadedFunction>;
+  $defs: { [name: string]: JsonSchema };
+  validators: Validators;
+  /** Runs the enter hooks, class by class. */
+  enter(): Promise<void>;
+  /** Runs the exit hooks; the first error is thrown after all have run. */
+  exit(): Promise<void>;
+}
+
+type Instance = Record<string, (...args: unknown[]) => unknown>;
+
+/** Turns this process into a replica: its folder, environment, and the user's bundle. Throws what the bundle throws, and import_failed. */
+export async function loadApp(assign: AssignMessage): Promise<LoadedApp> {
+  const bundleUrl = pathToFileURL(assign.bundlePath).href;
+  process.chdir(assign.workDir);
+  replaceEnv(assign.env);
+  setRuntimeGlobal(assign);
+  mapStacks({ bundleUrl, mapPath: `${assign.bundlePath}.map`, runtimeUrl: import.meta.url });
+  if (assign.compileCacheDir !== null) enableCompileCache(assign.compileCacheDir);
+  const validators = loadValidators(readFileSync(assign.validatorsPath, "utf8"));
+  await import(bundleUrl);
+  return bind(assign, validators);
+}
+
+function replaceEnv(env: Record<string, string>): void {
+  for (const name of Object.keys(process.env)) if (!(name in env)) delete process.env[name];
+  Object.assign(process.env, env);
+}
+
+function setRuntimeGlobal(assign: AssignMessage): void {
+  const requires = [createRequire(assign.bundlePath), createRequire(import.meta.url)];
+  const runtime: RuntimeGlobal = {
+    require(name) {
+      const errors: unknown[] = [];
+      for (const require of requires) {
+        try {
+          return require(name);
+        } catch (error) {
+          errors.push(error);
+        }
+      }
+      throw new AggregateError(errors, `The package ${name} could not be loaded`);
+    },
+    serverUrl: assign.serverUrl,
+    serverToken: assign.serverToken,
+  };
+  (globalThis as { [RUNTIME]?: RuntimeGlobal })[RUNTIME] = runtime;
+}
+
+function bind(assign: AssignMessage, validators: Validators): LoadedApp {
+  const app = registry().apps.find((candidate) => candidate[APP_STATE].name === assign.app)?.[APP_STATE];
+  if (!app) throw new AthanorError("import_failed", `the bundle makes no new App(${JSON.stringify(assign.app)})`);
+  const instances = new Map<string, Instance>();
+  const functions = new Map<string, LoadedFunction>();
+  for (const spec of assign.functions) {
+    const registration = app.registrations.find((candidate) => candidate.site?.name === spec.name);
+    if (!registration)
+      throw new AthanorError("import_failed", `the bundle does not register the function ${spec.name}`);
+    functions.set(spec.name, bindFunction(spec, registration, instances));
+  }
+  return {
+    functions,
+    $defs: assign.$defs,
+    validators,
+    async enter() {
+      for (const [className, instance] of instances) await runHooks(app, className, instance, "enter");
+    },
+    async exit() {
+      const errors: unknown[] = [];
+      for (const [className, instance] of instances)
+        await runHooks(app, className, instance, "exit").catch((error: unknown) => errors.push(error));
+      if (errors.length > 0) throw errors[0];
+    },
+  };
+}
+
+function bindFunction(
+  spec: FunctionSpec,
+  registration: Registration,
+  instances: Map<string, Instance>,
+): LoadedFunction {
+  const options = registration.options as { input?: StandardSchemaV1; output?: StandardSchemaV1 };
+  return {
+    spec,
+    call: registration.handler
+      ? (registration.handler as LoadedFunction["call"])
+      : method(spec, registration, instances),
+    input: options.input ?? null,
+    output: options.output ?? null,
+  };
+}
+
+/** The method on the one instance of its class, made when its first function is bound. */
+function method(
+  spec: FunctionSpec,
+  registration: Registration,
+  instances: Map<string, Instance>,
+): LoadedFunction["call"] {
+  const className = registration.site?.className ?? "";
+  let instance = instances.get(className);
+  if (!instance) {
+    const Class = registry().classes.get(className) as (new () => Instance) | undefined;
+    if (!Class)
+      throw new AthanorError("import_failed", `the bundle does not register the class ${className} of ${spec.name}`);
+    instance = new Class();
+    instances.set(className, instance);
+  }
+  const found = instance[registration.methodName ?? spec.codeName];
+  if (typeof found !== "function")
+    throw new AthanorError("import_failed", `${className} has no method ${registration.methodName}`);
+  return found.bind(instance);
+}
+
+async function runHooks(app: AppState, className: string, instance: Instance, kind: "enter" | "exit"): Promise<void> {
+  for (const name of app.hooks.get(className)?.[kind] ?? []) await instance[name]?.();
+}

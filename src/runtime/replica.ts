@@ -1,0 +1,217 @@
+import { flushCompileCache } from "node:module";
+import type { Socket } from "node:net";
+import { AthanorError } from "../protocol/errors.ts";
+import { FrameConnection, FrameError, parsePayload } from "../protocol/frames.ts";
+import {
+  type AssignMessage,
+  type CancelMessage,
+  FrameType,
+  type HeadMessage,
+  type HelloMessage,
+  type OpenMessage,
+  type ReadyMessage,
+  type StartFailedMessage,
+} from "../protocol/replica.ts";
+import { Call, currentCall } from "./call.ts";
+import { runHttp } from "./http.ts";
+import { runJob } from "./jobs.ts";
+import { type LoadedApp, loadApp } from "./load.ts";
+import { Logs } from "./logs.ts";
+import { firstPlace } from "./stacks.ts";
+import { isRetryable, shown, toJobError } from "./thrown.ts";
+
+/** Lines of a synchronous call that are kept while they wait to be sent. */
+const HTTP_LOG_LINES = 1000;
+/** The last words of a replica that leaves are given this long. */
+const SETTLE_MS = 1000;
+/** The compile cache is written this long after the start, out of the way of the first calls. */
+const CACHE_FLUSH_MS = 300;
+
+/**
+ * This process, as the server sees it.
+ *
+ *   blank    --ASSIGN-->                  starting   the bundle is imported, enter hooks run
+ *   starting --all went well-->           ready      READY; takes calls
+ *   starting --anything threw-->          left       START_FAILED, exit code 1
+ *   ready    --DRAIN or SIGTERM-->        draining   open calls go on
+ *   draining --last call over-->          left       exit hooks run, exit code 0
+ *   any      --thrown out of band-->      left       the call that threw fails with it, exit code 1
+ *   any      --connection closed-->       left       at once: the server is gone
+ */
+export class Replica {
+  readonly #connection: FrameConnection;
+  readonly #logs: Logs;
+  readonly #calls = new Map<number, Call>();
+  #state: "blank" | "starting" | "ready" | "draining" | "left" = "blank";
+  #app: LoadedApp | null = null;
+  #lastStream = 0;
+
+  constructor(socket: Socket, hello: HelloMessage) {
+    this.#connection = new FrameConnection(socket, {
+      frame: (type, stream, payload) => this.#frame(type, stream, payload),
+      closed: (error) => this.#serverGone(error),
+    });
+    this.#logs = new Logs(this.#connection);
+    this.#connection.json(FrameType.HELLO, 0, hello);
+    process.on("uncaughtException", (thrown) => this.#outOfBand(thrown, "uncaughtException"));
+    process.on("unhandledRejection", (thrown) => this.#outOfBand(thrown, "unhandledRejection"));
+    process.on("SIGTERM", () => this.#drain());
+    process.on("exit", () => {
+      this.#logs.flush();
+      this.#connection.flush();
+    });
+  }
+
+  #frame(type: FrameType, stream: number, payload: Buffer): void {
+    if (stream !== 0) this.#callFrame(type, stream, payload);
+    else if (type === FrameType.ASSIGN && this.#state === "blank") void this.#start(parsePayload(payload));
+    else if (type === FrameType.PING) this.#connection.bare(FrameType.PONG, 0);
+    else if (type === FrameType.DRAIN) this.#drain();
+    else throw new FrameError(`A frame of type ${type} came while the replica is ${this.#state}`);
+  }
+
+  #callFrame(type: FrameType, stream: number, payload: Buffer): void {
+    if (type === FrameType.OPEN) {
+      this.#open(stream, parsePayload(payload));
+      return;
+    }
+    const call = this.#calls.get(stream);
+    // The server may send to a stream that has just ended.
+    if (!call) return;
+    if (type === FrameType.DATA) call.input.push(payload);
+    else if (type === FrameType.END) call.input.end();
+    else if (type === FrameType.WINDOW) call.output.give(payload.readUInt32BE());
+    else if (type === FrameType.CANCEL) call.cancel(parsePayload<CancelMessage>(payload).reason);
+    else throw new FrameError(`A frame of type ${type} came on a call's stream`);
+  }
+
+  async #start(assign: AssignMessage): Promise<void> {
+    this.#state = "starting";
+    process.title = `athanor ${assign.app}`;
+    this.#logs.capture();
+    const startedAt = performance.now();
+    try {
+      this.#app = await loadApp(assign);
+    } catch (error) {
+      return this.#startFailed(error, "import_failed");
+    }
+    const loadedAt = performance.now();
+    try {
+      await this.#app.enter();
+    } catch (error) {
+      return this.#startFailed(error, "startup_failed");
+    }
+    if (this.#state !== "starting") return;
+    this.#state = "ready";
+    const ready: ReadyMessage = {
+      timings: { loadMs: loadedAt - startedAt, enterMs: performance.now() - loadedAt },
+    };
+    this.#connection.json(FrameType.READY, 0, ready);
+    // A replica is mostly killed, and a killed process writes no cache of its own.
+    if (assign.compileCacheDir !== null) setTimeout(flushCompileCache, CACHE_FLUSH_MS).unref();
+  }
+
+  async #startFailed(thrown: unknown, code: "import_failed" | "startup_failed"): Promise<void> {
+    if (this.#state === "left") return;
+    const error = toJobError(thrown, code);
+    const place = firstPlace(error.stack);
+    const message = place === null ? error.message : `${error.message} (${place})`;
+    this.#logs.write("stderr", `${shown(thrown)}\n`);
+    const failed: StartFailedMessage = { error: { ...error, message } };
+    this.#connection.json(FrameType.START_FAILED, 0, failed);
+    await this.#leave(1);
+  }
+
+  #open(stream: number, open: OpenMessage): void {
+    if (stream <= this.#lastStream) throw new FrameError(`Stream ${stream} was opened after ${this.#lastStream}`);
+    if (this.#state !== "ready" || !this.#app) throw new FrameError(`A call came while the replica is ${this.#state}`);
+    this.#lastStream = stream;
+    const app = this.#app;
+    const maxLogLines = open.kind === "job" ? open.eventsWindow : HTTP_LOG_LINES;
+    const call = new Call({ stream, kind: open.kind, connection: this.#connection, maxLogLines });
+    this.#calls.set(stream, call);
+    const fn = app.functions.get(open.function);
+    if (!fn) {
+      this.#fail(call, new AthanorError("function_not_found", `this replica has no function ${open.function}`));
+      this.#finish(call);
+      return;
+    }
+    const logs = this.#logs;
+    const running = currentCall.run(call, () =>
+      open.kind === "job" ? runJob({ call, open, app, fn, logs }) : runHttp({ call, open, app, fn, logs }),
+    );
+    void running.then(() => this.#finish(call));
+  }
+
+  #finish(call: Call): void {
+    if (call.finished) return;
+    call.finished = true;
+    this.#calls.delete(call.stream);
+    this.#connection.bare(FrameType.END, call.stream);
+    if (this.#state === "draining" && this.#calls.size === 0) void this.#exitInOrder();
+  }
+
+  #fail(call: Call, thrown: unknown, fatal = false): void {
+    const head: HeadMessage = {
+      kind: "error",
+      error: toJobError(thrown),
+      retryable: isRetryable(thrown),
+      ...(fatal ? { fatal } : {}),
+    };
+    this.#connection.json(FrameType.HEAD, call.stream, head);
+  }
+
+  #drain(): void {
+    if (this.#state === "blank") void this.#leave(0);
+    if (this.#state !== "ready") return;
+    this.#state = "draining";
+    if (this.#calls.size === 0) void this.#exitInOrder();
+  }
+
+  async #exitInOrder(): Promise<void> {
+    try {
+      await this.#app?.exit();
+    } catch (error) {
+      this.#logs.write("stderr", `${shown(error)}\n`);
+    }
+    await this.#leave(0);
+  }
+
+  /** Code that no one awaits has thrown: what it left half done is unknown, so this process does not go on. */
+  #outOfBand(thrown: unknown, event: "uncaughtException" | "unhandledRejection"): void {
+    // User code that handles these itself means to go on.
+    if (this.#state === "left" || process.listenerCount(event) > 1) return;
+    if (this.#state === "starting") {
+      void this.#startFailed(thrown, "startup_failed");
+      return;
+    }
+    const call = currentCall.getStore();
+    this.#logs.write("stderr", `${shown(thrown)}\n`);
+    if (call && !call.finished) {
+      this.#logs.finish(call);
+      this.#fail(call, thrown, true);
+      this.#finish(call);
+    }
+    void this.#leave(1);
+  }
+
+  async #leave(code: number): Promise<void> {
+    if (this.#state === "left") return;
+    this.#state = "left";
+    this.#logs.flush();
+    setTimeout(() => process.exit(code), SETTLE_MS);
+    await this.#connection.settle();
+    process.exit(code);
+  }
+
+  #serverGone(error: Error | null): void {
+    if (error !== null && this.#state !== "left") process.exitCode = 1;
+    this.#state = "left";
+    try {
+      // With all that user code has started, where this process leads a group of its own.
+      process.kill(-process.pid, "SIGKILL");
+    } catch {
+      process.exit(1);
+    }
+  }
+}
