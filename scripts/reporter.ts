@@ -10,6 +10,7 @@ const KEPT_LINES = 40;
 
 export default async function* terse(events: AsyncIterable<TestEvent>): AsyncGenerator<string> {
   const printed = new Map<string, string[]>();
+  const failed = new Set<string>();
   for await (const event of events) {
     switch (event.type) {
       case "test:stdout":
@@ -18,14 +19,16 @@ export default async function* terse(events: AsyncIterable<TestEvent>): AsyncGen
         break;
       case "test:fail":
         if (isParentOfFailure(event.data)) break;
+        failed.add(event.data.file ?? "");
         yield describeFailure(event.data);
-        yield* takePrinted(printed, event.data.file);
         break;
       case "test:pass":
         if (event.data.skip !== undefined) yield `    skipped: ${event.data.name} (${reason(event.data.skip)})\n`;
         break;
       case "test:summary":
-        if (event.data.file === undefined) yield counts(event.data.counts);
+        if (event.data.file !== undefined) break;
+        for (const file of failed) yield describePrinted(file, printed.get(file) ?? []);
+        yield counts(event.data.counts);
         break;
     }
   }
@@ -49,10 +52,9 @@ function keep(printed: Map<string, string[]>, file: string | undefined, message:
   printed.set(file ?? "", lines.slice(-KEPT_LINES));
 }
 
-function* takePrinted(printed: Map<string, string[]>, file: string | undefined): Generator<string> {
-  const lines = printed.get(file ?? "") ?? [];
-  printed.delete(file ?? "");
-  if (lines.length > 0) yield `      the last lines it printed:\n${indent(lines.join("\n"))}\n`;
+function describePrinted(file: string, lines: string[]): string {
+  if (lines.length === 0) return "";
+  return `    the last lines that ${path.relative(process.cwd(), file)} printed:\n${indent(lines.join("\n"))}\n`;
 }
 
 function counts(of: EventData.TestSummary["counts"]): string {
