@@ -48,7 +48,7 @@ function applyOutcome(db: Connection, row: JobRow, wanted: JobOutcome, now: numb
   if (target === null) throw new Error(`a job that is ${row.status} has no transition ${outcome.type}`);
   const { job } = row;
   if (outcome.type === "retry" || outcome.type === "lose") {
-    const runAfter = outcome.type === "retry" ? outcome.runAfter : null;
+    const runAfter = outcome.type === "retry" ? Math.ceil(outcome.runAfter) : null;
     db.run("jobRequeue", { job, lost: outcome.type === "lose" ? 1 : 0, runAfter, now });
   } else {
     const error = outcome.type === "succeed" ? null : JSON.stringify(outcome.error);

@@ -1,0 +1,162 @@
+import assert from "node:assert/strict";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { describe, it } from "node:test";
+import { JOB_STATUSES, JOB_TRANSITIONS, type JobStatus } from "../../src/protocol/job.ts";
+import { migrate, schemaVersion } from "../../src/server/store/sqlite/migrate.ts";
+import { readMigrations, readStatements, sqlDir } from "../../src/server/store/sqlite/statements.ts";
+import { openSqliteStore } from "../../src/server/store/sqlite.ts";
+import { givenDeployment, insertJobs, rejectsWith, T0 } from "./conformance/given.ts";
+import { tempDir } from "./temp-store.ts";
+
+const GOLDEN = join(import.meta.dirname, "schema.sql");
+
+function openMemory(): DatabaseSync {
+  const db = new DatabaseSync(":memory:");
+  migrate(db, readMigrations(sqlDir()), ":memory:");
+  return db;
+}
+
+/** The schema as SQLite holds it. */
+function dump(db: DatabaseSync): string {
+  const rows = db.prepare(
+    "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%' ORDER BY tbl_name, type DESC, name",
+  );
+  const version = `-- user_version ${schemaVersion(db)}\n`;
+  return `${version}\n${rows
+    .all()
+    .map((row) => `${row.sql};\n`)
+    .join("\n")}`;
+}
+
+describe("the schema", () => {
+  it("is the one in schema.sql; UPDATE_SCHEMA=1 writes that anew", () => {
+    using db = openMemory();
+    if (process.env.UPDATE_SCHEMA === "1") writeFileSync(GOLDEN, dump(db));
+    assert.equal(
+      dump(db),
+      readFileSync(GOLDEN, "utf8"),
+      "review the difference, then run this test with UPDATE_SCHEMA=1",
+    );
+  });
+
+  it("allows exactly the transitions of the table", () => {
+    using db = openMemory();
+    db.exec("INSERT INTO deployments (app, digest, spec, status, created_at) VALUES ('demo', '', '{}', 'building', 0)");
+    for (const from of JOB_STATUSES) {
+      const targets: JobStatus[] = Object.values(JOB_TRANSITIONS[from]);
+      for (const to of JOB_STATUSES.filter((status) => status !== from)) {
+        db.exec("SAVEPOINT try");
+        bring(db, from);
+        const change = () => db.exec(`UPDATE jobs SET ${columns(to)}`);
+        if (targets.includes(to)) assert.doesNotThrow(change, `${from} -> ${to}`);
+        else assert.throws(change, /no such transition/, `${from} -> ${to}`);
+        db.exec("ROLLBACK TO try; RELEASE try");
+      }
+    }
+    const begins = (status: JobStatus) => () => insert(db, status);
+    for (const status of JOB_STATUSES.filter((s) => s !== "queued")) assert.throws(begins(status), /begins as queued/);
+  });
+
+  it("refuses rows that no state allows", () => {
+    using db = openMemory();
+    db.exec("INSERT INTO deployments (app, digest, spec, status, created_at) VALUES ('demo', '', '{}', 'building', 0)");
+    const wrong: [JobStatus, string][] = [
+      ["queued", "replica = 'r'"],
+      ["queued", "started_at = 1"],
+      ["queued", "finished_at = 1"],
+      ["queued", "error = '{}'"],
+      ["queued", "cancel_requested_at = 1"],
+      ["running", "replica = NULL"],
+      ["running", "owner = NULL"],
+      ["running", "started_at = NULL"],
+      ["running", "run_after = 1"],
+      ["running", "progress = 1.5"],
+      ["running", "lost_count = attempt + 1"],
+      ["running", "last_event = first_event - 2"],
+      ["succeeded", "finished_at = NULL"],
+      ["succeeded", "error = '{}'"],
+      ["failed", "error = NULL"],
+      ["failed", "error = 'no json'"],
+      ["failed", "started_at = NULL"],
+    ];
+    for (const [status, change] of wrong) {
+      db.exec("SAVEPOINT try");
+      bring(db, status);
+      assert.throws(() => db.exec(`UPDATE jobs SET ${change}`), /constraint failed/, `${status}: ${change}`);
+      if (status !== "succeeded") {
+        const result = () => db.exec("INSERT INTO job_results (job, result) SELECT job, '1' FROM jobs");
+        assert.throws(result, /only a job that succeeded/);
+      }
+      db.exec("ROLLBACK TO try; RELEASE try");
+    }
+  });
+
+  it("names every statement once, and each is SQL that the schema understands", () => {
+    using db = openMemory();
+    for (const [name, sql] of readStatements(sqlDir())) assert.doesNotThrow(() => db.prepare(sql), name);
+  });
+});
+
+describe("migration", () => {
+  it("goes from an empty file to the newest, and opens again with the data kept", async () => {
+    await using dir = await tempDir();
+    const path = join(dir.path, "athanor.db");
+    {
+      await using store = await openSqliteStore({ path });
+      await insertJobs(store, await givenDeployment(store), 2);
+    }
+    await using store = await openSqliteStore({ path });
+    assert.equal((await store.jobCounts({ now: T0 }))[0]?.queued, 2);
+  });
+
+  it("refuses a newer schema and leaves it alone", async () => {
+    await using dir = await tempDir();
+    const path = join(dir.path, "athanor.db");
+    {
+      using db = new DatabaseSync(path);
+      db.exec("CREATE TABLE future (a); PRAGMA user_version = 999");
+    }
+    await rejectsWith(openSqliteStore({ path }), "schema_newer");
+    using db = new DatabaseSync(path);
+    assert.equal(schemaVersion(db), 999);
+  });
+
+  it("applies a failing migration not at all", () => {
+    using db = new DatabaseSync(":memory:");
+    const broken = [{ version: 1, name: "001-broken.sql", sql: "CREATE TABLE a (b); CREATE TABLE a (b);" }];
+    assert.throws(() => migrate(db, broken, ":memory:"));
+    assert.equal(schemaVersion(db), 0);
+    assert.equal(db.prepare("SELECT count(*) AS n FROM sqlite_schema").get()?.n, 0);
+  });
+
+  it("says what is wrong with a file that is no database", async () => {
+    await using dir = await tempDir();
+    const path = join(dir.path, "athanor.db");
+    writeFileSync(path, "this is no database".repeat(100));
+    await rejectsWith(openSqliteStore({ path }), "internal");
+  });
+});
+
+function insert(db: DatabaseSync, status: JobStatus): void {
+  db.exec(`INSERT INTO jobs (app, function, deployment, status, max_attempts, created_at, status_since, ttl_s, events_window)
+    VALUES ('demo', 'f', 1, '${status}', 1, 0, 0, 1, 1)`);
+}
+
+/** What a row in that status must hold. */
+function columns(status: JobStatus): string {
+  const running = status === "running";
+  const started = ["running", "succeeded", "failed", "timed_out"].includes(status);
+  const error = ["failed", "cancelled", "timed_out", "expired"].includes(status) ? `'{"code":"x"}'` : "NULL";
+  return `status = '${status}', attempt = 1, fence = 1, run_after = NULL, error = ${error},
+    replica = ${running ? "'r'" : "NULL"}, owner = ${running ? "'o'" : "NULL"}, started_at = ${started ? 1 : "NULL"},
+    finished_at = ${status === "queued" || running ? "NULL" : 1}`;
+}
+
+function bring(db: DatabaseSync, status: JobStatus): void {
+  insert(db, "queued");
+  if (["running", "succeeded", "failed", "timed_out"].includes(status))
+    db.exec(`UPDATE jobs SET ${columns("running")}`);
+  if (status !== "running" && status !== "queued") db.exec(`UPDATE jobs SET ${columns(status)}`);
+}
