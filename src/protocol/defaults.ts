@@ -47,6 +47,8 @@ export const SERVER_DEFAULTS = {
   /** Body of a call without uploads: JSON or a urlencoded form. */
   maxJsonBodyBytes: 10 * MIB,
   maxDeploymentBytes: 64 * MIB,
+  /** `{args, kwargs}`, media in base64 included. */
+  maxSpawnBodyBytes: 140 * MIB,
   /** Installing a deployment's dependencies is given up after this. */
   dependencyInstallMs: 10 * MINUTE_S * SECOND_MS,
   /** One captured line of output; longer ones are cut and say so. */

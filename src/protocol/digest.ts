@@ -7,5 +7,7 @@ import type { DeploymentUpload } from "./spec.ts";
  */
 export function digestUpload(upload: Omit<DeploymentUpload, "digest">): string {
   const { spec, bundle, sourceMap, dependencies } = upload;
-  return createHash("sha256").update(JSON.stringify([spec, bundle, sourceMap, dependencies])).digest("hex");
+  return createHash("sha256")
+    .update(JSON.stringify([spec, bundle, sourceMap, dependencies]))
+    .digest("hex");
 }

@@ -50,7 +50,14 @@ export class Auth {
 
   #authenticateReplica(token: string): Principal | null {
     const [kind, app, replicaId, signature, ...more] = token.split("/");
-    if (kind !== "replica" || app === undefined || replicaId === undefined || signature === undefined || more.length > 0) return null;
+    if (
+      kind !== "replica" ||
+      app === undefined ||
+      replicaId === undefined ||
+      signature === undefined ||
+      more.length > 0
+    )
+      return null;
     const expected = this.#sign(`replica ${app} ${replicaId}`);
     if (!timingSafeEqual(digestOf(signature), digestOf(expected)) || !this.#isLive(replicaId)) return null;
     return { kind: "replica", app, replicaId };
@@ -71,9 +78,13 @@ const digestOf = (text: string): Buffer => createHash("sha256").update(text).dig
 export function loadToken(config: Config): string {
   if (config.token !== null) return config.token;
   if (existsSync(config.tokenFile)) return readToken(config);
-  if (config.tokenFileGiven) throw new AthanorError("config_invalid", `--token-file ${config.tokenFile} does not exist`);
+  if (config.tokenFileGiven)
+    throw new AthanorError("config_invalid", `--token-file ${config.tokenFile} does not exist`);
   if (!isLoopback(config.host)) {
-    throw new AthanorError("no_token", `cannot bind to ${config.host}: neither ATHANOR_TOKEN is set nor is there a token file at ${config.tokenFile}`);
+    throw new AthanorError(
+      "no_token",
+      `cannot bind to ${config.host}: neither ATHANOR_TOKEN is set nor is there a token file at ${config.tokenFile}`,
+    );
   }
   return generate(config.tokenFile);
 }
@@ -83,14 +94,21 @@ export function loadSecret(dataDir: string): Buffer {
   const file = join(dataDir, "secret");
   const text = existsSync(file) ? readFileSync(file, "utf8").trim() : generate(file);
   const secret = Buffer.from(text, "base64url");
-  if (secret.length !== 32) throw new AthanorError("config_invalid", `${file} is damaged: 32 bytes in base64url are needed; delete it to have a new one made`);
+  if (secret.length !== 32)
+    throw new AthanorError(
+      "config_invalid",
+      `${file} is damaged: 32 bytes in base64url are needed; delete it to have a new one made`,
+    );
   return secret;
 }
 
 function readToken(config: Config): string {
   const token = readFileSync(config.tokenFile, "utf8").trim();
   if (!/^[\x21-\x7e]{16,512}$/.test(token)) {
-    throw new AthanorError("config_invalid", `the token in ${config.tokenFile} is not 16 to 512 visible ASCII characters`);
+    throw new AthanorError(
+      "config_invalid",
+      `the token in ${config.tokenFile} is not 16 to 512 visible ASCII characters`,
+    );
   }
   // A file that the user keeps elsewhere may be a read-only mount with its own rights.
   if (!config.tokenFileGiven) chmodSync(config.tokenFile, 0o600);

@@ -42,6 +42,8 @@ export interface Config {
   publicUrl: string | null;
   logLevel: LogLevel;
   blankReplicas: number;
+  /** Pages of 4 KiB that the store may grow to; null: what the disk holds. For tests of a full disk. */
+  maxStorePages: number | null;
 }
 
 const bad = (detail: string): AthanorError => new AthanorError("config_invalid", detail);
@@ -49,8 +51,10 @@ const bad = (detail: string): AthanorError => new AthanorError("config_invalid",
 /** Flags and environment -> Config. Throws config_invalid naming the option and its value. */
 export function resolveConfig(flags: ServerFlags, env: NodeJS.ProcessEnv): Config {
   const dataDir = resolve(flags.data ?? nonEmpty(env.ATHANOR_DATA) ?? defaultDataDir(env));
-  if (flags.store !== undefined && flags.store !== "sqlite") throw bad(`--store is ${quoted(flags.store)}; this version has "sqlite" alone`);
-  if (flags.engine !== undefined && flags.engine !== "process") throw bad(`--engine is ${quoted(flags.engine)}; this version has "process" alone`);
+  if (flags.store !== undefined && flags.store !== "sqlite")
+    throw bad(`--store is ${quoted(flags.store)}; this version has "sqlite" alone`);
+  if (flags.engine !== undefined && flags.engine !== "process")
+    throw bad(`--engine is ${quoted(flags.engine)}; this version has "process" alone`);
   return {
     host: hostOf(flags.host ?? nonEmpty(env.ATHANOR_HOST) ?? SERVER_DEFAULTS.host),
     port: integer("--port", flags.port ?? nonEmpty(env.ATHANOR_PORT) ?? SERVER_DEFAULTS.port, 0, 65_535),
@@ -62,6 +66,7 @@ export function resolveConfig(flags: ServerFlags, env: NodeJS.ProcessEnv): Confi
     publicUrl: publicUrlOf(flags.publicUrl ?? nonEmpty(env.ATHANOR_PUBLIC_URL)),
     logLevel: logLevelOf(flags.logLevel ?? nonEmpty(env.ATHANOR_LOG_LEVEL) ?? "info"),
     blankReplicas: integer("--blanks", flags.blanks ?? SERVER_DEFAULTS.blankReplicas, 0, 64),
+    maxStorePages: null,
   };
 }
 
@@ -80,20 +85,25 @@ const quoted = (value: unknown): string => JSON.stringify(value);
 
 function integer(name: string, value: number | string, min: number, max: number): number {
   const number = typeof value === "number" ? value : /^\d{1,9}$/.test(value) ? Number(value) : Number.NaN;
-  if (!Number.isInteger(number) || number < min || number > max) throw bad(`${name} is ${quoted(value)}; a whole number from ${min} to ${max} is needed`);
+  if (!Number.isInteger(number) || number < min || number > max)
+    throw bad(`${name} is ${quoted(value)}; a whole number from ${min} to ${max} is needed`);
   return number;
 }
 
 function hostOf(value: string): string {
   const host = value.replace(/^\[(.*)\]$/, "$1");
-  if (!/^[A-Za-z0-9.:_%-]{1,255}$/.test(host)) throw bad(`--host is ${quoted(value)}; a host name or an IP address is needed`);
+  if (!/^[A-Za-z0-9.:_%-]{1,255}$/.test(host))
+    throw bad(`--host is ${quoted(value)}; a host name or an IP address is needed`);
   return host;
 }
 
 function domainOf(value: string): string {
   const domain = value.toLowerCase();
   const labels = domain.split(".");
-  if (domain.length > 253 || !labels.every((label) => label.length <= 63 && /^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?$/.test(label))) {
+  if (
+    domain.length > 253 ||
+    !labels.every((label) => label.length <= 63 && /^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?$/.test(label))
+  ) {
     throw bad(`--domain is ${quoted(value)}; a domain name such as "localhost" or "apps.example.com" is needed`);
   }
   return domain;
@@ -110,7 +120,14 @@ function tokenOf(value: string | undefined): string | null {
 function publicUrlOf(value: string | undefined): string | null {
   if (value === undefined) return null;
   const url = URL.parse(value);
-  if (!url || !/^https?:$/.test(url.protocol) || url.pathname !== "/" || url.search !== "" || url.hash !== "" || url.username !== "") {
+  if (
+    !url ||
+    !/^https?:$/.test(url.protocol) ||
+    url.pathname !== "/" ||
+    url.search !== "" ||
+    url.hash !== "" ||
+    url.username !== ""
+  ) {
     throw bad(`--public-url is ${quoted(value)}; an origin such as "https://athanor.example.com" is needed`);
   }
   return url.origin;

@@ -50,8 +50,12 @@ function openExclusively(dataDir: string, serverFile: string): DatabaseSync {
     database?.close();
     const { message, errcode, code } = error as Error & { errcode?: number; code?: string };
     const SQLITE_BUSY = 5;
-    if (errcode === SQLITE_BUSY) throw new AthanorError("data_dir_locked", `${dataDir} is in use by ${holderOf(serverFile)}`);
-    if (code === "ENOSPC") throw new AthanorError("storage_full", `cannot write to the data folder ${dataDir}: ${message}`, { cause: error });
+    if (errcode === SQLITE_BUSY)
+      throw new AthanorError("data_dir_locked", `${dataDir} is in use by ${holderOf(serverFile)}`);
+    if (code === "ENOSPC")
+      throw new AthanorError("storage_full", `cannot write to the data folder ${dataDir}: ${message}`, {
+        cause: error,
+      });
     throw new AthanorError("config_invalid", `the data folder ${dataDir} cannot be used: ${message}`, { cause: error });
   }
 }

@@ -55,7 +55,10 @@ export class Dependencies {
 
   async #install(set: DependencySet, dir: string): Promise<string> {
     const npm = findNpm(this.#env);
-    if (npm === null) throw new AthanorError("dependency_install_failed", "npm was not found on the server's PATH", { hint: "Install npm on the server, or bundle the packages." });
+    if (npm === null)
+      throw new AthanorError("dependency_install_failed", "npm was not found on the server's PATH", {
+        hint: "Install npm on the server, or bundle the packages.",
+      });
     const temporary = temporaryIn(this.#root);
     const startedAt = performance.now();
     try {
@@ -64,7 +67,13 @@ export class Dependencies {
       if (set.lockfile !== null) await writeFile(join(temporary, "package-lock.json"), set.lockfile);
       const result = await runNpm({
         npm,
-        args: [...(set.lockfile === null ? ["install", "--no-package-lock"] : ["ci"]), "--no-audit", "--no-fund", "--no-progress", "--loglevel=error"],
+        args: [
+          ...(set.lockfile === null ? ["install", "--no-package-lock"] : ["ci"]),
+          "--no-audit",
+          "--no-fund",
+          "--no-progress",
+          "--loglevel=error",
+        ],
         cwd: temporary,
         timeoutMs: SERVER_DEFAULTS.dependencyInstallMs,
         signal: this.#stopped.signal,
@@ -78,21 +87,38 @@ export class Dependencies {
       await rm(temporary, { recursive: true, force: true });
       throw diskError(error, "the dependencies could not be installed");
     }
-    this.#log.info({ packages: set.packages, seconds: Math.round(performance.now() - startedAt) / 1000 }, "dependencies installed");
+    this.#log.info(
+      { packages: set.packages, seconds: Math.round(performance.now() - startedAt) / 1000 },
+      "dependencies installed",
+    );
     return dir;
   }
 }
 
 function failure(set: DependencySet, result: { reason: string; lastLines: string }): AthanorError {
-  if (/\bENOSPC\b|no space left/i.test(result.lastLines)) return new AthanorError("storage_full", `the dependencies could not be installed: ${result.lastLines}`);
+  if (/\bENOSPC\b|no space left/i.test(result.lastLines))
+    return new AthanorError("storage_full", `the dependencies could not be installed: ${result.lastLines}`);
   const packages = Object.entries(set.packages).map(([name, version]) => `${name}@${version}`);
-  return new AthanorError("dependency_install_failed", `${packages.join(", ")}: ${result.reason}\n${result.lastLines}`.trim());
+  return new AthanorError(
+    "dependency_install_failed",
+    `${packages.join(", ")}: ${result.reason}\n${result.lastLines}`.trim(),
+  );
 }
 
 function packageJson(set: DependencySet): string {
   // npm ci wants the manifest to say what the lock file's root says.
   const root = set.lockfile === null ? undefined : rootOf(set.lockfile);
-  return JSON.stringify({ name: "dependencies", version: "0.0.0", private: true, ...root, dependencies: root?.dependencies ?? set.packages }, null, 2);
+  return JSON.stringify(
+    {
+      name: "dependencies",
+      version: "0.0.0",
+      private: true,
+      ...root,
+      dependencies: root?.dependencies ?? set.packages,
+    },
+    null,
+    2,
+  );
 }
 
 interface LockRoot {
@@ -114,5 +140,7 @@ function rootOf(lockfile: string): LockRoot | undefined {
 function hashOf(set: DependencySet): string {
   const packages = Object.entries(set.packages).sort(([a], [b]) => (a < b ? -1 : 1));
   const platform = [process.platform, process.arch, process.versions.modules];
-  return createHash("sha256").update(JSON.stringify([packages, set.lockfile, platform])).digest("hex");
+  return createHash("sha256")
+    .update(JSON.stringify([packages, set.lockfile, platform]))
+    .digest("hex");
 }

@@ -6,7 +6,21 @@ const MAX_OUTPUT_CHARS = 16 * 1024;
 
 /** What npm may see of the server's environment: how to reach and trust its registry, and where its cache and settings are. */
 const PASSED = new Set(
-  ["PATH", "HOME", "TMPDIR", "TMP", "TEMP", "LANG", "LC_ALL", "TZ", "USER", "LOGNAME", "SHELL", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"].concat(
+  [
+    "PATH",
+    "HOME",
+    "TMPDIR",
+    "TMP",
+    "TEMP",
+    "LANG",
+    "LC_ALL",
+    "TZ",
+    "USER",
+    "LOGNAME",
+    "SHELL",
+    "XDG_CACHE_HOME",
+    "XDG_CONFIG_HOME",
+  ].concat(
     ["HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "SSL_CERT_DIR"],
     ["CC", "CXX", "CFLAGS", "CXXFLAGS", "LDFLAGS", "PYTHON"],
   ),
@@ -54,7 +68,14 @@ export interface NpmResult {
 }
 
 /** Runs npm in the folder, in a process group of its own, which is killed when the time is over or the signal aborts. */
-export async function runNpm(p: { npm: string; args: string[]; cwd: string; timeoutMs: number; signal: AbortSignal; env: NodeJS.ProcessEnv }): Promise<NpmResult> {
+export async function runNpm(p: {
+  npm: string;
+  args: string[];
+  cwd: string;
+  timeoutMs: number;
+  signal: AbortSignal;
+  env: NodeJS.ProcessEnv;
+}): Promise<NpmResult> {
   const child = spawn(process.execPath, [p.npm, ...p.args], {
     cwd: p.cwd,
     env: npmEnvironment(p.env),
@@ -72,11 +93,17 @@ export async function runNpm(p: { npm: string; args: string[]; cwd: string; time
   stop.addEventListener("abort", onStop, { once: true });
   const reason = await new Promise<string>((resolve) => {
     child.once("error", (error) => resolve(`npm could not be started: ${error.message}`));
-    child.once("close", (code, signal) => resolve(code === 0 ? "" : `npm ended with ${code === null ? signal : `status ${code}`}`));
+    child.once("close", (code, signal) =>
+      resolve(code === 0 ? "" : `npm ended with ${code === null ? signal : `status ${code}`}`),
+    );
     if (stop.aborted) onStop();
   });
   stop.removeEventListener("abort", onStop);
-  const stopped = p.signal.aborted ? "the server stopped" : stop.aborted ? `npm took longer than ${p.timeoutMs / 1000} s` : reason;
+  const stopped = p.signal.aborted
+    ? "the server stopped"
+    : stop.aborted
+      ? `npm took longer than ${p.timeoutMs / 1000} s`
+      : reason;
   return { ok: reason === "", reason: stopped, lastLines: output.trim().split("\n").slice(-15).join("\n") };
 }
 

@@ -54,16 +54,28 @@ export class DeploymentService implements Deployments {
   constructor(options: DeploymentServiceOptions) {
     this.#options = options;
     this.#root = join(options.dataDir, "deployments");
-    this.#dependencies = new Dependencies({ root: join(options.dataDir, "dependencies"), log: options.log, env: options.env });
+    this.#dependencies = new Dependencies({
+      root: join(options.dataDir, "dependencies"),
+      log: options.log,
+      env: options.env,
+    });
   }
 
   /** Takes what is live from the store. Repeatable. */
   async start(): Promise<void> {
     await mkdir(this.#root, { recursive: true, mode: 0o700 });
-    const [, , live] = await Promise.all([removeTemporaries(this.#root), this.#dependencies.start(), this.#options.store.deploymentListLive()]);
+    const [, , live] = await Promise.all([
+      removeTemporaries(this.#root),
+      this.#dependencies.start(),
+      this.#options.store.deploymentListLive(),
+    ]);
     this.#live = new Map(live.map((record) => [record.app, this.#load(record)]));
     for (const deployment of this.#live.values()) {
-      if (!existsSync(deployment.bundlePath)) this.#options.log.error({ deployment: deployment.id, dir: deployment.dir }, "the files of a live deployment are gone; deploy the app again");
+      if (!existsSync(deployment.bundlePath))
+        this.#options.log.error(
+          { deployment: deployment.id, dir: deployment.dir },
+          "the files of a live deployment are gone; deploy the app again",
+        );
     }
   }
 
@@ -86,7 +98,8 @@ export class DeploymentService implements Deployments {
     const loaded = this.#loaded.get(deployment);
     if (loaded) return loaded;
     const record = await this.#options.store.deploymentGet({ deployment });
-    if (!record) throw new AthanorError("deployment_not_found", `there is no deployment ${formatId("deployments", deployment)}`);
+    if (!record)
+      throw new AthanorError("deployment_not_found", `there is no deployment ${formatId("deployments", deployment)}`);
     return this.#load(record);
   }
 
@@ -137,7 +150,10 @@ export class DeploymentService implements Deployments {
       this.#loaded.delete(deployment.number);
       const { code, message } = reasonOf(error);
       await store.deploymentFail({ deployment: deployment.number, error: { code, message }, now: now() });
-      log.warn({ deployment: deployment.id, app: spec.name, code }, "deployment failed its trial; the one before stays live");
+      log.warn(
+        { deployment: deployment.id, app: spec.name, code },
+        "deployment failed its trial; the one before stays live",
+      );
       throw error;
     }
     const record = await store.deploymentActivate({ deployment: deployment.number, now: now() });
@@ -152,7 +168,9 @@ export class DeploymentService implements Deployments {
     const [nodeModules, validators] = await Promise.all([
       this.#dependencies.install(upload.dependencies),
       compileValidators(upload.spec).catch((error: Error) => {
-        throw error instanceof AthanorError ? error : new AthanorError("deployment_invalid", `the schemas do not compile: ${error.message}`, { cause: error });
+        throw error instanceof AthanorError
+          ? error
+          : new AthanorError("deployment_invalid", `the schemas do not compile: ${error.message}`, { cause: error });
       }),
     ]);
     await writeDeployment({ root: this.#root, upload, validators, nodeModules });

@@ -4,7 +4,10 @@ import { AthanorError } from "../../protocol/errors.ts";
 export type Check = (value: unknown, path: string) => void;
 
 export function invalid(path: string, expected: string, value: unknown): AthanorError {
-  return new AthanorError("deployment_invalid", `${path || "the upload"} must be ${expected}, and is ${describe(value)}`);
+  return new AthanorError(
+    "deployment_invalid",
+    `${path || "the upload"} must be ${expected}, and is ${describe(value)}`,
+  );
 }
 
 function describe(value: unknown): string {
@@ -20,14 +23,16 @@ export function object<T>(fields: { [K in keyof T]-?: Check }): Check {
   const known = Object.entries<Check>(fields);
   return (value, path) => {
     if (!isRecord(value)) throw invalid(path, "an object", value);
-    for (const name of Object.keys(value)) if (!Object.hasOwn(fields, name)) throw invalid(at(path, name), "absent: no such field is known", value[name]);
+    for (const name of Object.keys(value))
+      if (!Object.hasOwn(fields, name)) throw invalid(at(path, name), "absent: no such field is known", value[name]);
     for (const [name, check] of known) check(value[name], at(path, name));
   };
 }
 
 export function array(item: Check, max: number, min = 0): Check {
   return (value, path) => {
-    if (!Array.isArray(value) || value.length > max || value.length < min) throw invalid(path, `an array of ${min} to ${max}`, value);
+    if (!Array.isArray(value) || value.length > max || value.length < min)
+      throw invalid(path, `an array of ${min} to ${max}`, value);
     for (const [index, element] of value.entries()) item(element, at(path, String(index)));
   };
 }
@@ -54,7 +59,8 @@ export function text(p: { max: number; pattern?: RegExp; what?: string }): Check
 
 export function number(p: { min: number; max: number; whole?: boolean }): Check {
   return (value, path) => {
-    const right = typeof value === "number" && value >= p.min && value <= p.max && (p.whole !== true || Number.isInteger(value));
+    const right =
+      typeof value === "number" && value >= p.min && value <= p.max && (p.whole !== true || Number.isInteger(value));
     if (!right) throw invalid(path, `a ${p.whole === true ? "whole " : ""}number from ${p.min} to ${p.max}`, value);
   };
 }

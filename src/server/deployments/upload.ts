@@ -23,14 +23,19 @@ const MAX_SCHEMA_DEPTH = 100;
 const DAY_S = 86_400;
 
 const name = text({ max: 30, pattern: NAME_PATTERN, what: "a name of 1 to 30 of a-z, 0-9 and inner hyphens" });
-const identifier = text({ max: 200, pattern: /^[\p{ID_Start}$_][\p{ID_Continue}$]*$/u, what: "a JavaScript identifier" });
+const identifier = text({
+  max: 200,
+  pattern: /^[\p{ID_Start}$_][\p{ID_Continue}$]*$/u,
+  what: "a JavaScript identifier",
+});
 const prose = text({ max: 20_000 });
 const seconds = (min: number, max: number): Check => number({ min, max });
 const count = (min: number, max: number): Check => number({ min, max, whole: true });
 
 // A schema is an object or a boolean; what is in it is checked by compiling it.
 const schema: Check = (value, path) => {
-  if (typeof value !== "boolean" && (typeof value !== "object" || value === null || Array.isArray(value))) throw invalid(path, "a JSON Schema", value);
+  if (typeof value !== "boolean" && (typeof value !== "object" || value === null || Array.isArray(value)))
+    throw invalid(path, "a JSON Schema", value);
   json(MAX_SCHEMA_DEPTH)(value, path);
 };
 
@@ -53,7 +58,8 @@ const inputByMode = {
 
 const input: Check = (value, path) => {
   const mode = (value as InputSpec | null | undefined)?.mode;
-  if (mode === undefined || !Object.hasOwn(inputByMode, mode)) throw invalid(`${path}.mode`, "params, object, standard or request", mode);
+  if (mode === undefined || !Object.hasOwn(inputByMode, mode))
+    throw invalid(`${path}.mode`, "params, object, standard or request", mode);
   inputByMode[mode](value, path);
 };
 
@@ -65,7 +71,11 @@ const cors = object<CorsSpec>({
 
 const endpoint = object<EndpointSpec>({
   // Visible ASCII without what would be a query, a fragment, an escape or a second reading of the path.
-  path: text({ max: 500, pattern: /^\/(?!.*(?:\/\/|\/\.{1,2}(?:\/|$)))[!$&'()*+,\-./0-9:;=@A-Z_a-z~]*$/, what: "a path such as /hello" }),
+  path: text({
+    max: 500,
+    pattern: /^\/(?!.*(?:\/\/|\/\.{1,2}(?:\/|$)))[!$&'()*+,\-./0-9:;=@A-Z_a-z~]*$/,
+    what: "a path such as /hello",
+  }),
   methods: array(oneOf("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"), 6, 1),
   summary: nullable(prose),
   tags: array(text({ max: 200 }), 50),
@@ -85,7 +95,10 @@ const placement = object<PlacementSpec>({
   minVramGb: nullable(number({ min: 0, max: 10_000 })),
   geolocation: array(text({ max: 100 }), 50),
   offerFilters: record(record(json(10), { max: 20 }), { max: 100 }),
-  env: record(text({ max: 32_768, pattern: /^[^\0]*$/, what: "text of at most 32768 characters without NUL" }), { max: 200, key: /^[A-Za-z_][A-Za-z0-9_]{0,199}$/ }),
+  env: record(text({ max: 32_768, pattern: /^[^\0]*$/, what: "text of at most 32768 characters without NUL" }), {
+    max: 200,
+    key: /^[A-Za-z_][A-Za-z0-9_]{0,199}$/,
+  }),
 });
 
 const fn = object<FunctionSpec>({
@@ -147,7 +160,10 @@ export function checkUpload(value: unknown): DeploymentUpload {
   checkFunctions(checked.spec);
   const digest = digestUpload(checked);
   if (digest !== checked.digest) {
-    throw new AthanorError("deployment_invalid", `digest is ${checked.digest}, and the upload's own is ${digest}: it was changed on its way, or built by another version`);
+    throw new AthanorError(
+      "deployment_invalid",
+      `digest is ${checked.digest}, and the upload's own is ${digest}: it was changed on its way, or built by another version`,
+    );
   }
   return checked;
 }
@@ -155,19 +171,26 @@ export function checkUpload(value: unknown): DeploymentUpload {
 /** What one function's fields cannot show: names and paths that must differ, and parts that must go together. */
 function checkFunctions(spec: AppSpec): void {
   if (RESERVED_APP_NAMES.has(spec.name)) {
-    throw new AthanorError("name_invalid", `an app cannot be called ${JSON.stringify(spec.name)}: the server's own URLs begin so`);
+    throw new AthanorError(
+      "name_invalid",
+      `an app cannot be called ${JSON.stringify(spec.name)}: the server's own URLs begin so`,
+    );
   }
   const names = new Set<string>();
   const paths = new Map<string, string>();
   for (const { name, kind, endpoint, queue } of spec.functions) {
     if (names.has(name)) throw new AthanorError("name_collision", `two functions are called ${JSON.stringify(name)}`);
     names.add(name);
-    if ((kind === "endpoint") !== (endpoint !== null)) throw invalid(`function ${name}`, "an endpoint with its `endpoint`, or a function without", kind);
-    if (kind === "function" && queue === null) throw invalid(`function ${name}.queue`, "there: a plain function has one", null);
+    if ((kind === "endpoint") !== (endpoint !== null))
+      throw invalid(`function ${name}`, "an endpoint with its `endpoint`, or a function without", kind);
+    if (kind === "function" && queue === null)
+      throw invalid(`function ${name}.queue`, "there: a plain function has one", null);
     if (endpoint === null) continue;
     const other = paths.get(endpoint.path);
-    if (other !== undefined) throw new AthanorError("name_collision", `the path ${endpoint.path} is that of both ${other} and ${name}`);
-    if (RESERVED_PATHS.has(endpoint.path)) throw new AthanorError("name_collision", `the path ${endpoint.path} of ${name} is the gateway's own`);
+    if (other !== undefined)
+      throw new AthanorError("name_collision", `the path ${endpoint.path} is that of both ${other} and ${name}`);
+    if (RESERVED_PATHS.has(endpoint.path))
+      throw new AthanorError("name_collision", `the path ${endpoint.path} of ${name} is the gateway's own`);
     paths.set(endpoint.path, name);
   }
 }

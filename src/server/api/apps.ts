@@ -1,0 +1,107 @@
+import { SERVER_DEFAULTS } from "../../protocol/defaults.ts";
+import { AthanorError } from "../../protocol/errors.ts";
+import { formatId } from "../../protocol/names.ts";
+import type { AppJson, Page } from "../../protocol/wire.ts";
+import { bodyFromCall, extractMedia } from "../../schema/body.ts";
+import { checkInput } from "../../schema/check.ts";
+import type { LoadedDeployment } from "../deployments/loaded.ts";
+import { sendEmpty, sendJson } from "../http/answer.ts";
+import { readJson } from "../http/body.ts";
+import type { JobCount } from "../store/store.ts";
+import { idempotencyKeyOf } from "./idempotency.ts";
+import { type ApiCall, type Route, requireParam } from "./route.ts";
+import { appLinks, functionsJson } from "./show.ts";
+import { checkSpawnRequest } from "./spawn-request.ts";
+
+export const appRoutes: Route[] = [
+  {
+    method: "GET",
+    path: "/v1/apps",
+    access: "operator",
+    summary: "Apps with a live deployment",
+    answers: { 200: "AppPage" },
+    handle: async ({ x, context }) => {
+      const counts = await context.store.jobCounts({ now: Date.now() });
+      const items = context.deployments.listLive().map((deployment) => appJson(deployment, counts));
+      const page: Page<AppJson> = { items: items.sort((a, b) => (a.app < b.app ? -1 : 1)), next_cursor: null };
+      sendJson(x, 200, page);
+    },
+  },
+  {
+    method: "GET",
+    path: "/v1/apps/:app",
+    access: "app",
+    summary: "One app",
+    answers: { 200: "App" },
+    handle: async (call) => {
+      const deployment = liveOf(call);
+      sendJson(call.x, 200, appJson(deployment, await call.context.store.jobCounts({ now: Date.now() })));
+    },
+  },
+  {
+    method: "DELETE",
+    path: "/v1/apps/:app",
+    access: "operator",
+    summary: "Take an app out: its deployments, jobs and events",
+    answers: { 204: null },
+    handle: async (call) => {
+      const app = requireParam(call, "app");
+      if (!(await call.context.deployments.remove(app))) throw noApp(app);
+      sendEmpty(call.x, 204);
+    },
+  },
+  {
+    method: "POST",
+    path: "/v1/apps/:app/functions/:function/jobs",
+    access: "app",
+    summary: "Enqueue a call",
+    headers: { "Idempotency-Key": "The same key within 24 h gives the same job." },
+    body: "SpawnRequest",
+    answers: { 202: "Job" },
+    handle: spawn,
+  },
+];
+
+async function spawn(call: ApiCall): Promise<void> {
+  const { x, context } = call;
+  const deployment = liveOf(call);
+  const name = requireParam(call, "function");
+  const fn = deployment.fn(name);
+  if (!fn)
+    throw new AthanorError(
+      "function_not_found",
+      `the app ${deployment.app} has no function ${JSON.stringify(name.slice(0, 100))}`,
+    );
+  const request = checkSpawnRequest(await readJson(x, SERVER_DEFAULTS.maxSpawnBodyBytes));
+  const { body, attachments } = extractMedia(fn, deployment.spec.$defs, bodyFromCall(fn, request));
+  checkInput({ fn: fn.name, validators: deployment.validators(), body });
+  const { job } = await context.jobs.spawn({ deployment, fn, body, attachments, idempotencyKey: idempotencyKeyOf(x) });
+  const json = await context.jobs.toJson(job);
+  sendJson(x, 202, json, { location: json.links.self });
+}
+
+function liveOf(call: ApiCall): LoadedDeployment {
+  const app = requireParam(call, "app");
+  const deployment = call.context.deployments.live(app);
+  if (!deployment) throw noApp(app);
+  return deployment;
+}
+
+const noApp = (app: string): AthanorError =>
+  new AthanorError("app_not_found", `there is no app ${JSON.stringify(app.slice(0, 100))}`);
+
+function appJson(deployment: LoadedDeployment, counts: JobCount[]): AppJson {
+  const own = counts.filter(({ app }) => app === deployment.app);
+  const { openapi, docs } = appLinks(deployment.app);
+  return {
+    app: deployment.app,
+    deployment_id: formatId("deployments", deployment.number),
+    created_at: new Date(deployment.createdAt).toISOString(),
+    functions: functionsJson(deployment.spec),
+    jobs: {
+      queued: own.reduce((sum, { queued }) => sum + queued, 0),
+      running: own.reduce((sum, { running }) => sum + running, 0),
+    },
+    links: { self: `/v1/apps/${deployment.app}`, openapi, docs },
+  };
+}

@@ -1,0 +1,106 @@
+import { AthanorError } from "../../protocol/errors.ts";
+import type { WatchEvent } from "../../protocol/event.ts";
+import { formatId } from "../../protocol/names.ts";
+import { type ServerSentEvent, sendEventStream } from "../http/event-stream.ts";
+import { sendBlob } from "./job-files.ts";
+import { withKey } from "./job-links.ts";
+import { recordOf, showJob } from "./jobs.ts";
+import { type ApiCall, flagQuery, jobParam, type Route, requireParam } from "./route.ts";
+
+/** What a job leaves behind beside its record: its events and its files. */
+export const jobDataRoutes: Route[] = [
+  {
+    method: "GET",
+    path: "/v1/jobs/:job/events",
+    access: "job",
+    summary: "The job's events as server-sent events, from the cursor on, until its end",
+    query: {
+      after: {
+        description: "The id of the last event that is known; wins over Last-Event-ID.",
+        schema: { type: "integer", minimum: 0 },
+      },
+      snapshot: { description: "Begin with a `job.snapshot`.", schema: { type: "boolean" } },
+    },
+    headers: { "Last-Event-ID": "The id of the last event that is known." },
+    answers: { 200: null },
+    handle: async (call) => {
+      const { x, context } = call;
+      const signal = AbortSignal.any([x.signal, context.stopping]);
+      await recordOf(call);
+      await sendEventStream(x, watch(call, signal), context.stopping);
+    },
+  },
+  {
+    method: "GET",
+    path: "/v1/jobs/:job/files/:sha256",
+    access: "job",
+    summary: "A file of the job's input or result",
+    answers: { 200: null, 206: null },
+    handle: async (call) => {
+      const record = await recordOf(call);
+      const sha256 = requireParam(call, "sha256");
+      // The record names its files: a job's link opens no other's.
+      const ref = /^[0-9a-f]{64}$/.test(sha256)
+        ? (mediaIn(record.result, sha256) ?? mediaIn(record.input, sha256))
+        : null;
+      if (ref === null)
+        throw new AthanorError("not_found", `${formatId("jobs", record.job)} has no file ${sha256.slice(0, 100)}`);
+      await sendBlob(call, sha256, ref);
+    },
+  },
+];
+
+async function* watch(call: ApiCall, signal: AbortSignal): AsyncGenerator<ServerSentEvent> {
+  const { context, principal } = call;
+  const job = jobParam(call);
+  const key = principal.kind === "key" ? context.auth.jobKey(job) : null;
+  const events = context.events.watch({
+    job,
+    after: cursorOf(call),
+    snapshot: flagQuery(call, "snapshot"),
+    toJson: (record) => showJob(call, record),
+    signal,
+  });
+  for await (const event of events) {
+    const data = await dataOf(call, job, event);
+    yield { id: event.id, event: event.event, data: key === null ? data : withKey(data, formatId("jobs", job), key) };
+  }
+}
+
+async function dataOf(call: ApiCall, job: number, event: WatchEvent): Promise<unknown> {
+  if (event.event !== "job.result" && event.event !== "job.chunk") return event.data;
+  return { ...event.data, value: await call.context.jobs.expand(job, event.data.value) };
+}
+
+function cursorOf(call: ApiCall): number | null {
+  const after = call.query.get("after");
+  const text = after ?? call.x.header("last-event-id");
+  // An empty Last-Event-ID is what the standard's client sends before it has seen an id.
+  if (text === undefined || (after === null && text === "")) return null;
+  const cursor = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN;
+  if (!Number.isSafeInteger(cursor)) {
+    const name = after === null ? "Last-Event-ID" : "after";
+    throw new AthanorError(
+      "bad_request",
+      `${name} is ${JSON.stringify(text.slice(0, 100))}; the id of an event, a whole number from 0, is needed`,
+    );
+  }
+  return cursor;
+}
+
+export interface FileNames {
+  file_name: string;
+  content_type: string;
+}
+
+/** The names that go with a file in a stored value; null where the value does not hold it. */
+function mediaIn(text: string | null, sha256: string): FileNames | null {
+  if (text === null || !text.includes(`"${sha256}"`)) return null;
+  let found: FileNames | null = null;
+  JSON.parse(text, (_name, part: unknown) => {
+    if (typeof part === "object" && part !== null && (part as { $media?: unknown }).$media === sha256)
+      found ??= part as FileNames;
+    return part;
+  });
+  return found;
+}

@@ -1,0 +1,39 @@
+/** How records look on the wire. */
+import { formatId } from "../../protocol/names.ts";
+import type { AppSpec, FunctionSpec } from "../../protocol/spec.ts";
+import type { DeploymentJson, FunctionJson } from "../../protocol/wire.ts";
+import type { DeploymentRecord } from "../store/store.ts";
+
+export function functionJson(app: string, fn: FunctionSpec): FunctionJson {
+  return {
+    name: fn.name,
+    kind: fn.kind,
+    url: fn.endpoint === null ? null : `/${app}${fn.endpoint.path}`,
+    methods: fn.endpoint?.methods ?? [],
+    queued: fn.queue !== null,
+    description: fn.description,
+  };
+}
+
+export function functionsJson(spec: AppSpec): FunctionJson[] {
+  return spec.functions.map((fn) => functionJson(spec.name, fn));
+}
+
+export function deploymentJson(record: DeploymentRecord): DeploymentJson {
+  return {
+    deployment_id: formatId("deployments", record.deployment),
+    app: record.app,
+    digest: record.digest,
+    // What is still building is no version yet: to a client it is not there, or has failed with its server.
+    status: record.status === "building" ? "failed" : record.status,
+    created_at: new Date(record.createdAt).toISOString(),
+    functions: functionsJson(record.spec),
+    error: record.error,
+  };
+}
+
+export const appLinks = (app: string): { app: string; openapi: string; docs: string } => ({
+  app: `/${app}`,
+  openapi: `/${app}/openapi.json`,
+  docs: `/${app}/docs`,
+});

@@ -1,0 +1,199 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { ProcessEngine } from "../engines/process.ts";
+import type { ReplicaGroup } from "../protocol/groups.ts";
+import { formatId } from "../protocol/names.ts";
+import { Auth, loadSecret } from "./auth.ts";
+import { Blobs } from "./blobs.ts";
+import type { Config } from "./config.ts";
+import type { LoadedDeployment } from "./deployments/loaded.ts";
+import { ReplicaLogs } from "./deployments/logs.ts";
+import { DeploymentService } from "./deployments/service.ts";
+import { tryDeployment } from "./deployments/trial.ts";
+import { EventLog } from "./events.ts";
+import { Gateway } from "./gateway/gateway.ts";
+import { Jobs } from "./jobs/jobs.ts";
+import type { Log } from "./log.ts";
+import { Maintenance } from "./maintenance.ts";
+import { ReplicaHub } from "./replicas/hub.ts";
+import type { ReplicaSession } from "./replicas/session.ts";
+import { ReplicaNumbers } from "./scheduler/numbers.ts";
+import { Scheduler } from "./scheduler/scheduler.ts";
+import { openSqliteStore } from "./store/sqlite.ts";
+import type { Store } from "./store/store.ts";
+
+/** Everything that a server is made of, wired. What handles a request gets this and nothing global. */
+export interface Context {
+  readonly config: Config;
+  readonly log: Log;
+  readonly version: string;
+  /** Milliseconds since 1970. */
+  readonly startedAt: number;
+  /** Aborted when the server begins to stop: whoever waits or streams lets go. */
+  readonly stopping: AbortSignal;
+  readonly auth: Auth;
+  readonly store: Store;
+  readonly blobs: Blobs;
+  readonly events: EventLog;
+  readonly logs: ReplicaLogs;
+  readonly scheduler: Scheduler;
+  readonly jobs: Jobs;
+  readonly deployments: DeploymentService;
+  readonly gateway: Gateway;
+  /** Where this server is reached on this machine. */
+  url(): string;
+  isReady(): boolean;
+}
+
+/** What the gateway, itself a part, is given. */
+export type GatewayContext = Omit<Context, "gateway">;
+
+/** Parts in the order in which they start; they stop in the reverse one. */
+export interface WiredContext extends Context {
+  start(): Promise<void>;
+  /** New requests are refused, and whoever waits or streams lets go. Then the socket can be closed. */
+  beginStop(): void;
+  /** Ends all that runs, and closes the store. */
+  stop(): Promise<void>;
+}
+
+export interface ContextOptions {
+  config: Config;
+  log: Log;
+  version: string;
+  token: string;
+  /** The program of a replica. */
+  runtimePath: string;
+  env: NodeJS.ProcessEnv;
+  /** Known once the socket listens. */
+  url(): string;
+}
+
+/** The one place that wires. */
+export async function createContext(p: ContextOptions): Promise<WiredContext> {
+  const { config, log } = p;
+  const store = await openSqliteStore({
+    path: join(config.dataDir, "athanor.db"),
+    ...(config.maxStorePages === null ? {} : { maxPages: config.maxStorePages }),
+  });
+  const stopping = new AbortController();
+  const liveReplicas = new Set<string>();
+  const auth = new Auth({
+    token: p.token,
+    secret: loadSecret(config.dataDir),
+    isLive: (replicaId) => liveReplicas.has(replicaId),
+  });
+  const logs = new ReplicaLogs({ dir: join(config.dataDir, "logs"), log });
+  const numbers = new ReplicaNumbers(join(config.dataDir, "replica-number"));
+  // A path in the data folder may be longer than a socket's address can be.
+  const socketDir = mkdtempSync(join(tmpdir(), "athanor-"));
+  const address = join(socketDir, "replicas.sock");
+  const engine = new ProcessEngine({
+    dir: join(config.dataDir, "replicas"),
+    runtimePath: p.runtimePath,
+    address,
+    blankReplicas: config.blankReplicas,
+  });
+  const hub = new ReplicaHub({ engine, address, log });
+  const access = (deployment: { app: string }, replicaId: string) => ({
+    serverUrl: p.url(),
+    serverToken: auth.replicaToken(deployment.app, replicaId),
+  });
+  const onReplica = (session: ReplicaSession, deployment: { number: number }, group: ReplicaGroup): void => {
+    liveReplicas.add(session.id);
+    void session.ended.then(() => liveReplicas.delete(session.id));
+    keepLines(logs, session, deployment.number, group);
+  };
+  const scheduler = new Scheduler({ starter: hub, nextReplica: () => numbers.next(), access, log, onReplica });
+  const blobs = new Blobs({ dir: join(config.dataDir, "blobs") });
+  const events = new EventLog({ store, log });
+  const trial = (deployment: LoadedDeployment): Promise<void> =>
+    tryDeployment({ deployment, starter: hub, replicaId: formatId("replicas", numbers.next()), access, onReplica });
+  const deployments: DeploymentService = new DeploymentService({
+    store,
+    dataDir: config.dataDir,
+    log,
+    env: p.env,
+    trial,
+    now: Date.now,
+    onChange: ({ live, added, retired }) => {
+      gateway.setLive(live);
+      if (retired) scheduler.retire(retired.number);
+      if (added) scheduler.add(added);
+      else events.refresh();
+    },
+  });
+  const jobs = new Jobs({ store, scheduler, events, blobs, deployments, log });
+  let ready = false;
+
+  const parts = {
+    config,
+    log,
+    version: p.version,
+    startedAt: Date.now(),
+    stopping: stopping.signal,
+    auth,
+    store,
+    blobs,
+    events,
+    logs,
+    scheduler,
+    jobs,
+    deployments,
+    url: p.url,
+    isReady: () => ready,
+  };
+  const gateway = new Gateway(parts);
+  const context: Context = { ...parts, gateway };
+  const maintenance = new Maintenance({ context });
+  const beginStop = (): void => {
+    ready = false;
+    stopping.abort();
+  };
+
+  return {
+    ...context,
+    beginStop,
+    start: async () => {
+      await Promise.all([hub.start(), logs.start(), blobs.start(), deployments.start()]);
+      await engine.start();
+      await scheduler.start();
+      await jobs.start();
+      const live = deployments.listLive();
+      gateway.setLive(live);
+      for (const deployment of live) scheduler.add(deployment);
+      maintenance.start();
+      ready = true;
+    },
+    stop: async () => {
+      beginStop();
+      await maintenance.stop();
+      await deployments.stop();
+      await jobs.stop();
+      await scheduler.stop();
+      await events.stop();
+      await hub.stop();
+      await engine[Symbol.asyncDispose]();
+      await logs.flush();
+      numbers.close();
+      await store[Symbol.asyncDispose]();
+      rmSync(socketDir, { recursive: true, force: true });
+    },
+  };
+}
+
+function keepLines(logs: ReplicaLogs, session: ReplicaSession, deployment: number, group: ReplicaGroup): void {
+  // In a replica of several functions a line may be any one's.
+  const fn = group.functions.length === 1 ? (group.functions[0]?.name ?? null) : null;
+  session.onLog(({ fd, line, at }) => {
+    logs.append(deployment, {
+      at: new Date(at).toISOString(),
+      replica_id: session.id,
+      function: fn,
+      job_id: null,
+      stream: fd,
+      line,
+    });
+  });
+}

@@ -1,0 +1,47 @@
+import { AthanorError } from "../../protocol/errors.ts";
+import type { ReplicaGroup } from "../../protocol/groups.ts";
+import type { ReplicaStarter } from "../replicas/hub.ts";
+import type { ReplicaSession } from "../replicas/session.ts";
+import type { LoadedDeployment } from "./loaded.ts";
+
+/**
+ * Starts one replica of a deployment that is not live yet and takes it away again, so that an app that throws when it is imported never takes
+ * the place of one that works. Throws import_failed with what the replica said.
+ */
+export async function tryDeployment(p: {
+  deployment: LoadedDeployment;
+  starter: ReplicaStarter;
+  replicaId: string;
+  access(deployment: LoadedDeployment, replicaId: string): { serverUrl: string; serverToken: string };
+  onReplica(session: ReplicaSession, deployment: LoadedDeployment, group: ReplicaGroup): void;
+}): Promise<void> {
+  const { deployment, replicaId } = p;
+  const group = trialGroup(deployment);
+  const session = p.starter.startReplica({ replicaId, deployment, group, ...p.access(deployment, replicaId) });
+  p.onReplica(session, deployment, group);
+  try {
+    await session.ready;
+  } catch (error) {
+    throw importFailed(error);
+  } finally {
+    // It served nobody, and its exit hooks undo what its enter hooks did.
+    void session.drain();
+  }
+}
+
+/** All groups import the same bundle. One without a class is tried where there is one: its start runs no enter hooks, which may take minutes. */
+function trialGroup({ groups }: LoadedDeployment): ReplicaGroup {
+  const group = groups.find(({ functions }) => functions.every((fn) => fn.className === null)) ?? groups[0];
+  if (!group) throw new AthanorError("no_app", "the deployment has no function");
+  return group;
+}
+
+function importFailed(error: unknown): unknown {
+  if (!(error instanceof AthanorError)) return error;
+  const isTheAppsOwn =
+    error.code === "startup_failed" ||
+    error.code === "startup_timeout" ||
+    error.code === "out_of_memory" ||
+    error.code === "replica_crashed";
+  return isTheAppsOwn ? new AthanorError("import_failed", error.detail, { cause: error }) : error;
+}

@@ -1,0 +1,190 @@
+import { AthanorError } from "../../protocol/errors.ts";
+import type { OpenHttp } from "../../protocol/replica.ts";
+import { idempotencyKeyOf } from "../api/idempotency.ts";
+import { functionsJson } from "../api/show.ts";
+import type { GatewayContext } from "../context.ts";
+import type { LoadedDeployment } from "../deployments/loaded.ts";
+import { sendEmpty, sendJson } from "../http/answer.ts";
+import type { Exchange } from "../http/exchange.ts";
+import { allowOrigin, preflightHeaders } from "./cors.ts";
+import { serveDocs } from "./docs.ts";
+import { requestHeaders } from "./headers.ts";
+import { preferencesOf } from "./prefer.ts";
+import { callAsJob } from "./queued.ts";
+import { type AppRoutes, type EndpointRoute, type RouteTable, routeTable, type Target, targetOf } from "./routes.ts";
+import { callEndpoint } from "./sync.ts";
+
+/** First path segments that are the API's, not an app's. */
+const API_PATH = /^\/(?:$|v1(?:\/|$)|healthz$|readyz$|metrics$|openapi\.json$)/;
+
+/** Takes public HTTP traffic to the apps. */
+export class Gateway {
+  readonly #context: GatewayContext;
+  readonly #publicHost: string | null;
+  #routes: RouteTable = new Map();
+
+  constructor(context: GatewayContext) {
+    this.#context = context;
+    const { publicUrl } = context.config;
+    this.#publicHost = publicUrl === null ? null : new URL(publicUrl).host;
+  }
+
+  /** One assignment, so that a request sees either the old or the new. */
+  setLive(live: LoadedDeployment[]): void {
+    this.#routes = routeTable(live);
+  }
+
+  targetOf(x: Exchange): Target | null {
+    const target = targetOf({
+      host: x.host,
+      path: x.path,
+      domain: this.#context.config.domain,
+      publicHost: this.#publicHost?.replace(/:\d+$/, "") ?? null,
+    });
+    return target.prefix !== "" && API_PATH.test(x.path) ? null : target;
+  }
+
+  /** Answers, or throws what is to be answered as a problem. */
+  serve(x: Exchange, target: Target): Promise<void> | void {
+    const app = this.#routes.get(target.app);
+    if (!app) throw new AthanorError("app_not_found", `there is no app ${JSON.stringify(target.app.slice(0, 100))}`);
+    const route = app.byPath.get(target.path);
+    if (route) return this.#serveEndpoint(x, target, route);
+    return this.#serveOwn(x, target, app);
+  }
+
+  #serveEndpoint(x: Exchange, target: Target, route: EndpointRoute): Promise<void> {
+    const { endpoint } = route.fn;
+    const origin = endpoint.cors !== null && allowOrigin(x, endpoint.cors);
+    if (x.method === "OPTIONS" && !route.methods.has("OPTIONS")) {
+      sendEmpty(x, 204, {
+        allow: route.allow,
+        ...(origin && endpoint.cors !== null ? preflightHeaders(x, endpoint.cors, route.methods) : {}),
+      });
+      return Promise.resolve();
+    }
+    if (!route.methods.has(x.method)) {
+      throw new AthanorError(
+        "method_not_allowed",
+        `${x.method} is not allowed at ${target.prefix}${target.path}, which takes ${route.allow}`,
+        { headers: { allow: route.allow } },
+      );
+    }
+    if (endpoint.access === "token") this.#requireToken(x, target.app);
+    const preferences = preferencesOf(x.header("prefer"));
+    const queued = route.fn.queue !== null;
+    // GET and DELETE may be repeated anyway; a key on a POST needs a job that remembers it.
+    const idempotencyKey =
+      queued || x.method === "POST" || x.method === "PATCH" || preferences.respondAsync ? idempotencyKeyOf(x) : null;
+    if (!queued && !preferences.respondAsync && idempotencyKey === null) {
+      return callEndpoint(x, {
+        scheduler: this.#context.scheduler,
+        route,
+        message: (hasBody) => this.#message(x, target, route, hasBody),
+      });
+    }
+    const applied = [
+      ...(preferences.respondAsync && !queued ? ["respond-async"] : []),
+      ...(preferences.waitS !== null ? [`wait=${preferences.waitS}`] : []),
+    ];
+    // Without a preference the client of a synchronous endpoint waits as long as the call may take, its replica's start included.
+    const untilDone = queued || preferences.respondAsync ? 0 : route.fn.timeoutS + endpoint.serviceStartupTimeoutS;
+    const waitMs = Math.min((preferences.waitS ?? untilDone) * 1000, 2 ** 31 - 1);
+    const origins = this.#origins(x, target);
+    return callAsJob(x, {
+      context: this.#context,
+      route,
+      url: new URL(
+        `${origins.client}${target.prefix}${encodeURI(target.path)}${x.search === "" ? "" : `?${x.search}`}`,
+      ),
+      apiOrigin: origins.api,
+      absoluteLinks: target.prefix === "",
+      idempotencyKey,
+      waitMs,
+      applied,
+    });
+  }
+
+  /** The app's index, its OpenAPI document and its docs, where no endpoint of the app is at these paths. */
+  #serveOwn(x: Exchange, target: Target, app: AppRoutes): Promise<void> | void {
+    const own =
+      target.path === "/" ||
+      target.path === "/openapi.json" ||
+      target.path === "/docs" ||
+      target.path.startsWith("/docs/");
+    if (!own) {
+      throw new AthanorError(
+        "not_found",
+        `the app ${target.app} has no endpoint at ${JSON.stringify(target.path.slice(0, 200))}`,
+        { hint: `Its endpoints are listed at ${target.prefix || "/"}.` },
+      );
+    }
+    if (x.method !== "GET" && x.method !== "HEAD") {
+      const allow = "GET, HEAD, OPTIONS";
+      if (x.method === "OPTIONS") return sendEmpty(x, 204, { allow });
+      throw new AthanorError("method_not_allowed", `${x.method} is not allowed at ${target.prefix}${target.path}`, {
+        headers: { allow },
+      });
+    }
+    const { deployment } = app;
+    if (target.path !== "/")
+      return serveDocs(x, {
+        deployment,
+        path: target.path,
+        prefix: target.prefix,
+        origin: this.#origins(x, target).client,
+      });
+    const links = { openapi: `${target.prefix}/openapi.json`, docs: `${target.prefix}/docs` };
+    sendJson(x, 200, {
+      app: deployment.app,
+      deployment_id: deployment.id,
+      functions: functionsJson(deployment.spec),
+      links,
+    });
+  }
+
+  #requireToken(x: Exchange, app: string): void {
+    const principal = this.#context.auth.authenticate(x.header("authorization"));
+    if (principal === null)
+      throw new AthanorError("unauthorized", "this endpoint is for holders of the server's token");
+    if (principal.kind === "replica" && principal.app !== app)
+      throw new AthanorError("unauthorized", `this token is a replica's and holds for the app ${principal.app} alone`);
+  }
+
+  #message(x: Exchange, target: Target, route: EndpointRoute, hasBody: boolean): OpenHttp {
+    const { client, scheme, host } = this.#origins(x, target);
+    return {
+      kind: "http",
+      requestId: x.requestId,
+      function: route.fn.name,
+      method: x.method,
+      url: `${client}${target.prefix}${encodeURI(target.path)}${x.search === "" ? "" : `?${x.search}`}`,
+      headers: requestHeaders(x, {
+        host,
+        scheme,
+        prefix: target.prefix,
+        behindProxy: this.#publicHost !== null,
+        hideAuthorization: route.fn.endpoint.access === "token",
+      }),
+      hasBody,
+      maxBodyBytes: route.maxBodyBytes,
+    };
+  }
+
+  /** Where the client finds this app's URLs, and where the API. */
+  #origins(x: Exchange, target: Target): { client: string; api: string; scheme: string; host: string } {
+    const { publicUrl, domain } = this.#context.config;
+    const scheme = publicUrl?.startsWith("https:") === true ? "https" : "http";
+    if (target.prefix !== "") {
+      const host = this.#publicHost ?? (x.host === "" ? this.#ownHost() : x.host);
+      const client = publicUrl ?? `${scheme}://${host}`;
+      return { client, api: client, scheme, host };
+    }
+    const port = /:\d+$/.exec(x.host)?.[0] ?? "";
+    return { client: `${scheme}://${x.host}`, api: publicUrl ?? `${scheme}://${domain}${port}`, scheme, host: x.host };
+  }
+
+  #ownHost(): string {
+    return new URL(this.#context.url()).host;
+  }
+}

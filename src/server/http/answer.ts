@@ -1,0 +1,118 @@
+import { once } from "node:events";
+import type { ServerResponse } from "node:http";
+import { AthanorError, ERRORS, PROBLEM_CONTENT_TYPE } from "../../protocol/errors.ts";
+import type { Log } from "../log.ts";
+import type { Exchange } from "./exchange.ts";
+
+/** Bytes and time for which a refused body is still read, so that the client gets to see the refusal. */
+const LINGER_BYTES = 4 * 1024 * 1024;
+const LINGER_MS = 1000;
+const RETRY_AFTER_S = "1";
+
+export function sendJson(x: Exchange, status: number, body: unknown, headers: Record<string, string> = {}): void {
+  sendText(x, status, JSON.stringify(body), { "content-type": "application/json; charset=utf-8", ...headers });
+}
+
+export function sendText(
+  x: Exchange,
+  status: number,
+  text: string | Uint8Array,
+  headers: Record<string, string>,
+): void {
+  const { res } = x;
+  if (res.headersSent || res.destroyed) return;
+  const bytes = typeof text === "string" ? Buffer.from(text) : text;
+  res.setHeader("x-request-id", x.requestId);
+  res.setHeader("x-content-type-options", "nosniff");
+  res.writeHead(status, { ...headers, "content-length": bytes.length });
+  finish(x, bytes);
+}
+
+/** Answers with no body: 204, 304. */
+export function sendEmpty(x: Exchange, status: number, headers: Record<string, string> = {}): void {
+  const { res } = x;
+  if (res.headersSent || res.destroyed) return;
+  res.writeHead(status, { "x-request-id": x.requestId, ...headers });
+  res.end();
+}
+
+/** Any error as problem+json; what is no AthanorError is a fault of the server: logged, and answered without its message. */
+export function sendProblem(x: Exchange, thrown: unknown, log: Log): void {
+  // The client left halfway through its own body: nobody is there to answer, and nothing is wrong here.
+  if (x.req.destroyed && !x.req.complete) return;
+  const error = toAthanorError(thrown);
+  if (ERRORS[error.code].cause === "system" && error.code !== "shutting_down") {
+    log.error({ requestId: x.requestId, code: error.code, err: describe(thrown) }, `${x.method} ${x.path} failed`);
+  }
+  if (x.res.headersSent) {
+    // Too late for a problem; cutting the connection is the one way left to say that the answer is not whole.
+    x.res.destroy();
+    return;
+  }
+  sendText(x, error.status, JSON.stringify(error.toProblem()), {
+    "content-type": PROBLEM_CONTENT_TYPE,
+    ...headersOf(error),
+  });
+}
+
+export function headersOf(error: AthanorError): Record<string, string> {
+  const headers = { ...error.headers };
+  if (error.status === 429 || error.code === "overloaded" || error.code === "shutting_down")
+    headers["retry-after"] ??= RETRY_AFTER_S;
+  if (error.status === 401) headers["www-authenticate"] = 'Bearer realm="athanor"';
+  return headers;
+}
+
+export function toAthanorError(thrown: unknown): AthanorError {
+  if (thrown instanceof AthanorError) return thrown;
+  const { code } = (thrown ?? {}) as NodeJS.ErrnoException;
+  if (code === "ENOSPC" || code === "EDQUOT")
+    return new AthanorError("storage_full", "the server could not write to its data folder", { cause: thrown });
+  return new AthanorError("internal", "the server failed to handle the request", { cause: thrown });
+}
+
+function describe(thrown: unknown): string {
+  if (!(thrown instanceof Error)) return String(thrown);
+  const cause = thrown.cause instanceof Error ? `\ncaused by ${thrown.cause.stack}` : "";
+  return `${thrown.stack}${cause}`;
+}
+
+/** Ends the answer. Where the request's body was not read, it is read for a while first: a connection closed on unread bytes is reset, and takes the answer with it. */
+function finish(x: Exchange, bytes: Uint8Array): void {
+  const { req, res } = x;
+  if (req.complete || !x.hasBody) {
+    res.end(bytes);
+    return;
+  }
+  res.write(bytes);
+  let left = LINGER_BYTES;
+  const end = (): void => {
+    clearTimeout(timer);
+    req.off("data", onData).off("end", end).off("error", end);
+    if (!req.complete) res.once("finish", () => req.socket.destroySoon());
+    res.end();
+  };
+  const onData = (chunk: Buffer): void => {
+    left -= chunk.length;
+    if (left < 0) end();
+  };
+  const timer = setTimeout(end, LINGER_MS);
+  req.on("data", onData).once("end", end).once("error", end).resume();
+  res.once("close", () => clearTimeout(timer));
+}
+
+/** Writes and waits while the client's connection is full. False once the client has gone. */
+export async function writeWithBackPressure(
+  res: ServerResponse,
+  chunk: string | Uint8Array,
+  signal: AbortSignal,
+): Promise<boolean> {
+  if (signal.aborted || res.destroyed) return false;
+  if (res.write(chunk)) return true;
+  try {
+    await once(res, "drain", { signal });
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,84 @@
+/**
+ * What is cleared away in the background, every pruneIntervalMs, in small steps that let requests in between:
+ * jobs past their ttl, blobs that no job needs, files of deployments that nothing needs.
+ *
+ *   stopped --start()--> waiting --interval--> pruning --> waiting;  stop() ends it after the step at hand
+ */
+import { SERVER_DEFAULTS } from "../protocol/defaults.ts";
+import type { Context } from "./context.ts";
+
+const JOBS_PER_STEP = 200;
+/** A blob is written before the job that names it is stored. */
+const BLOB_MIN_AGE_MS = 10 * 60_000;
+
+export class Maintenance {
+  readonly #context: Context;
+  readonly #intervalMs: number;
+  #timer: NodeJS.Timeout | null = null;
+  #running: Promise<void> = Promise.resolve();
+  #stopped = true;
+
+  constructor(p: { context: Context; intervalMs?: number }) {
+    this.#context = p.context;
+    this.#intervalMs = p.intervalMs ?? SERVER_DEFAULTS.pruneIntervalMs;
+  }
+
+  /** Repeatable. */
+  start(): void {
+    if (!this.#stopped) return;
+    this.#stopped = false;
+    this.#wait();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    if (this.#timer) clearTimeout(this.#timer);
+    await this.#running;
+  }
+
+  /** One round; a step that fails is logged, and tried again in the next. */
+  async prune(): Promise<void> {
+    const { store, blobs, deployments, logs } = this.#context;
+    await this.#step("jobs", async () => {
+      let pruned = JOBS_PER_STEP;
+      while (pruned === JOBS_PER_STEP && !this.#stopped)
+        pruned = await store.jobPrune({ now: Date.now(), limit: JOBS_PER_STEP });
+    });
+    await this.#step("blobs", () =>
+      blobs.sweep({
+        unreferenced: (hashes) => store.blobUnreferenced(hashes),
+        minAgeMs: BLOB_MIN_AGE_MS,
+        now: Date.now(),
+      }),
+    );
+    await this.#step("deployments", () => deployments.prune());
+    await this.#step("logs", async () => {
+      const kept = new Set<number>();
+      for (let before: number | undefined; ; ) {
+        const page = await store.deploymentList({ limit: 500, ...(before === undefined ? {} : { before }) });
+        for (const { deployment } of page) kept.add(deployment);
+        before = page.at(-1)?.deployment;
+        if (before === undefined) break;
+      }
+      await logs.prune((deployment) => kept.has(deployment));
+    });
+  }
+
+  #wait(): void {
+    this.#timer = setTimeout(() => {
+      this.#running = this.prune().then(() => {
+        if (!this.#stopped) this.#wait();
+      });
+    }, this.#intervalMs);
+    this.#timer.unref();
+  }
+
+  async #step(what: string, step: () => Promise<unknown>): Promise<void> {
+    if (this.#stopped) return;
+    try {
+      await step();
+    } catch (error) {
+      this.#context.log.error({ what, err: (error as Error).message }, "old data could not be cleared away");
+    }
+  }
+}

@@ -1,0 +1,157 @@
+import { ERRORS } from "../protocol/errors.ts";
+import { JOB_STATUSES } from "../protocol/job.ts";
+import type { JsonObject } from "../protocol/json.ts";
+
+/** JSON Schemas of the shapes in protocol/wire.ts that OpenAPI documents speak of. */
+const text = { type: "string" };
+const time = { type: "string", format: "date-time" };
+const nullable = (schema: JsonObject): JsonObject => ({ anyOf: [schema, { type: "null" }] });
+
+/** An object with all of its properties required but the named ones. */
+function object(properties: { [name: string]: JsonObject }, optional: string[] = []): JsonObject {
+  return { type: "object", properties, required: Object.keys(properties).filter((name) => !optional.includes(name)) };
+}
+
+const links = (...names: string[]): JsonObject => object(Object.fromEntries(names.map((name) => [name, text])));
+
+const ERROR_SCHEMA = object({ code: text, message: text, stack: text }, ["stack"]);
+
+export const JOB_SCHEMA: JsonObject = object({
+  job_id: text,
+  app: text,
+  function: text,
+  deployment_id: text,
+  status: { enum: [...JOB_STATUSES] },
+  progress: { type: "number", minimum: 0, maximum: 1 },
+  message: nullable(text),
+  attempt: { type: "integer" },
+  created_at: time,
+  started_at: nullable(time),
+  finished_at: nullable(time),
+  execution_time_s: nullable({ type: "number" }),
+  result: {},
+  error: nullable(ERROR_SCHEMA),
+  waiting: nullable(
+    object(
+      {
+        reason: { enum: ["position", "concurrency", "cold_start", "no_capacity", "retry_delay", "paused"] },
+        position: { type: "integer" },
+        since: time,
+      },
+      ["position"],
+    ),
+  ),
+  links: links("self", "events", "result", "cancel"),
+});
+
+export const MEDIA_SCHEMA: JsonObject = {
+  ...object(
+    {
+      file_name: text,
+      content_type: text,
+      content: { type: "string", contentEncoding: "base64" },
+      url: nullable(text),
+    },
+    ["content", "url"],
+  ),
+  description: "A file. Over 1 MiB, `content` is left out and `url` leads to the bytes.",
+};
+
+export const PROBLEM_SCHEMA: JsonObject = object(
+  {
+    type: text,
+    title: text,
+    status: { type: "integer" },
+    code: { enum: Object.keys(ERRORS) },
+    detail: text,
+    hint: text,
+    errors: { type: "array", items: object({ path: text, expected: text, actual: text }, ["actual"]) },
+  },
+  ["errors"],
+);
+
+const FUNCTION_SCHEMA = object({
+  name: text,
+  kind: { enum: ["function", "endpoint"] },
+  url: nullable(text),
+  methods: { type: "array", items: text },
+  queued: { type: "boolean" },
+  description: nullable(text),
+});
+
+const functions = { type: "array", items: FUNCTION_SCHEMA };
+
+const DEPLOYMENT_SCHEMA = object({
+  deployment_id: text,
+  app: text,
+  digest: text,
+  status: { enum: ["live", "superseded", "failed"] },
+  created_at: time,
+  functions,
+  error: nullable(object({ code: text, message: text })),
+});
+
+const APP_SCHEMA = object({
+  app: text,
+  deployment_id: text,
+  created_at: time,
+  functions,
+  jobs: object({ queued: { type: "integer" }, running: { type: "integer" } }),
+  links: links("self", "openapi", "docs"),
+});
+
+const REPLICA_SCHEMA = object({
+  replica_id: text,
+  app: text,
+  deployment_id: text,
+  functions: { type: "array", items: text },
+  status: { enum: ["starting", "ready", "draining"] },
+  pid: nullable({ type: "integer" }),
+  started_at: time,
+  jobs: { type: "integer" },
+  requests: { type: "integer" },
+});
+
+const LOG_LINE_SCHEMA = object({
+  at: time,
+  replica_id: text,
+  function: nullable(text),
+  job_id: nullable(text),
+  stream: { enum: ["stdout", "stderr"] },
+  line: text,
+});
+
+const page = (item: JsonObject): JsonObject =>
+  object({ items: { type: "array", items: item }, next_cursor: nullable(text) });
+
+/** By the names that the API's routes use. */
+export const API_SCHEMAS: { [name: string]: JsonObject } = {
+  Links: object({ name: text, links: { type: "object" } }),
+  Status: object({ status: text }),
+  Server: object({ version: text, node: text, data_dir: text, pid: { type: "integer" }, started_at: time }),
+  Check: object({ problems: { type: "array", items: text } }),
+  OpenApi: { type: "object" },
+  Result: {},
+  Problem: PROBLEM_SCHEMA,
+  Job: JOB_SCHEMA,
+  JobPage: page(JOB_SCHEMA),
+  App: APP_SCHEMA,
+  AppPage: page(APP_SCHEMA),
+  Deployment: DEPLOYMENT_SCHEMA,
+  DeploymentPage: page(DEPLOYMENT_SCHEMA),
+  DeployResult: object({
+    deployment: DEPLOYMENT_SCHEMA,
+    unchanged: { type: "boolean" },
+    links: links("app", "openapi", "docs"),
+  }),
+  DeploymentUpload: object({
+    spec: { type: "object" },
+    bundle: text,
+    sourceMap: text,
+    dependencies: nullable({ type: "object" }),
+    digest: text,
+  }),
+  SpawnRequest: object({ args: { type: "array" }, kwargs: { type: "object" } }, ["args", "kwargs"]),
+  ReplicaPage: page(REPLICA_SCHEMA),
+  LogPage: page(LOG_LINE_SCHEMA),
+};
