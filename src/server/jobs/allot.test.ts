@@ -12,12 +12,20 @@ describe("allot", () => {
 
   it("uses all the room there is, and no more", () => {
     fc.assert(
-      fc.property(fc.array(fc.nat(6), { maxLength: 6 }), fc.integer({ min: 1, max: 5 }), fc.nat(30), (loads, concurrency, due) => {
-        const given = allot(loads, concurrency, due);
-        const room = loads.reduce((sum, load) => sum + Math.max(0, concurrency - load), 0);
-        assert.equal(given.reduce((sum, n) => sum + n, 0), Math.min(due, room));
-        for (const [index, n] of given.entries()) if (n > 0) assert.ok(Number(loads[index]) + n <= concurrency);
-      }),
+      fc.property(
+        fc.array(fc.nat(6), { maxLength: 6 }),
+        fc.integer({ min: 1, max: 5 }),
+        fc.nat(30),
+        (loads, concurrency, due) => {
+          const given = allot(loads, concurrency, due);
+          const room = loads.reduce((sum, load) => sum + Math.max(0, concurrency - load), 0);
+          assert.equal(
+            given.reduce((sum, n) => sum + n, 0),
+            Math.min(due, room),
+          );
+          for (const [index, n] of given.entries()) if (n > 0) assert.ok(Number(loads[index]) + n <= concurrency);
+        },
+      ),
     );
   });
 });

@@ -157,7 +157,8 @@ export class Dispatcher {
     const { record } = attempt;
     const { scheduler, events } = this.#options;
     const answer = await attempt.run();
-    if (attempt.logged) await events.flush(record.job).catch(() => {});
+    // Not waited for: its write stands in the store's queue before the end's does, and shares its transaction.
+    if (attempt.logged) events.flush(record.job).catch(() => {});
     let crashes = 0;
     if (answer.type === "lost" && !answer.alone && answer.exit.reason !== "stopped")
       crashes = this.#countCrash(record.job);

@@ -21,6 +21,7 @@ const DRAIN_MS = 10_000;
 /** What the jobs need of the EventLog. */
 export interface JobEvents {
   append(batch: EventBatch, eventsWindow?: number): void;
+  /** Issues its write to the store before it returns. */
   flush(job: number): Promise<void>;
   publish(job: number, events: JobEvent[]): void;
 }

@@ -3,7 +3,14 @@ import { describe, it } from "node:test";
 import type { ReplicaExit } from "../../engines/engine.ts";
 import { type Attempt, type AttemptEnd, outcomeOf } from "./outcome.ts";
 
-const exit = (changes: Partial<ReplicaExit> = {}): ReplicaExit => ({ code: 3, signal: null, reason: "self", memoryMb: null, lastStderr: ["boom"], ...changes });
+const exit = (changes: Partial<ReplicaExit> = {}): ReplicaExit => ({
+  code: 3,
+  signal: null,
+  reason: "self",
+  memoryMb: null,
+  lastStderr: ["boom"],
+  ...changes,
+});
 const attempt = (end: AttemptEnd, changes: Partial<Attempt> = {}): Attempt => ({
   end,
   stopping: null,
@@ -26,7 +33,11 @@ describe("outcomeOf", () => {
 
   it("retries a thrown error while attempts are left, later each time", () => {
     assert.equal(outcomeOf(attempt(thrown)).type, "fail");
-    assert.deepEqual(outcomeOf(attempt(thrown, { maxAttempts: 3 })), { type: "retry", error: { code: "handler_error", message: "no" }, runAfter: 2000 });
+    assert.deepEqual(outcomeOf(attempt(thrown, { maxAttempts: 3 })), {
+      type: "retry",
+      error: { code: "handler_error", message: "no" },
+      runAfter: 2000,
+    });
     const second = outcomeOf(attempt(thrown, { maxAttempts: 3, attempt: 2 }));
     assert.deepEqual(second.type === "retry" && second.runAfter, 3000);
     assert.equal(outcomeOf(attempt(thrown, { maxAttempts: 3, attempt: 3 })).type, "fail");
@@ -37,7 +48,11 @@ describe("outcomeOf", () => {
   });
 
   it("ends a stopped job as the stop says, whatever the code did then", () => {
-    for (const end of [result, thrown, { type: "lost", exit: exit({ reason: "stopped" }), alone: true }] satisfies AttemptEnd[]) {
+    for (const end of [
+      result,
+      thrown,
+      { type: "lost", exit: exit({ reason: "stopped" }), alone: true },
+    ] satisfies AttemptEnd[]) {
       assert.equal(outcomeOf(attempt(end, { stopping: "cancelled", maxAttempts: 9 })).type, "cancel");
       assert.equal(outcomeOf(attempt(end, { stopping: "timeout", maxAttempts: 9 })).type, "timeOut");
     }
@@ -47,7 +62,10 @@ describe("outcomeOf", () => {
     const end: AttemptEnd = { type: "lost", exit: exit(), alone: true };
     const failed = outcomeOf(attempt(end));
     assert.equal(failed.type, "fail");
-    assert.deepEqual(failed.type === "fail" && failed.error, { code: "replica_crashed", message: "The replica died with exit code 3. Its last lines of stderr:\nboom" });
+    assert.deepEqual(failed.type === "fail" && failed.error, {
+      code: "replica_crashed",
+      message: "The replica died with exit code 3. Its last lines of stderr:\nboom",
+    });
     assert.equal(outcomeOf(attempt(end, { maxAttempts: 2 })).type, "retry");
     const memory = outcomeOf(attempt({ ...end, exit: exit({ reason: "memory", memoryMb: 300 }) }));
     assert.equal(memory.type === "fail" && memory.error.code, "out_of_memory");

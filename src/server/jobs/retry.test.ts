@@ -7,7 +7,10 @@ const spec = { max: 10, delayS: 1, backoff: 2, maxDelayS: 10, jitter: 0 };
 
 describe("retryDelayMs", () => {
   it("grows by the factor up to the maximum", () => {
-    assert.deepEqual([1, 2, 3, 4, 5, 50].map((n) => retryDelayMs(spec, n, 0.5)), [1000, 2000, 4000, 8000, 10_000, 10_000]);
+    assert.deepEqual(
+      [1, 2, 3, 4, 5, 50].map((n) => retryDelayMs(spec, n, 0.5)),
+      [1000, 2000, 4000, 8000, 10_000, 10_000],
+    );
   });
 
   it("stays even with a factor of 1, and may be nothing", () => {
@@ -17,7 +20,10 @@ describe("retryDelayMs", () => {
 
   it("spreads by the jitter", () => {
     const jittered = { ...spec, jitter: 0.1 };
-    assert.deepEqual([0, 0.5, 1].map((random) => retryDelayMs(jittered, 1, random)), [900, 1000, 1100]);
+    assert.deepEqual(
+      [0, 0.5, 1].map((random) => retryDelayMs(jittered, 1, random)),
+      [900, 1000, 1100],
+    );
   });
 
   it("is a whole number within 0 and maxDelayS, whatever the spec", () => {
@@ -29,10 +35,15 @@ describe("retryDelayMs", () => {
       jitter: fc.double({ min: 0, max: 1, noNaN: true }),
     });
     fc.assert(
-      fc.property(specs, fc.integer({ min: 1, max: 1001 }), fc.double({ min: 0, max: 1, noNaN: true }), (any, failed, random) => {
-        const delay = retryDelayMs(any, failed, random);
-        assert.ok(Number.isInteger(delay) && delay >= 0 && delay <= Math.ceil(any.maxDelayS * 1000));
-      }),
+      fc.property(
+        specs,
+        fc.integer({ min: 1, max: 1001 }),
+        fc.double({ min: 0, max: 1, noNaN: true }),
+        (any, failed, random) => {
+          const delay = retryDelayMs(any, failed, random);
+          assert.ok(Number.isInteger(delay) && delay >= 0 && delay <= Math.ceil(any.maxDelayS * 1000));
+        },
+      ),
     );
   });
 });

@@ -18,7 +18,12 @@ describe("waitingOf", () => {
     assert.deepEqual(waitingOf(facts({})), { reason: "concurrency", position: 1, since });
     assert.deepEqual(waitingOf(facts({ ready: false })), { reason: "cold_start", position: 1, since });
     assert.deepEqual(waitingOf(facts({ ready: false, position: 3 })), { reason: "position", position: 3, since });
-    assert.deepEqual(waitingOf(facts({ ready: false, noCapacity: "it threw" })), { reason: "no_capacity", position: 1, detail: "it threw", since });
+    assert.deepEqual(waitingOf(facts({ ready: false, noCapacity: "it threw" })), {
+      reason: "no_capacity",
+      position: 1,
+      detail: "it threw",
+      since,
+    });
     assert.deepEqual(waitingOf(facts({ noCapacity: "it threw" }, 6000)), { reason: "retry_delay", position: 1, since });
     assert.deepEqual(waitingOf(facts({}, 5000)), { reason: "concurrency", position: 1, since });
   });

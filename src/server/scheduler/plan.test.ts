@@ -14,7 +14,12 @@ const group = (changes: Partial<GroupSnapshot>): GroupSnapshot => ({
   replicas: [],
   ...changes,
 });
-const ready = (id: string, load: number, idleSince: number | null = null): ReplicaSnapshot => ({ id, state: "ready", load, idleSince });
+const ready = (id: string, load: number, idleSince: number | null = null): ReplicaSnapshot => ({
+  id,
+  state: "ready",
+  load,
+  idleSince,
+});
 
 describe("plan", () => {
   it("leaves an unused group alone", () => {
@@ -72,7 +77,10 @@ describe("plan", () => {
 describe("startBackoffMs", () => {
   it("doubles up to its maximum", () => {
     const policy = { backoffBaseMs: 500, backoffMaxMs: 30_000 };
-    assert.deepEqual([1, 2, 3, 6, 7, 8, 1000].map((n) => startBackoffMs(policy, n)), [500, 1000, 2000, 16_000, 30_000, 30_000, 30_000]);
+    assert.deepEqual(
+      [1, 2, 3, 6, 7, 8, 1000].map((n) => startBackoffMs(policy, n)),
+      [500, 1000, 2000, 16_000, 30_000, 30_000, 30_000],
+    );
   });
 });
 
@@ -119,7 +127,9 @@ function carriedOut(snapshot: GroupSnapshot, now: number): GroupSnapshot {
   return { ...snapshot, waiting, replicas };
 }
 
-const anyCase = fc.tuple(snapshots, fc.array(fc.nat(5), { maxLength: 6 }), fc.nat(400)).map(([snapshot, loads, now]) => ({ snapshot: loaded(snapshot, loads), now }));
+const anyCase = fc
+  .tuple(snapshots, fc.array(fc.nat(5), { maxLength: 6 }), fc.nat(400))
+  .map(([snapshot, loads, now]) => ({ snapshot: loaded(snapshot, loads), now }));
 
 describe("plan, in any situation", () => {
   it("never goes above the maximum, nor below the minimum by its own doing", () => {
@@ -173,7 +183,11 @@ describe("plan, in any situation", () => {
   });
 
   it("does not flap: calls that come and go faster than keepWarm start no replica twice", () => {
-    const traffic = fc.record({ calls: fc.integer({ min: 1, max: 8 }), gapMs: fc.integer({ min: 1, max: 99 }), concurrency: fc.integer({ min: 1, max: 3 }) });
+    const traffic = fc.record({
+      calls: fc.integer({ min: 1, max: 8 }),
+      gapMs: fc.integer({ min: 1, max: 99 }),
+      concurrency: fc.integer({ min: 1, max: 3 }),
+    });
     fc.assert(
       fc.property(traffic, ({ calls, gapMs, concurrency }) => {
         let state = group({ maxReplicas: 8, concurrency, keepWarmMs: 100 });
@@ -183,7 +197,14 @@ describe("plan, in any situation", () => {
           starts += plan(arrived, now).start;
           const busy = carriedOut(arrived, now);
           // All of them end at once.
-          state = { ...busy, replicas: busy.replicas.map((replica) => ({ ...replica, load: 0, idleSince: replica.load > 0 ? now : replica.idleSince })) };
+          state = {
+            ...busy,
+            replicas: busy.replicas.map((replica) => ({
+              ...replica,
+              load: 0,
+              idleSince: replica.load > 0 ? now : replica.idleSince,
+            })),
+          };
         }
         assert.equal(starts, Math.ceil(calls / concurrency));
       }),

@@ -21,8 +21,8 @@ export interface Log {
 
 export interface SchedulerOptions {
   starter: ReplicaStarter;
-  /** Where a replica finds the server, and a token of its own; asked at each start, as the port is known only then. */
-  access(deployment: RunnableDeployment): { serverUrl: string; serverToken: string };
+  /** Where a replica finds the server, and a token that holds while that replica lives; asked at each start, as the port is known only then. */
+  access(deployment: RunnableDeployment, replicaId: string): { serverUrl: string; serverToken: string };
   /** The next replica's number; ascending, never the same again. See numbers.ts. */
   nextReplica(): number;
   log: Log;
@@ -71,6 +71,7 @@ export class Scheduler implements AsyncDisposable {
 
   async start(): Promise<void> {
     this.#stopping = false;
+    this.wake();
   }
 
   /** Refuses what is held with `shutting_down`, drains every replica, kills those that do not leave. Repeatable. */
@@ -246,7 +247,7 @@ export class Scheduler implements AsyncDisposable {
     const replicaId = formatId("replicas", this.#options.nextReplica());
     let session: StartingReplica;
     try {
-      const { serverUrl, serverToken } = this.#options.access(deployment);
+      const { serverUrl, serverToken } = this.#options.access(deployment, replicaId);
       session = this.#options.starter.startReplica({
         replicaId,
         deployment,

@@ -1,0 +1,207 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { setImmediate as turn } from "node:timers/promises";
+import { exitOf, type FakeReplica, FakeStarter } from "../../../test/harness/fake-replicas.ts";
+import { deploymentOf, endpointSpec } from "../../../test/harness/specs.ts";
+import { AthanorError } from "../../protocol/errors.ts";
+import type { FunctionSpec } from "../../protocol/spec.ts";
+import type { RunnableDeployment } from "./deployment.ts";
+import { type Lease, Scheduler, type SchedulerOptions } from "./scheduler.ts";
+
+const log = { info() {}, warn() {}, error() {} };
+
+class Setup implements AsyncDisposable {
+  readonly starter = new FakeStarter();
+  readonly fn: FunctionSpec;
+  readonly deployment: RunnableDeployment;
+  readonly scheduler: Scheduler;
+  readonly #left = new AbortController();
+
+  constructor(changes: Partial<FunctionSpec> = {}, options: Partial<SchedulerOptions> = {}, timeoutS = 60) {
+    this.fn = endpointSpec("f", { concurrency: 2, ...changes }, { serviceStartupTimeoutS: timeoutS });
+    this.deployment = deploymentOf(1, [this.fn]);
+    let number = 0;
+    const access = () => ({ serverUrl: "", serverToken: "" });
+    const policy = { backoffBaseMs: 20, backoffMaxMs: 40 };
+    this.scheduler = new Scheduler({
+      starter: this.starter,
+      access,
+      nextReplica: () => ++number,
+      log,
+      policy,
+      ...options,
+    });
+    this.scheduler.add(this.deployment);
+  }
+
+  acquire(signal = this.#left.signal): Promise<Lease> {
+    return this.scheduler.acquire({ deployment: this.deployment, fn: this.fn, signal });
+  }
+
+  tryAcquire(): Lease | null {
+    return this.scheduler.tryAcquire(this.deployment, this.fn);
+  }
+
+  replica(n: number): Promise<FakeReplica> {
+    return this.starter.replica(n);
+  }
+
+  get states(): string[] {
+    return this.scheduler.replicas().map(({ status }) => status);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.scheduler.stop();
+    assert.ok(this.starter.replicas.every(({ state }) => state === "ended"));
+  }
+}
+
+const code =
+  (expected: string) =>
+  (error: unknown): boolean =>
+    error instanceof AthanorError && error.code === expected;
+
+describe("Scheduler", () => {
+  it("starts a replica for the first call, holds calls until it is ready, and serves them in order", async () => {
+    await using setup = new Setup({ concurrency: 1 });
+    setup.starter.autoReady = false;
+    assert.equal(setup.tryAcquire(), null);
+    const order: number[] = [];
+    const calls = [1, 2, 3].map((n) =>
+      setup.acquire().then((lease) => {
+        order.push(n);
+        return lease;
+      }),
+    );
+    (await setup.replica(1)).becomeReady();
+    for (const call of calls) (await call).release();
+    assert.deepEqual(order, [1, 2, 3]);
+    assert.equal(setup.starter.replicas.length, 1);
+  });
+
+  it("takes a ready replica synchronously, the least loaded one, never past its concurrency", async () => {
+    await using setup = new Setup({ maxReplicas: 2, minReplicas: 2 });
+    await turn();
+    const leases = [1, 2, 3, 4].map(() => setup.tryAcquire());
+    assert.deepEqual(
+      leases.map((lease) => lease?.session.id),
+      ["replicas:1", "replicas:2", "replicas:1", "replicas:2"],
+    );
+    assert.equal(setup.tryAcquire(), null);
+    leases[1]?.release();
+    leases[1]?.release();
+    assert.equal(setup.tryAcquire()?.session.id, "replicas:2");
+    assert.equal(setup.tryAcquire(), null);
+  });
+
+  it("starts more replicas up to the maximum as calls need them", async () => {
+    await using setup = new Setup({ maxReplicas: 2, concurrency: 1 });
+    const held = [1, 2, 3].map(() => setup.acquire());
+    const [first, second] = [await held[0], await held[1]];
+    assert.notEqual(first?.session.id, second?.session.id);
+    assert.equal(setup.starter.replicas.length, 2);
+    first?.release();
+    assert.equal((await held[2])?.session.id, first?.session.id);
+  });
+
+  it("drains a replica once it was idle for keepWarmS, and starts another for the next call", async () => {
+    await using setup = new Setup({ keepWarmS: 0.02 });
+    (await setup.acquire()).release();
+    const replica = await setup.replica(1);
+    await replica.ended;
+    assert.ok(replica.drained && !replica.killed);
+    assert.equal((await setup.acquire()).session.id, "replicas:2");
+  });
+
+  it("lets a superseded deployment's replica go only when its last call is over", async () => {
+    await using setup = new Setup();
+    const lease = await setup.acquire();
+    setup.scheduler.retire(1);
+    assert.deepEqual(setup.states, ["ready"]);
+    lease.release();
+    await (await setup.replica(1)).ended;
+    await turn();
+    assert.deepEqual(setup.states, []);
+  });
+
+  it("gives callers the reason of a failed start, and tries again after its back-off", async () => {
+    await using setup = new Setup();
+    setup.starter.autoReady = false;
+    const held = setup.acquire();
+    (await setup.replica(1)).failToStart(new AthanorError("startup_failed", "the model is missing"));
+    const refused = (error: unknown): boolean =>
+      code("startup_failed")(error) &&
+      (error as AthanorError).detail === "the model is missing" &&
+      "retry-after" in (error as AthanorError).headers;
+    await assert.rejects(held, refused);
+    await assert.rejects(setup.acquire(), refused);
+    // Calls until the back-off is over are refused at once; then one is held, and starts the next.
+    setup.starter.autoReady = true;
+    let lease: Lease | null = null;
+    while (lease === null)
+      lease = await setup.acquire().catch(() => new Promise<null>((resolve) => setTimeout(resolve, 5, null)));
+    assert.equal(lease.session.id, "replicas:2");
+  });
+
+  it("backs off from a replica that dies before its first call", async () => {
+    await using setup = new Setup({ minReplicas: 1 });
+    await turn();
+    (await setup.replica(1)).end(exitOf({ lastStderr: ["out of luck"] }));
+    await turn();
+    assert.deepEqual(setup.states, []);
+    await assert.rejects(setup.acquire(), /out of luck/);
+    await setup.replica(2);
+    await turn();
+    assert.deepEqual(setup.states, ["ready"]);
+  });
+
+  it("replaces a replica that died at work at once", async () => {
+    await using setup = new Setup({ concurrency: 1 });
+    const lease = await setup.acquire();
+    const next = setup.acquire();
+    (await setup.replica(1)).end(exitOf());
+    lease.release();
+    assert.equal((await next).session.id, "replicas:2");
+  });
+
+  it("bounds what it holds, and how long", async () => {
+    await using setup = new Setup({}, { maxHeldRequests: 1 }, 0.02);
+    setup.starter.autoReady = false;
+    const held = setup.acquire();
+    await assert.rejects(setup.acquire(), code("overloaded"));
+    await assert.rejects(held, code("startup_timeout"));
+  });
+
+  it("says overloaded where replicas are there but busy", async () => {
+    await using setup = new Setup({ concurrency: 1 }, {}, 0.02);
+    await setup.acquire();
+    await assert.rejects(setup.acquire(), code("overloaded"));
+  });
+
+  it("lets a caller leave the queue", async () => {
+    await using setup = new Setup({ concurrency: 1 });
+    setup.starter.autoReady = false;
+    const left = new AbortController();
+    const gone = setup.acquire(left.signal);
+    const stays = setup.acquire();
+    left.abort();
+    await assert.rejects(gone, code("cancelled"));
+    (await setup.replica(1)).becomeReady();
+    assert.equal((await stays).session.id, "replicas:1");
+  });
+
+  it("refuses what it holds when it stops, kills what starts, and can start again", async () => {
+    await using setup = new Setup();
+    setup.starter.autoReady = false;
+    const held = setup.acquire();
+    const refused = assert.rejects(held, code("shutting_down"));
+    await setup.scheduler.stop();
+    await refused;
+    assert.ok((await setup.replica(1)).killed);
+    await assert.rejects(setup.acquire(), code("shutting_down"));
+    await setup.scheduler.stop();
+    await setup.scheduler.start();
+    setup.starter.autoReady = true;
+    assert.equal((await setup.acquire()).session.id, "replicas:2");
+  });
+});
