@@ -15,11 +15,11 @@ export default async function* terse(events: AsyncIterable<TestEvent>): AsyncGen
     switch (event.type) {
       case "test:stdout":
       case "test:stderr":
-        keep(printed, event.data.file, event.data.message);
+        keep(printed, path.resolve(event.data.file ?? ""), event.data.message);
         break;
       case "test:fail":
         if (isParentOfFailure(event.data)) break;
-        failed.add(event.data.file ?? "");
+        failed.add(path.resolve(event.data.file ?? ""));
         yield describeFailure(event.data);
         break;
       case "test:pass":
@@ -46,10 +46,10 @@ function describeFailure(failure: EventData.TestFail): string {
   return `    FAILED: ${failure.name}  (${file}:${failure.line ?? 1})\n${indent(text)}\n`;
 }
 
-function keep(printed: Map<string, string[]>, file: string | undefined, message: string): void {
-  const lines = printed.get(file ?? "") ?? [];
+function keep(printed: Map<string, string[]>, file: string, message: string): void {
+  const lines = printed.get(file) ?? [];
   lines.push(...message.trimEnd().split("\n"));
-  printed.set(file ?? "", lines.slice(-KEPT_LINES));
+  printed.set(file, lines.slice(-KEPT_LINES));
 }
 
 function describePrinted(file: string, lines: string[]): string {

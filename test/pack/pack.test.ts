@@ -84,7 +84,8 @@ describe("the packed tarball", () => {
     const begun = path.join(stranger.project, "begun");
     const manifest = JSON.parse(await readFile(path.join(begun, "package.json"), "utf8"));
     assert.equal(manifest.type, "module");
-    await stranger.succeed("npx", ["tsc", "--noEmit", "-p", begun]);
+    await stranger.succeed("npm", ["install", packed.tarball], begun);
+    await stranger.succeed("npx", ["tsc"], begun);
     await stranger.up();
     try {
       assert.match(await stranger.athanor("deploy", path.join("begun", "app.ts")), /deployments:\d+/);
