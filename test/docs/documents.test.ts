@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { existsSync, globSync, readFileSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { describe, test } from "node:test";
+import { after, before, describe, test } from "node:test";
 import { ROOT, Stranger } from "../pack/stranger.ts";
 import { type Snippet, snippetsOf } from "./snippets.ts";
 
@@ -28,13 +28,20 @@ describe("links between the documents", () => {
 });
 
 describe("code in the documents", () => {
+  let installed: Stranger;
+  before(async () => {
+    installed = await Stranger.create();
+    await installed.install();
+  });
+  after(() => installed[Symbol.asyncDispose]());
+
   for (const document of DOCUMENTS) {
     const snippets = snippetsOf(readFileSync(path.join(ROOT, document), "utf8"));
     const runnable = snippets.filter(({ language, notRun }) => RUNNABLE.includes(language) && notRun === null);
     if (runnable.length === 0) continue;
     test(`${document}: ${runnable.length} blocks`, async () => {
       await using reader = await Stranger.create();
-      await reader.install();
+      await reader.copyProject(installed);
       await follow(document, runnable, reader);
       const { status, stdout, stderr } = await typeCheck(reader);
       assert.equal(status, 0, `${stdout}${stderr}`);
