@@ -6,12 +6,12 @@ import { createInterface } from "node:readline";
 import { describe, it } from "node:test";
 import { AthanorError } from "../../src/protocol/errors.ts";
 import { openSqliteStore, type SqliteStore } from "../../src/server/store/sqlite.ts";
+import type { JobOutcome } from "../../src/server/store/store.ts";
 import { lines } from "./conformance/events.ts";
 import {
   assertSound,
   claimOne,
   eventsOf,
-  finish,
   givenDeployment,
   insertJobs,
   insertOne,
@@ -65,7 +65,8 @@ describe("a full disk", () => {
     const { job, fence } = running;
     await fillUp(store, deployment);
     const result = JSON.stringify("x".repeat(500_000));
-    const succeed = { job, fence, outcome: { type: "succeed", result, resultBlobs: [] }, now: T0 } as const;
+    const outcome: JobOutcome = { type: "succeed", result, resultBlobs: [] };
+    const succeed = { job, fence, outcome, now: T0 };
     await rejectsWith(store.jobFinish(succeed), "storage_full");
     await rejectsWith(store.eventAppend({ batches: [{ job, fence, events: lines(1000) }], now: T0 }), "storage_full");
     assert.deepEqual((await store.jobGet({ job }))?.lastEvent, 2);
@@ -91,6 +92,21 @@ async function fillUp(store: SqliteStore, deployment: number): Promise<number[]>
     }
   }
 }
+
+describe("a write that the system refuses", () => {
+  it("rejects what could not be committed, and keeps all that was acknowledged", async () => {
+    await using dir = await tempDir();
+    const path = join(dir.path, "athanor.db");
+    // Blocks of 512 bytes or 1 KiB, as the shell will have it: room for some jobs, and not for many.
+    const { inserted, refused } = await runWriter(path, { shell: "ulimit -f 1000" });
+    assert.equal(refused, "storage_full");
+    assert(inserted.length > 0);
+    await using store = await openSqliteStore({ path });
+    await assertSound(store);
+    for (const job of inserted) assert(await store.jobGet({ job }), `jobs:${job} was acknowledged`);
+    assert((await insertOne(store, newJob(1))).job.job > (inserted.at(-1) ?? 0));
+  });
+});
 
 describe("group commit", () => {
   it("commits what was queued before the store is closed, and refuses what comes after", async () => {
@@ -136,44 +152,39 @@ describe("kill -9", () => {
     await using dir = await tempDir();
     const path = join(dir.path, "athanor.db");
     for (let round = 0; round < 3; round++) {
-      const { inserted, finished } = await runUntilKilled(path, 60 + round * 40);
+      const { inserted, finished } = await runWriter(path, { killAfter: 60 + round * 40 });
       await using store = await openSqliteStore({ path });
       await assertSound(store);
       for (const job of inserted) assert(await store.jobGet({ job }), `jobs:${job} was acknowledged`);
       for (const job of finished) assert.equal((await store.jobGet({ job }))?.status, "succeeded");
       const rescued = await store.jobRescue({ owner: "next", now: T0 });
       assert(rescued.every(({ job }) => job.status === "queued" && job.lostCount > 0));
-      for (const { job } of await store
-        .jobCounts({ now: T0 })
-        .then(() => store.jobList({ status: ["queued"], limit: 1 }))) {
-        const [claimed] = await store.jobClaim({
-          deployment: 1,
-          functions: ["infer"],
-          limit: 1,
-          replica: "r",
-          owner: "next",
-          now: T0,
-        });
-        assert(claimed !== undefined && claimed.job <= job);
-        await finish(store, claimed, "succeed");
-      }
       await assertSound(store);
     }
   });
 });
 
-/** Runs writer.ts and kills it when it has acknowledged so many verbs. */
-async function runUntilKilled(path: string, count: number): Promise<{ inserted: number[]; finished: number[] }> {
-  const writer = join(import.meta.dirname, "writer.ts");
-  const child = spawn(process.execPath, [writer, path], { stdio: ["ignore", "pipe", "inherit"] });
+interface Acknowledged {
+  inserted: number[];
+  finished: number[];
+  /** The code with which the store refused a verb. */
+  refused: string | null;
+}
+
+/** Runs writer.ts, below what `shell` sets, until it ends or has acknowledged so many verbs and is killed. */
+async function runWriter(path: string, p: { killAfter?: number; shell?: string }): Promise<Acknowledged> {
+  const command = [process.execPath, join(import.meta.dirname, "writer.ts"), path];
+  const limited = ["sh", "-c", `${p.shell ?? "true"}; exec "$@"`, "sh", ...command];
+  const child = spawn(limited[0] as string, limited.slice(1), { stdio: ["ignore", "pipe", "inherit"] });
   const exited = once(child, "exit");
-  const acknowledged = { inserted: [] as number[], finished: [] as number[] };
+  const told: Acknowledged = { inserted: [], finished: [], refused: null };
   for await (const line of createInterface({ input: child.stdout })) {
-    const [verb, job] = line.split(" ");
-    acknowledged[verb as "inserted" | "finished"].push(Number(job));
-    if (acknowledged.inserted.length + acknowledged.finished.length === count) child.kill("SIGKILL");
+    const [verb, what] = line.split(" ");
+    if (verb === "refused") told.refused = what ?? null;
+    else told[verb as "inserted" | "finished"].push(Number(what));
+    if (told.inserted.length + told.finished.length === p.killAfter) child.kill("SIGKILL");
   }
   const [, signal] = await exited;
-  assert.equal(signal, "SIGKILL");
-  return acknowledged;
+  assert.equal(signal, p.killAfter === undefined ? null : "SIGKILL");
+  return told;
 }

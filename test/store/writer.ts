@@ -1,8 +1,9 @@
 import { writeSync } from "node:fs";
+import type { AthanorError } from "../../src/protocol/errors.ts";
 import { openSqliteStore } from "../../src/server/store/sqlite.ts";
 import { claim, finish, givenDeployment, insertOne, newJob } from "./conformance/given.ts";
 
-/** A process that inserts and finishes jobs until it is killed, and tells on stdout of each that was acknowledged, at once. */
+/** A process that inserts and finishes jobs until it is killed or the store refuses, and tells on stdout of each that was acknowledged, at once. */
 const path = process.argv[2];
 if (path === undefined) throw new Error("the path of the database is missing");
 const store = await openSqliteStore({ path });
@@ -28,4 +29,11 @@ async function finishForEver(): Promise<never> {
   }
 }
 
-await Promise.all([insertForEver(), insertForEver(), finishForEver(), finishForEver()]);
+// A file that may not grow raises this; unheeded, the write fails instead.
+process.on("SIGXFSZ", () => {});
+try {
+  await Promise.all([insertForEver(), insertForEver(), finishForEver(), finishForEver()]);
+} catch (error) {
+  writeSync(1, `refused ${(error as AthanorError).code}\n`);
+  process.exit(0);
+}

@@ -4,8 +4,8 @@ import { AthanorError } from "../../../protocol/errors.ts";
 const FULL = 13;
 const NOT_A_DATABASE = 26;
 const CORRUPT = 11;
-/** Growing the WAL's shared memory failed, which a full disk causes. */
-const IO_ERROR_SHM_SIZE = 4874;
+/** What a full disk, a quota or a limit on the size of files comes out as where it is not FULL. */
+const NO_ROOM = new Set([778 /* SQLITE_IOERR_WRITE */, 4874 /* SQLITE_IOERR_SHMSIZE */]);
 export const FOREIGN_KEY = 787;
 
 export function sqliteCode(error: unknown): number | null {
@@ -18,7 +18,7 @@ export function toAthanorError(error: unknown, path: string): unknown {
   const code = sqliteCode(error);
   if (code === null || error instanceof AthanorError) return error;
   const said = `SQLite: ${(error as Error).message} (code ${code})`;
-  if (code === FULL || code === IO_ERROR_SHM_SIZE) {
+  if (code === FULL || NO_ROOM.has(code)) {
     return new AthanorError("storage_full", `There is no room to write to ${path}. ${said}.`, { cause: error });
   }
   const primary = code & 0xff;
