@@ -43,10 +43,12 @@ function makeProgram(streams: Streams, json: boolean, run: RunCommand): Commande
     .helpOption("-h, --help", "Print help")
     .helpCommand(false)
     .showSuggestionAfterError(true)
+    .showHelpAfterError("  Next: See --help.")
     .exitOverride()
     .configureOutput({
       writeOut: (text) => streams.stdout.write(text),
       writeErr: (text) => json || streams.stderr.write(text),
+      outputError: (text, write) => write(text.replace(/^error: /, "Bad usage: ")),
     });
   addGlobalOptions(program);
   for (const command of COMMANDS) addCommand(program, command, streams, run);
