@@ -49,7 +49,7 @@ export class Replica {
   constructor(socket: Socket, hello: HelloMessage) {
     this.#connection = new FrameConnection(socket, {
       frame: (type, stream, payload) => this.#frame(type, stream, payload),
-      closed: (error) => this.#serverGone(error),
+      closed: () => this.#serverGone(),
     });
     this.#logs = new Logs(this.#connection);
     this.#connection.json(FrameType.HELLO, 0, hello);
@@ -204,8 +204,7 @@ export class Replica {
     process.exit(code);
   }
 
-  #serverGone(error: Error | null): void {
-    if (error !== null && this.#state !== "left") process.exitCode = 1;
+  #serverGone(): void {
     this.#state = "left";
     try {
       // With all that user code has started, where this process leads a group of its own.

@@ -56,7 +56,8 @@ export interface StartingReplica extends ReplicaSession {
 
 export interface JobListeners {
   progress(message: ProgressMessage): void;
-  chunk(message: ChunkMessage): void;
+  /** Where it returns a promise, the function is held at its `yield` until chunks of about a megabyte at most wait for theirs. */
+  chunk(message: ChunkMessage): void | Promise<void>;
   log(line: LoggedLine): void;
 }
 
@@ -81,6 +82,4 @@ export interface HttpCall {
   readonly body: AsyncIterable<Uint8Array>;
   /** Aborts the call's signal and drops what is left of the answer. Idempotent; does nothing after the end. */
   cancel(reason: CancelReason): void;
-  /** Resolves once the replica is done with the call, cancelled ones included (its END has come, or it is gone). Never rejects. */
-  readonly closed: Promise<void>;
 }

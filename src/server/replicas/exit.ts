@@ -1,0 +1,24 @@
+import type { ReplicaExit } from "../../engines/engine.ts";
+import { AthanorError } from "../../protocol/errors.ts";
+
+/** In words: `it was killed by SIGKILL`, `it exited with code 3`. */
+export function describeExit(exit: ReplicaExit): string {
+  if (exit.reason === "memory")
+    return `it ran out of memory${exit.memoryMb === null ? "" : ` at ${exit.memoryMb} MiB`}`;
+  if (exit.reason === "stopped") return "it was stopped";
+  if (exit.signal !== null) return `it was killed by ${exit.signal}`;
+  return exit.code === null ? "its process could not be started" : `it exited with code ${exit.code}`;
+}
+
+/** The error of a call whose replica died under it. Its stderr is for the log: an HTTP caller may be anyone. */
+export function exitError(replicaId: string, exit: ReplicaExit): AthanorError {
+  const code = exit.reason === "memory" ? "out_of_memory" : "replica_crashed";
+  return new AthanorError(code, `${replicaId} died during the call: ${describeExit(exit)}`);
+}
+
+/** The error of a replica that died before it was ready; for the deployer, so with its last lines. */
+export function startExitError(replicaId: string, exit: ReplicaExit): AthanorError {
+  const lines = exit.lastStderr.length === 0 ? "" : `\n${exit.lastStderr.join("\n")}`;
+  const code = exit.reason === "memory" ? "out_of_memory" : "startup_failed";
+  return new AthanorError(code, `${replicaId} was not ready when ${describeExit(exit)}${lines}`);
+}

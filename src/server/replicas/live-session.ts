@@ -1,0 +1,262 @@
+import type { ReplicaExit, ReplicaProcess } from "../../engines/engine.ts";
+import { AthanorError, type ErrorCode } from "../../protocol/errors.ts";
+import { type FrameConnection, FrameError } from "../../protocol/frames.ts";
+import { NewestBuffer } from "../../protocol/lines.ts";
+import {
+  type AssignMessage,
+  FrameType,
+  type LoggedLine,
+  type OpenHttp,
+  type OpenJob,
+  type ReadyMessage,
+} from "../../protocol/replica.ts";
+import { startExitError } from "./exit.ts";
+import { OpenHttpCall } from "./http-call.ts";
+import { type OpenCall, OpenJobCall } from "./job-call.ts";
+import { parseLines, parseReady, parseStartFailed } from "./messages.ts";
+import { RawLines } from "./raw-lines.ts";
+import type { HttpCall, JobCall, JobListeners, StartingReplica } from "./session.ts";
+
+const LAST_STDERR_LINES = 20;
+/** After its connection closed a process mostly ends by itself, and then says why. */
+const EXIT_AFTER_CLOSE_MS = 1000;
+
+export interface LiveSessionOptions {
+  id: string;
+  deployment: number;
+  group: string;
+  /** What the replica is told once its process is known. */
+  assign: (process: ReplicaProcess) => AssignMessage;
+  /** Time from its start to READY. */
+  startupTimeoutMs: number;
+}
+
+/** See StartingReplica for the states. */
+export class LiveSession implements StartingReplica {
+  readonly id: string;
+  readonly deployment: number;
+  readonly group: string;
+  readonly startedAt = Date.now();
+  readonly ready: Promise<ReadyMessage>;
+  readonly ended: Promise<ReplicaExit>;
+  #state: StartingReplica["state"] = "starting";
+  readonly #options: LiveSessionOptions;
+  readonly #readiness = Promise.withResolvers<ReadyMessage>();
+  readonly #end = Promise.withResolvers<ReplicaExit>();
+  readonly #startupTimer: NodeJS.Timeout;
+  readonly #calls = new Map<number, OpenCall & { on?: { log(line: LoggedLine): void } | undefined }>();
+  readonly #logListeners: ((line: LoggedLine) => void)[] = [];
+  readonly #lastStderr = new NewestBuffer<string>(LAST_STDERR_LINES, Number.POSITIVE_INFINITY);
+  readonly #rawLines = new RawLines((line) => this.#logged(line));
+  #process: ReplicaProcess | null = null;
+  #connection: FrameConnection | null = null;
+  #lastStream = 0;
+  #jobs = 0;
+  #killed = false;
+  #blamed = false;
+
+  constructor(options: LiveSessionOptions) {
+    this.#options = options;
+    this.id = options.id;
+    this.deployment = options.deployment;
+    this.group = options.group;
+    this.ready = this.#readiness.promise;
+    this.ready.catch(() => {});
+    this.ended = this.#end.promise;
+    this.#startupTimer = setTimeout(() => this.#startupTimedOut(), options.startupTimeoutMs);
+  }
+
+  get state(): StartingReplica["state"] {
+    return this.#state;
+  }
+
+  get pid(): number | null {
+    return this.#process?.pid ?? null;
+  }
+
+  get jobs(): number {
+    return this.#jobs;
+  }
+
+  get requests(): number {
+    return this.#calls.size - this.#jobs;
+  }
+
+  /** The engine has started a process for it. */
+  attach(process: ReplicaProcess): void {
+    this.#process = process;
+    process.onLine((fd, line) => this.#rawLines.push({ stream: this.#onlyCall(), fd, line, at: Date.now() }));
+    void process.exited.then((exit) => this.#processEnded(exit));
+    if (this.#killed) void process.stop({ graceMs: 0 });
+  }
+
+  /** The engine could not start a process. */
+  startFailed(error: Error): void {
+    this.#readiness.reject(new AthanorError("startup_failed", `${this.id} could not be started: ${error.message}`));
+    this.#processEnded({ code: null, signal: null, reason: "self", memoryMb: null, lastStderr: [error.message] });
+  }
+
+  /** Its process has said HELLO. */
+  connected(connection: FrameConnection): void {
+    if (this.#process === null || this.#state === "ended") {
+      connection.close();
+      return;
+    }
+    this.#connection = connection;
+    connection.json(FrameType.ASSIGN, 0, this.#options.assign(this.#process));
+    connection.flush();
+  }
+
+  openJob(open: OpenJob, media: Uint8Array[], on: JobListeners): JobCall {
+    const [connection, stream] = this.#nextStream();
+    const call: OpenJobCall & { on?: JobListeners } = new OpenJobCall({ connection, stream, open, media, on });
+    call.on = on;
+    this.#calls.set(stream, call);
+    this.#jobs++;
+    return call;
+  }
+
+  openHttp(open: OpenHttp, body: AsyncIterable<Uint8Array> | null, on?: { log(line: LoggedLine): void }): HttpCall {
+    const [connection, stream] = this.#nextStream();
+    const call: OpenHttpCall & { on?: typeof on } = new OpenHttpCall({
+      replicaId: this.id,
+      connection,
+      stream,
+      open,
+      body,
+    });
+    call.on = on;
+    this.#calls.set(stream, call);
+    return call;
+  }
+
+  drain(): Promise<ReplicaExit> {
+    if (this.#state === "starting") return this.kill();
+    if (this.#state === "ready") {
+      this.#state = "draining";
+      this.#connection?.bare(FrameType.DRAIN, 0);
+    }
+    return this.ended;
+  }
+
+  kill(): Promise<ReplicaExit> {
+    this.#killed = true;
+    void this.#process?.stop({ graceMs: 0 });
+    return this.ended;
+  }
+
+  onLog(listener: (line: LoggedLine) => void): void {
+    this.#logListeners.push(listener);
+  }
+
+  /** A frame of its connection. Throws FrameError where the replica breaks the protocol. */
+  frame(type: FrameType, stream: number, payload: Buffer): void {
+    if (stream !== 0) this.#callFrame(type, stream, payload);
+    else if (type === FrameType.LOG) for (const line of parseLines(payload)) this.#logged(line);
+    else if (type === FrameType.READY && this.#state === "starting") this.#becomeReady(parseReady(payload));
+    else if (type === FrameType.START_FAILED && this.#state === "starting") this.#startRefused(payload);
+    else if (type !== FrameType.PONG)
+      throw new FrameError(`A frame of type ${type} came while the replica is ${this.#state}`);
+  }
+
+  connectionClosed(error: Error | null): void {
+    if (this.#state === "ended") return;
+    if (error instanceof FrameError) {
+      this.#logged({
+        stream: 0,
+        fd: "stderr",
+        line: `The replica broke the protocol and is killed: ${error.message}`,
+        at: Date.now(),
+      });
+      void this.#process?.stop({ graceMs: 0 });
+      return;
+    }
+    const timer = setTimeout(() => void this.#process?.stop({ graceMs: 0 }), EXIT_AFTER_CLOSE_MS);
+    void this.ended.then(() => clearTimeout(timer));
+  }
+
+  #nextStream(): [FrameConnection, number] {
+    if (this.#state !== "ready" || this.#connection === null || !this.#connection.isOpen)
+      throw new AthanorError(
+        "replica_crashed",
+        `${this.id} takes no calls: it is ${this.#state === "ready" ? "leaving" : this.#state}`,
+      );
+    return [this.#connection, ++this.#lastStream];
+  }
+
+  #callFrame(type: FrameType, stream: number, payload: Buffer): void {
+    const call = this.#calls.get(stream);
+    if (!call) {
+      if (stream > this.#lastStream) throw new FrameError(`A frame came on stream ${stream}, which was never opened`);
+      return;
+    }
+    if (type !== FrameType.END) {
+      call.frame(type, payload);
+      return;
+    }
+    call.end();
+    if (call.wasFatal) this.#blamed = true;
+    this.#forget(stream, call);
+  }
+
+  #forget(stream: number, call: OpenCall): void {
+    this.#calls.delete(stream);
+    if (call.kind === "job") this.#jobs--;
+  }
+
+  #becomeReady(message: ReadyMessage): void {
+    clearTimeout(this.#startupTimer);
+    this.#state = "ready";
+    this.#readiness.resolve(message);
+  }
+
+  #startRefused(payload: Buffer): void {
+    const { code, message, stack } = parseStartFailed(payload);
+    const known: ErrorCode = code === "import_failed" ? "import_failed" : "startup_failed";
+    this.#readiness.reject(new AthanorError(known, message, stack === undefined ? {} : { cause: stack }));
+  }
+
+  #startupTimedOut(): void {
+    const seconds = this.#options.startupTimeoutMs / 1000;
+    this.#readiness.reject(new AthanorError("startup_timeout", `${this.id} was not ready after ${seconds} s`));
+    void this.kill();
+  }
+
+  /** Bytes that reach a file descriptor bear no call's name; with one call open they are taken for its own. */
+  #onlyCall(): number {
+    if (this.#calls.size !== 1) return 0;
+    for (const stream of this.#calls.keys()) return stream;
+    return 0;
+  }
+
+  #logged(line: LoggedLine): void {
+    if (line.fd === "stderr") this.#lastStderr.push(line.line, 0);
+    this.#calls.get(line.stream)?.on?.log(line);
+    for (const listener of this.#logListeners) listener(line);
+  }
+
+  #processEnded(processExit: ReplicaExit): void {
+    this.#rawLines.flush();
+    clearTimeout(this.#startupTimer);
+    const exit = this.#exitOf(processExit);
+    this.#state = "ended";
+    this.#readiness.reject(startExitError(this.id, exit));
+    const alone = this.#calls.size === 1 && !this.#blamed;
+    for (const [stream, call] of this.#calls) {
+      this.#forget(stream, call);
+      call.lost(exit, alone);
+    }
+    this.#connection?.close();
+    this.#end.resolve(exit);
+  }
+
+  #exitOf(exit: ReplicaExit): ReplicaExit {
+    const inOrder = this.#state === "draining" && exit.reason === "self" && exit.code === 0;
+    const { items } = this.#lastStderr.take();
+    return {
+      ...exit,
+      reason: inOrder ? "stopped" : exit.reason,
+      lastStderr: items.length > 0 ? items : exit.lastStderr,
+    };
+  }
+}

@@ -1,0 +1,119 @@
+import { FrameError, parsePayload } from "../../protocol/frames.ts";
+import type { JobError } from "../../protocol/job.ts";
+import type { Json } from "../../protocol/json.ts";
+import type {
+  ChunkMessage,
+  HeadMessage,
+  HelloMessage,
+  LoggedLine,
+  ProgressMessage,
+  ReadyMessage,
+} from "../../protocol/replica.ts";
+
+/*
+ * What a replica says is checked as strictly as any stranger's words: user code runs in its process and can write to its connection.
+ */
+
+const MAX_TEXT_CHARS = 64 * 1024;
+const MAX_HEADERS = 1000;
+/** The last moment that a Date can hold. */
+const MAX_TIME_MS = 8.64e15;
+const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9a-z-]+$/i;
+/** What may not stand in a header's value: it would end the header. */
+const CONTROL = /[\0\r\n]/;
+
+type Fields = Record<string, unknown>;
+
+export function parseHello(payload: Buffer): HelloMessage {
+  const { token, pid } = fields(payload);
+  return { token: text(token), pid: integer(pid) };
+}
+
+export function parseReady(payload: Buffer): ReadyMessage {
+  const timings = object(fields(payload).timings);
+  return { timings: { loadMs: number(timings.loadMs), enterMs: number(timings.enterMs) } };
+}
+
+export function parseStartFailed(payload: Buffer): JobError {
+  return jobError(fields(payload).error);
+}
+
+export function parseLines(payload: Buffer): LoggedLine[] {
+  const { lines } = fields(payload);
+  if (!Array.isArray(lines)) throw new FrameError("LOG has no lines");
+  return lines.map((entry: unknown) => {
+    const { stream, fd, line, at } = object(entry);
+    if (fd !== "stdout" && fd !== "stderr") throw new FrameError("A line is of neither stdout nor stderr");
+    return { stream: integer(stream), fd, line: text(line), at: Math.min(integer(at), MAX_TIME_MS) };
+  });
+}
+
+export function parseProgress(payload: Buffer): ProgressMessage {
+  const { progress, message } = fields(payload);
+  return { progress: Math.min(1, Math.max(0, number(progress))), message: message === null ? null : text(message) };
+}
+
+export function parseChunk(payload: Buffer): ChunkMessage {
+  const { index, value } = fields(payload);
+  return { index: integer(index), value: (value ?? null) as Json };
+}
+
+export function parseHead(payload: Buffer): HeadMessage {
+  const head = fields(payload);
+  if (head.kind === "http") return { kind: "http", status: status(head.status), headers: headers(head.headers) };
+  if (head.kind === "result") return { kind: "result", value: (head.value ?? null) as Json, media: sizes(head.media) };
+  if (head.kind !== "error") throw new FrameError("HEAD is of no kind that is known");
+  const error: HeadMessage = { kind: "error", error: jobError(head.error), retryable: head.retryable !== false };
+  return head.fatal === true ? { ...error, fatal: true } : error;
+}
+
+function sizes(value: unknown): { size: number }[] {
+  if (!Array.isArray(value)) throw new FrameError("A result says nothing of its media");
+  return value.map((entry: unknown) => ({ size: integer(object(entry).size) }));
+}
+
+function status(value: unknown): number {
+  const code = integer(value);
+  if (code < 200 || code > 599) throw new FrameError(`${code} is no status of an answer`);
+  return code;
+}
+
+function headers(value: unknown): [string, string][] {
+  if (!Array.isArray(value) || value.length > MAX_HEADERS) throw new FrameError("HEAD has no list of headers");
+  return value.map((pair: unknown) => {
+    const [name, content] = Array.isArray(pair) ? (pair as unknown[]) : [];
+    if (typeof name !== "string" || typeof content !== "string" || !HEADER_NAME.test(name) || CONTROL.test(content))
+      throw new FrameError("HEAD has a header that is none");
+    return [name.toLowerCase(), content];
+  });
+}
+
+function jobError(value: unknown): JobError {
+  const { code, message, stack } = object(value);
+  return { code: text(code), message: text(message), ...(stack === undefined ? {} : { stack: text(stack) }) };
+}
+
+function fields(payload: Buffer): Fields {
+  return object(parsePayload<unknown>(payload));
+}
+
+function object(value: unknown): Fields {
+  if (typeof value !== "object" || value === null) throw new FrameError("A message has no object where it should");
+  return value as Fields;
+}
+
+function text(value: unknown): string {
+  if (typeof value !== "string") throw new FrameError("A message has no text where it should");
+  return value.length <= MAX_TEXT_CHARS ? value : value.slice(0, MAX_TEXT_CHARS);
+}
+
+function number(value: unknown): number {
+  if (typeof value !== "number") throw new FrameError("A message has no number where it should");
+  return value;
+}
+
+function integer(value: unknown): number {
+  if (!Number.isSafeInteger(value) || (value as number) < 0)
+    throw new FrameError("A message has no number where it should");
+  return value as number;
+}
