@@ -1,0 +1,273 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import type { NewJobEvent, WatchEvent } from "../../src/protocol/event.ts";
+import type { JobJson } from "../../src/protocol/wire.ts";
+import { EventLog, runningEvent, type WatchParams } from "../../src/server/events.ts";
+import type { SqliteStore } from "../../src/server/store/sqlite.ts";
+import type { JobOutcome, JobRecord, NewJob } from "../../src/server/store/store.ts";
+import { lines } from "./conformance/events.ts";
+import { claimOne, finish, givenDeployment, insertOne, newJob, rejectsWith, T0 } from "./conformance/given.ts";
+import { openTempStore } from "./temp-store.ts";
+
+const toJson = async (record: JobRecord) => ({ job_id: `jobs:${record.job}`, status: record.status }) as JobJson;
+
+class Given implements AsyncDisposable {
+  readonly store: SqliteStore;
+  readonly log: EventLog;
+  readonly warnings: string[] = [];
+  deployment = 0;
+
+  private constructor(store: SqliteStore) {
+    this.store = store;
+    this.log = new EventLog({ store, log: { warn: (_fields, message) => this.warnings.push(message) } });
+  }
+
+  static async open(): Promise<Given> {
+    const given = new Given(await openTempStore());
+    given.deployment = await givenDeployment(given.store);
+    return given;
+  }
+
+  /** Starts a job, as the dispatcher does. */
+  async start(p: Partial<NewJob> = {}): Promise<JobRecord> {
+    await insertOne(this.store, newJob(this.deployment, p));
+    const record = await claimOne(this.store, this.deployment);
+    this.log.publish(record.job, [runningEvent(record)]);
+    return record;
+  }
+
+  append({ job, fence, eventsWindow }: JobRecord, events: NewJobEvent[]): void {
+    this.log.append({ job, fence, events }, eventsWindow);
+  }
+
+  async end(record: JobRecord, type: JobOutcome["type"] = "succeed"): Promise<void> {
+    await this.log.flush(record.job);
+    const { events } = await finish(this.store, record, type);
+    this.log.publish(record.job, events);
+  }
+
+  watch(job: number, p: Partial<WatchParams> = {}): AsyncGenerator<WatchEvent> {
+    return this.log.watch({ job, after: null, snapshot: false, toJson, signal: new AbortController().signal, ...p });
+  }
+
+  /** All that a watcher is sent until its stream ends, as `id event`. */
+  async seen(job: number, p: Partial<WatchParams> = {}): Promise<string[]> {
+    return (await Array.fromAsync(this.watch(job, p))).map(({ id, event }) => `${id} ${event}`);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.log.stop();
+    await this.store[Symbol.asyncDispose]();
+  }
+}
+
+const ids = (events: WatchEvent[]) => events.map(({ id }) => id);
+const range = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, i) => from + i);
+const ENDED = ["1 job.queued", "2 job.running", "3 job.log", "4 job.log", "5 job.result", "6 job.end"];
+
+describe("EventLog.watch", () => {
+  it("sends a whole log, of an ended job and live alike", async () => {
+    await using given = await Given.open();
+    const record = await given.start();
+    const live = given.seen(record.job);
+    given.append(record, lines(2));
+    await given.end(record);
+    assert.deepEqual(await live, ENDED);
+    assert.deepEqual(await given.seen(record.job), ENDED);
+  });
+
+  it("resumes after any cursor with nothing lost or doubled", async () => {
+    await using given = await Given.open();
+    const record = await given.start();
+    given.append(record, lines(2));
+    await given.end(record);
+    for (let after = 0; after <= ENDED.length; after++) {
+      assert.deepEqual(await given.seen(record.job, { after }), ENDED.slice(after));
+    }
+    assert.deepEqual(await given.seen(record.job, { after: 99 }), ["5 job.result", "6 job.end"], "beyond the log");
+  });
+
+  it("waits where the cursor is beyond the log of a running job, and tells its end", async () => {
+    await using given = await Given.open();
+    const record = await given.start();
+    const watcher = given.seen(record.job, { after: 50 });
+    given.append(record, lines(2));
+    await given.end(record, "fail");
+    assert.deepEqual(await watcher, ["5 job.end"]);
+  });
+
+  it("resets exactly where the window has passed the cursor", async () => {
+    await using given = await Given.open();
+    const record = await given.start({ eventsWindow: 4 });
+    for (let i = 0; i < 4; i++) {
+      given.append(record, lines(2));
+      await given.log.flush(record.job);
+    }
+    await given.end(record);
+    // 12 events, of which 9 to 12 are retained.
+    const rest = ["9 job.log", "10 job.log", "11 job.result", "12 job.end"];
+    assert.deepEqual(await given.seen(record.job, { after: 8 }), rest);
+    assert.deepEqual(await given.seen(record.job, { after: 7 }), ["8 stream.reset", ...rest]);
+    const [reset] = await Array.fromAsync(given.watch(record.job, { after: 0 }));
+    const job = { job_id: `jobs:${record.job}`, status: "succeeded" };
+    assert.deepEqual(reset, { id: 8, event: "stream.reset", data: { requested: 0, earliest: 9, latest: 12, job } });
+  });
+
+  it("begins with a snapshot and goes on after it", async () => {
+    await using given = await Given.open();
+    const record = await given.start();
+    given.append(record, lines(1));
+    await given.log.flush(record.job);
+    const watcher = given.watch(record.job, { snapshot: true });
+    const first = await watcher.next();
+    assert.deepEqual(first.value, { id: 3, event: "job.snapshot", data: { job_id: "jobs:1", status: "running" } });
+    given.append(record, lines(1));
+    await given.end(record);
+    assert.deepEqual(ids(await Array.fromAsync(watcher)), [4, 5, 6]);
+  });
+
+  it("ends after the snapshot of an ended job with its result and end", async () => {
+    await using given = await Given.open();
+    const record = await given.start();
+    await given.end(record);
+    assert.deepEqual(await given.seen(record.job, { snapshot: true }), ["2 job.snapshot", "3 job.result", "4 job.end"]);
+    const failed = await given.start();
+    await given.end(failed, "fail");
+    assert.deepEqual(await given.seen(failed.job, { snapshot: true }), ["2 job.snapshot", "3 job.end"]);
+  });
+
+  it("keeps ids ascending where a cursor comes with the snapshot", async () => {
+    await using given = await Given.open();
+    const record = await given.start();
+    await given.end(record);
+    const resumed = (after: number) => given.seen(record.job, { snapshot: true, after });
+    assert.deepEqual(await resumed(1), ["1 job.snapshot", "2 job.running", "3 job.result", "4 job.end"]);
+    assert.deepEqual(await resumed(4), ["4 job.snapshot"]);
+  });
+
+  it("finds in the store what was never published", async () => {
+    await using given = await Given.open();
+    await insertOne(given.store, newJob(given.deployment));
+    const watcher = given.watch(1);
+    assert.equal((await watcher.next()).value.id, 1);
+    const pending = watcher.next();
+    const record = await claimOne(given.store, given.deployment);
+    given.append(record, lines(1));
+    await given.end(record);
+    assert.deepEqual([(await pending).value.id, ...ids(await Array.fromAsync(watcher))], [2, 3, 4, 5]);
+  });
+
+  it("lets a slow watcher read on from the store, or resets it, and holds up no other", async () => {
+    await using given = await Given.open();
+    for (const [eventsWindow, expected] of [
+      [100_000, range(2, 6004)],
+      // What it had in hand, the reset, and what is retained.
+      [100, [2, 5904, ...range(5905, 6004)]],
+    ] as const) {
+      const record = await given.start({ eventsWindow });
+      const slow = given.watch(record.job);
+      await slow.next();
+      const fast = given.seen(record.job, { after: 2 });
+      for (let i = 0; i < 60; i++) {
+        given.append(record, lines(100));
+        await given.log.flush(record.job);
+      }
+      await given.end(record);
+      assert.equal((await fast).at(-1), "6004 job.end");
+      assert.deepEqual(ids(await Array.fromAsync(slow)), expected);
+    }
+  });
+
+  it("serves many watchers of one job, each with the same objects", async () => {
+    await using given = await Given.open();
+    const record = await given.start();
+    const watchers = Array.from({ length: 500 }, (_, i) => Array.fromAsync(given.watch(record.job, { after: i % 3 })));
+    for (let i = 0; i < 10; i++) given.append(record, lines(3));
+    await given.end(record);
+    const all = await Promise.all(watchers);
+    for (const [i, events] of all.entries()) assert.deepEqual(ids(events), range((i % 3) + 1, 34));
+    assert(all.every((events) => events.at(-1) === all[0]?.at(-1)));
+  });
+
+  it("ends when its signal aborts, when the log stops, and when the job is deleted", async () => {
+    await using given = await Given.open();
+    const record = await given.start();
+    const abort = new AbortController();
+    const aborted = given.seen(record.job, { signal: abort.signal, after: 2 });
+    const deleted = given.seen(record.job, { after: 2 });
+    await new Promise(setImmediate);
+    abort.abort();
+    assert.deepEqual(await aborted, []);
+    await given.store.appDelete({ app: "demo", now: T0 });
+    given.log.refresh();
+    await rejectsWith(deleted, "job_not_found");
+    await rejectsWith(given.seen(record.job), "job_not_found");
+    await rejectsWith(given.seen(record.job, { snapshot: true }), "job_not_found");
+    given.deployment = await givenDeployment(given.store);
+    const stopped = given.seen((await given.start()).job, { after: 2 });
+    await given.log.stop();
+    assert.deepEqual(await stopped, []);
+  });
+});
+
+describe("EventLog.append", () => {
+  it("has stored all, the last progress too, when flush resolves", async () => {
+    await using given = await Given.open();
+    const record = await given.start();
+    const report = (progress: number): NewJobEvent => ({ event: "job.progress", data: { progress, message: null } });
+    for (let i = 1; i <= 100; i++) given.append(record, [report(i / 100), ...lines(1)]);
+    await given.log.flush(record.job);
+    const { progress, lastEvent } = (await given.store.jobGet(record)) as JobRecord;
+    assert.equal(progress, 1);
+    assert(lastEvent >= 2 + 100 + 2 && lastEvent < 2 + 110, `${lastEvent}`);
+    await given.log.flush(record.job);
+    await given.log.flush(99);
+  });
+
+  it("takes nothing after the end, and nothing of an earlier attempt", async () => {
+    await using given = await Given.open();
+    const first = await given.start();
+    const { events } = await finish(given.store, first, "lose");
+    given.append(first, lines(1));
+    given.log.publish(first.job, events);
+    const second = await claimOne(given.store, given.deployment);
+    given.append(second, lines(1));
+    given.append(first, lines(7));
+    await given.end(second);
+    given.append(second, lines(1));
+    await given.log.flush(second.job);
+    const seen = await given.seen(first.job);
+    assert.deepEqual(seen.slice(2), [
+      ...["3 job.retrying", "4 job.queued", "5 job.running"],
+      ...["6 job.log", "7 job.result", "8 job.end"],
+    ]);
+  });
+
+  it("survives a flood with the window kept and the loss told", async () => {
+    await using given = await Given.open();
+    const record = await given.start({ eventsWindow: 50 });
+    for (let i = 0; i < 20_000; i++) given.append(record, lines(1, i));
+    await given.end(record);
+    const events = await Array.fromAsync(given.watch(record.job));
+    const texts = events.flatMap((event) => (event.event === "job.log" ? [event.data.line] : []));
+    assert.equal(texts.at(-1), "line 19999");
+    assert.equal(events[0]?.event, "stream.reset");
+    assert.deepEqual(await given.store.check(), []);
+    assert(events.at(-1)?.id === 54, "numbered only what was kept");
+  });
+
+  it("drops events that a full disk has no room for, says so, and goes on", async () => {
+    await using given = await Given.open();
+    const record = await given.start({ eventsWindow: 100_000 });
+    given.store.limitPages(1);
+    given.append(record, lines(5000));
+    await given.log.flush(record.job);
+    assert.equal(given.warnings.length, 1);
+    assert.equal((await given.store.jobGet(record))?.lastEvent, 2);
+    given.store.limitPages(1_000_000);
+    given.append(record, lines(1));
+    await given.end(record);
+    const [, , marker] = await Array.fromAsync(given.watch(record.job));
+    assert(marker?.event === "job.log" && marker.data.line.includes("5000 earlier events"));
+  });
+});
