@@ -49,6 +49,8 @@ export interface AnalyzedSite {
   /** 1-based line of the call. */
   line: number;
   siteArgument: SiteArgument;
+  /** The call's first character and just after its last, where it is a decorator. esbuild takes `@app.function()` only in parentheses. */
+  decorator: { start: number; end: number } | null;
   /** The wire name, `swap-face`. */
   name: string;
   codeName: string;

@@ -102,6 +102,7 @@ function analyzeSite(c: Conversion, { found, declared }: Found, handler: Handler
     path: file.fileName,
     line: lineOf(file, call.getStart()),
     siteArgument: siteArgumentOf(call),
+    decorator: declared.form === "method" ? { start: call.getStart(), end: call.end } : null,
     name: toWireName(codeName),
     codeName,
     className: declared.form === "method" ? declared.className : null,

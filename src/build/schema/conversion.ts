@@ -17,8 +17,7 @@ export interface Conversion {
 export interface Place {
   /** The function's name in code. */
   fn: string;
-  part: "parameter" | "result";
-  /** `options.onDone`, `users[].name` */
+  /** `parameter options.onDone`, `parameter users[].name`, `result`, `chunk.text` */
   path: string;
   /** The nearest node in the project's own files: where a fault is reported. */
   node: ts.Node;
@@ -34,7 +33,7 @@ export function inside(place: Place, step: string, typeNode?: ts.TypeNode, node?
 /** Reports that the type cannot cross the wire; the schema that stands in its place is never used. */
 export function refuse(c: Conversion, type: ts.Type, place: Place, what: string, instead: string): SchemaObject {
   const text = c.checker.typeToString(type);
-  const message = `${place.fn}: ${place.part} ${place.path}: \`${text}\` ${what} and cannot cross the wire; ${instead}`;
+  const message = `${place.fn}: ${place.path}: \`${text}\` ${what} and cannot cross the wire; ${instead}`;
   c.faults.add("type_not_serialisable", place.node, message);
   return {};
 }

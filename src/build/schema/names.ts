@@ -65,7 +65,10 @@ function argumentName(c: Conversion, type: ts.Type, depth: number): string {
   }
   if (type.isStringLiteral() || type.isNumberLiteral()) return String(type.value).replace(/[^\w]+/g, "-");
   if (type.flags & ts.TypeFlags.Boolean) return "boolean";
-  if (type.isUnion()) return type.types.map((t) => argumentName(c, t, depth + 1)).sort().join("_or_");
+  if (type.isUnion()) {
+    const members = type.types.filter((t) => !(t.flags & ts.TypeFlags.Undefined));
+    return members.map((t) => argumentName(c, t, depth + 1)).sort().join("_or_"); // by code unit
+  }
   const symbol = type.symbol as ts.Symbol | undefined;
   if (symbol !== undefined && !symbol.name.startsWith("__")) {
     return [symbolName(symbol), ...interfaceArguments(c, type).map((arg) => argumentName(c, arg, depth + 1))].join("_");

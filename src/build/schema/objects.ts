@@ -13,7 +13,7 @@ export function objectSchema(c: Conversion, type: ts.Type, place: Place): Schema
   if (!(type.flags & (F.Object | F.Intersection))) return refuse(c, type, place, "is of no known kind", "write an interface");
   const properties = inOrder(type, c.checker.getPropertiesOfType(type).filter(isNamed));
   const indexes = c.checker.getIndexInfosOfType(type).filter((info) => !(info.keyType.flags & F.ESSymbolLike));
-  if (properties.length === 0 && indexes.length === 0 && isEmptyLiteral(type)) return { not: { type: "null" } };
+  if (takesAnything(c, type)) return { not: { type: "null" } };
   const schema: SchemaObject = { type: "object" };
   const converted = properties.map((property) => ({ name: property.name, ...propertySchema(c, property, place) }));
   if (converted.length > 0) schema.properties = Object.fromEntries(converted.map((p) => [p.name, p.schema]));
@@ -23,9 +23,14 @@ export function objectSchema(c: Conversion, type: ts.Type, place: Place): Schema
   return schema;
 }
 
-/** `{}` takes all but null and undefined; an empty interface or alias says "an object" to who reads it. */
-function isEmptyLiteral(type: ts.Type): boolean {
-  return type.aliasSymbol === undefined && type.symbol?.name === "__type" && !(((type as ts.ObjectType).objectFlags ?? 0) & ts.ObjectFlags.Mapped);
+/** `{}` takes all but null and undefined; an empty interface says "an object" to who reads it. */
+export function takesAnything(c: Conversion, type: ts.Type): boolean {
+  const isLiteral = type.symbol?.name === "__type" && !isMapped(type);
+  return isLiteral && c.checker.getPropertiesOfType(type).length === 0 && c.checker.getIndexInfosOfType(type).length === 0;
+}
+
+function isMapped(type: ts.Type): boolean {
+  return (((type as ts.ObjectType).objectFlags ?? 0) & ts.ObjectFlags.Mapped) !== 0;
 }
 
 /** Symbol keys do not travel; brands use them. */
@@ -35,7 +40,7 @@ function isNamed(property: ts.Symbol): boolean {
 
 /** As declared. A mapped type's properties come in the order in which TypeScript met the keys, so they are put in order. */
 function inOrder(type: ts.Type, properties: ts.Symbol[]): ts.Symbol[] {
-  if (!(((type as ts.ObjectType).objectFlags ?? 0) & ts.ObjectFlags.Mapped)) return properties;
+  if (!isMapped(type)) return properties;
   const declarations = properties.map((p) => p.declarations?.[0]);
   const [file] = declarations.map((d) => d?.getSourceFile());
   if (file !== undefined && declarations.every((d) => d?.getSourceFile() === file)) {

@@ -6,6 +6,7 @@ import type { Conversion, Place } from "./conversion.ts";
 import { literalValueOf } from "./defaults.ts";
 import type { Handler } from "./handlers.ts";
 import { type Doc, docOf, paramTexts } from "./jsdoc.ts";
+import { takesAnything } from "./objects.ts";
 import { isJavaScript } from "./origins.ts";
 import { streamedType } from "./results.ts";
 import { applyDocs, type SchemaObject } from "./tags.ts";
@@ -96,8 +97,8 @@ function injected(c: Conversion, type: ts.Type): ParamSpec["inject"] {
 function paramSchema(c: Conversion, fn: string, param: Param, text: string | undefined, site: ts.Node): SchemaObject {
   const { declaration, spec } = param;
   const node = declaration !== null && c.origins.isProjectNode(declaration) ? declaration : site;
-  const place = placeOf(fn, "parameter", spec.name, node, declaration?.type);
-  const found = withoutUndefined(c, param.type, place).schema;
+  const place = placeOf(fn, `parameter ${spec.name}`, node, declaration?.type);
+  const found = isTakenApart(param) ? { type: "object" } : withoutUndefined(c, param.type, place).schema;
   const own: Doc = declaration === null ? { description: null, tags: [] } : docOf(declaration);
   const doc = { ...own, description: own.description ?? text ?? null };
   const schema = applyDocs({ schema: found, doc, faults: c.faults, resolve: (ref) => c.definitions.resolve(ref) });
@@ -105,13 +106,19 @@ function paramSchema(c: Conversion, fn: string, param: Param, text: string | und
   return value === undefined ? schema : { ...schema, default: value };
 }
 
-function placeOf(fn: string, part: Place["part"], path: string, node: ts.Node, typeNode: ts.TypeNode | undefined): Place {
-  return { fn, part, path, node, typeNode, depth: 0 };
+function placeOf(fn: string, path: string, node: ts.Node, typeNode: ts.TypeNode | undefined): Place {
+  return { fn, path, node, typeNode, depth: 0 };
 }
 
 /** Whether one parameter of this type is itself the body: an object, and nothing but an object. */
 function isBodyObject(c: Conversion, param: Param): boolean {
+  if (isTakenApart(param)) return true;
   return !param.spec.rest && stripUndefined(c, param.type).rest.every((type) => isObject(c, type));
+}
+
+/** `({ a, b }) => …` without a type: an object, of which nothing more is said. */
+function isTakenApart({ declaration, type }: Param): boolean {
+  return declaration !== null && ts.isObjectBindingPattern(declaration.name) && (type.flags & OPEN) !== 0;
 }
 
 function isObject(c: Conversion, type: ts.Type): boolean {
@@ -120,7 +127,7 @@ function isObject(c: Conversion, type: ts.Type): boolean {
   if (type.flags & F.NonPrimitive) return true;
   if (!(type.flags & F.Object) || codeTypeSchema(c, type) !== null) return false;
   if (c.checker.isArrayType(type) || c.checker.isTupleType(type)) return false;
-  return c.checker.getPropertiesOfType(type).length > 0 || c.checker.getIndexInfosOfType(type).length > 0 || type.aliasSymbol !== undefined;
+  return !takesAnything(c, type);
 }
 
 function refuseUnnamed(c: Conversion, fn: string, declaration: ts.ParameterDeclaration): void {
@@ -139,7 +146,7 @@ export function outputOf(c: Conversion, fn: string, handler: Handler, site: ts.N
   const data = parts.filter((t) => !c.origins.isPlatformType(t, "Response"));
   if (data.length === 0 && parts.length > 0 && !optional) return { schema: null, stream: returned.stream, standard: false };
   const node = declaration?.type ?? declaration ?? site;
-  const place = placeOf(fn, "result", returned.stream ? "chunk" : "result", c.origins.isProjectNode(node) ? node : site, returned.typeNode);
+  const place = placeOf(fn, returned.stream ? "chunk" : "result", c.origins.isProjectNode(node) ? node : site, returned.typeNode);
   if (data.length === parts.length) return { schema: c.convert(returned.type, place), stream: returned.stream, standard: false };
   return { schema: withoutResponse(c, data, optional, place), stream: returned.stream, standard: false };
 }

@@ -3,6 +3,7 @@ import { BIGINT_SCHEMA, codeTypeSchema, refuseBuiltin } from "./builtins.ts";
 import { type Conversion, inside, type Place, refuse } from "./conversion.ts";
 import { type Doc, docOf } from "./jsdoc.ts";
 import { aliasAt, fallbackName, nameOf } from "./names.ts";
+import { isJavaScript } from "./origins.ts";
 import { objectSchema } from "./objects.ts";
 import { applyDocs, type SchemaObject } from "./tags.ts";
 import { tupleSchema } from "./tuples.ts";
@@ -19,7 +20,7 @@ export function convert(c: Conversion, type: ts.Type, place: Place): SchemaObjec
   if (place.depth > MAX_DEPTH) return refuse(c, type, place, "expands without end", "write a type that refers to itself unchanged");
   const inline = primitiveSchema(c, type, at) ?? codeTypeSchema(c, type) ?? brandSchema(c, type, at) ?? unnamedArray(c, type, at);
   if (inline !== null) return withAliasDocs(c, type, at, inline);
-  const refused = refuseBuiltin(c, type, at);
+  const refused = isList(c, type) ? null : refuseBuiltin(c, type, at);
   if (refused !== null) return refused;
   const named = nameOf(c, type, at.typeNode);
   if (named === null) return c.definitions.unnamed(type, fallbackName(c, type), () => expand(c, type, at));
@@ -27,6 +28,10 @@ export function convert(c: Conversion, type: ts.Type, place: Place): SchemaObjec
     const schema = expand(c, type, { ...at, node: declarationIn(c, named.symbol) ?? at.node, typeNode: aliasBody(named.symbol) });
     return withDocs(c, schema, docsOfSymbol(named.symbol));
   });
+}
+
+function isList(c: Conversion, type: ts.Type): boolean {
+  return c.checker.isArrayType(type) || c.checker.isTupleType(type);
 }
 
 /** An array without a name cannot contain itself, and stands where it is used. */
@@ -73,8 +78,9 @@ export function isUnresolved(type: ts.Type): boolean {
 }
 
 function unresolved(c: Conversion, place: Place): SchemaObject {
+  if (isJavaScript(place.node.getSourceFile())) return {};
   const written = place.typeNode === undefined ? "the type" : `the type \`${place.typeNode.getText()}\``;
-  const message = `${place.fn}: ${place.part} ${place.path}: ${written} cannot be resolved; check its spelling and its import`;
+  const message = `${place.fn}: ${place.path}: ${written} cannot be resolved; check its spelling and its import`;
   c.faults.add("build_failed", place.node, message);
   return {};
 }

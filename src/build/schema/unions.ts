@@ -1,9 +1,10 @@
 import ts from "typescript";
 import type { Json } from "../../protocol/json.ts";
-import { codeTypeSchema } from "./builtins.ts";
+import { BIGINT_SCHEMA, codeTypeSchema } from "./builtins.ts";
 import type { Conversion, Place } from "./conversion.ts";
 import { compareText } from "./faults.ts";
 import type { SchemaObject } from "./tags.ts";
+import { bigintText } from "./types.ts";
 
 const F = ts.TypeFlags;
 
@@ -73,16 +74,18 @@ function membersSchema(c: Conversion, parts: ts.Type[], place: Place): SchemaObj
   const nullable = parts.some((t) => isNullish(t));
   const ordered = inOrder(c, whole, place.typeNode);
   const literals = ordered.filter(isLiteral);
-  const others = ordered.filter((t) => !isLiteral(t));
+  const bigints = ordered.filter((t) => t.flags & F.BigIntLiteral);
+  const others = ordered.filter((t) => !isLiteral(t) && (bigints.length < 2 || !bigints.includes(t)));
   const alternatives: SchemaObject[] = [];
-  if (literals.length > 0) alternatives.push(literalsSchema(c, literals, nullable && others.length === 0));
+  if (bigints.length > 1) alternatives.push({ ...BIGINT_SCHEMA, enum: bigints.map((t) => bigintText((t as ts.BigIntLiteralType).value)) });
+  if (literals.length > 0) alternatives.push(literalsSchema(c, literals, nullable && others.length === 0 && bigints.length < 2));
   const objects = others.filter((t) => isPlainObject(c, t));
   const told = objects.length > 1 ? discriminatedSchema(c, objects, place) : null;
   for (const type of others) {
     if (told === null || !objects.includes(type)) alternatives.push(c.convert(type, { ...place, depth: place.depth + 1 }));
     else if (type === objects[0]) alternatives.push(told);
   }
-  if (nullable && !(literals.length > 0 && others.length === 0)) alternatives.push({ type: "null" });
+  if (nullable && !(literals.length > 0 && others.length === 0 && bigints.length < 2)) alternatives.push({ type: "null" });
   return anyOf(alternatives);
 }
 
@@ -112,6 +115,7 @@ function literalsSchema(c: Conversion, types: ts.Type[], nullable: boolean): Sch
 
 /** The enum's values, in order of declaration. */
 export function enumSchema(c: Conversion, type: ts.UnionType): SchemaObject {
+  if (!type.types.every(isLiteral)) return { title: type.symbol.name, type: "number" }; // computed members
   const position = (t: ts.Type) => t.symbol.valueDeclaration?.pos ?? 0;
   const members = type.types.toSorted((a, b) => position(a) - position(b));
   return { title: type.symbol.name, ...literalsSchema(c, members, false) };
