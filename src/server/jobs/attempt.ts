@@ -44,6 +44,8 @@ export class Attempt {
   #call: JobCall | null = null;
   #timer: NodeJS.Timeout | null = null;
   #over = false;
+  #flush: Promise<void> = Promise.resolve();
+  #nextFlush: Promise<void> | null = null;
 
   constructor(options: AttemptOptions) {
     this.#options = options;
@@ -117,10 +119,25 @@ export class Attempt {
     return this.#options.session.openJob(message, media, {
       progress: ({ progress, message: text }) =>
         this.#log({ event: "job.progress", data: { progress, message: text } }),
-      chunk: ({ index, value }) => this.#log({ event: "job.chunk", data: { index, value } }),
+      // The function is held at its `yield` while its chunks wait for the disk.
+      chunk: ({ index, value }) => {
+        this.#log({ event: "job.chunk", data: { index, value } });
+        return this.#stored();
+      },
       log: ({ fd, line, at }) =>
         this.#log({ event: "job.log", data: { stream: fd, line, at: new Date(at).toISOString() } }),
     });
+  }
+
+  /** Resolves when all that is logged by now is stored. Calls that come while one write is under way share the next. */
+  #stored(): Promise<void> {
+    const { events } = this.#options;
+    this.#nextFlush ??= this.#flush.then(() => {
+      this.#nextFlush = null;
+      this.#flush = events.flush(this.record.job).catch(() => {});
+      return this.#flush;
+    });
+    return this.#nextFlush;
   }
 
   #log(event: NewJobEvent): void {
