@@ -6,7 +6,7 @@
  */
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
-import { cp, glob, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { cp, glob, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { promisify } from "node:util";
 import * as esbuild from "esbuild";
@@ -66,6 +66,7 @@ async function bundle(out: string): Promise<void> {
     sourcesContent: false,
     legalComments: "linked",
     logLevel: "silent",
+    metafile: true,
     external: Object.keys(packageJson.dependencies),
   };
   // Bundled CommonJS packages ask for Node's own modules through `require`, which an ES module lacks.
@@ -76,7 +77,7 @@ async function bundle(out: string): Promise<void> {
       js: 'import { createRequire as __athanorCreateRequire } from "node:module"; const require = __athanorCreateRequire(import.meta.url);',
     },
   };
-  await Promise.all([
+  const results = await Promise.all([
     esbuild.build({
       ...node,
       entryPoints: { index: "src/index.ts", cli: "src/cli/main.ts" },
@@ -99,6 +100,25 @@ async function bundle(out: string): Promise<void> {
       target: "es2024",
     }),
   ]);
+  await writeLicences(
+    out,
+    results.flatMap(({ metafile }) => Object.keys(metafile?.inputs ?? {})),
+  );
+}
+
+/** The licence of each package that the bundles hold asks to go along with it. */
+async function writeLicences(out: string, inputs: string[]): Promise<void> {
+  const packages = new Set(
+    inputs.map((input) => /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(input)?.[0]).filter((at) => at !== undefined),
+  );
+  const texts: string[] = [];
+  for (const folder of [...packages].toSorted()) {
+    const { name, version, license } = JSON.parse(await readFile(path.join(ROOT, folder, "package.json"), "utf8"));
+    const file = (await readdir(path.join(ROOT, folder))).find((name) => /^licen[cs]e/i.test(name));
+    const text = file === undefined ? "" : await readFile(path.join(ROOT, folder, file), "utf8");
+    texts.push(`${name} ${version} (${license})\n\n${text.trim()}\n`);
+  }
+  await writeFile(path.join(out, "THIRD-PARTY-LICENSES.txt"), texts.join(`\n${"-".repeat(80)}\n\n`));
 }
 
 async function declareTypes(out: string): Promise<void> {
