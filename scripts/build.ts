@@ -1,5 +1,5 @@
 /**
- * Builds `dist`: bundles of the CLI with the server, of the SDK, of the client and of the replica's runtime, the type
+ * Builds `dist`: bundles of the CLI with the server, of the SDK with the client, and of the replica's runtime, the type
  * declarations, and the files that the code reads at run time.
  *
  *   node scripts/build.ts [--if-changed]
@@ -78,11 +78,12 @@ async function bundle(out: string): Promise<void> {
     },
   };
   const results = await Promise.all([
+    // Split, so that a command loads what it needs: the compiler only to deploy, the server only to be one.
     esbuild.build({
       ...node,
-      entryPoints: { index: "src/index.ts", cli: "src/cli/main.ts" },
+      entryPoints: { cli: "src/cli/main.ts" },
       splitting: true,
-      chunkNames: "chunk-[hash]",
+      chunkNames: "cli-[hash]",
     }),
     // One small file: every replica loads it before it can do anything.
     esbuild.build({
@@ -91,10 +92,12 @@ async function bundle(out: string): Promise<void> {
       minifySyntax: true,
       minifyWhitespace: true,
     }),
-    // Runs in browsers, Deno and Bun too: an import of a Node module fails the build.
+    // Runs in browsers, Deno and Bun too: an import of a Node module fails the build. Both share one copy of each class.
     esbuild.build({
       ...common,
-      entryPoints: { client: "src/sdk/client/index.ts" },
+      entryPoints: { index: "src/index.ts", client: "src/sdk/client/index.ts" },
+      splitting: true,
+      chunkNames: "sdk-[hash]",
       platform: "neutral",
       mainFields: ["module", "main"],
       target: "es2024",
