@@ -1,7 +1,8 @@
-import { timingSafeEqual } from "node:crypto";
-import { rm } from "node:fs/promises";
+import { randomUUID, timingSafeEqual } from "node:crypto";
+import { chmod, mkdir, rm } from "node:fs/promises";
 import { createServer, type Server, type Socket } from "node:net";
-import { join } from "node:path";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
 import type { Engine, ReplicaProcess } from "../../engines/engine.ts";
 import { FUNCTION_DEFAULTS, SERVER_DEFAULTS } from "../../protocol/defaults.ts";
 import { FrameConnection, FrameError } from "../../protocol/frames.ts";
@@ -39,21 +40,25 @@ export interface ReplicaStarter {
 }
 
 export interface ReplicaHubOptions {
-  /** Its replicas dial `address`. Started and disposed of by its owner, after the hub's start and stop. */
-  engine: Engine;
-  /** Path of the unix socket, in a folder that only this user can enter. */
-  address: string;
-  log: { warn(fields: object, message: string): void };
+  /** Where the socket that replicas dial is made, where its path is short enough; else in a private temporary folder. */
+  dir: string;
+  /** Makes the engine, whose replicas are to dial `address`. The hub starts and disposes of it. */
+  engine: (address: string) => Engine;
   /** Default: SERVER_DEFAULTS.helloTimeoutMs. */
   helloTimeoutMs?: number;
+  /** Told of connections that were no replica's, or that a replica broke. */
+  onError?: (error: Error) => void;
 }
 
+const SOCKET_NAME = "replicas.sock";
+/** The shortest that any system allows a unix socket's path to be, the closing zero left out: macOS. */
+const MAX_SOCKET_PATH_BYTES = 103;
 /** Whoever has not said HELLO may not say much. */
 const MAX_HELLO_BYTES = 4096;
 const COMPILE_CACHE_DIR = "compile-cache";
 
 /**
- * Where replicas connect. Owns the session of each.
+ * Where replicas connect. Owns the engine, and the session of each replica.
  *
  *   stopped --start()--> listening --stop()--> stopped   all replicas are killed
  *
@@ -64,7 +69,9 @@ const COMPILE_CACHE_DIR = "compile-cache";
 export class ReplicaHub implements ReplicaStarter {
   readonly #engine: Engine;
   readonly #address: string;
-  readonly #log: ReplicaHubOptions["log"];
+  /** Where the socket is, if not in the folder that was wished for. */
+  readonly #temporaryDir: string | null;
+  readonly #onError: (error: Error) => void;
   readonly #helloTimeoutMs: number;
   readonly #sessions = new Set<LiveSession>();
   readonly #sessionOfToken = new Map<string, LiveSession>();
@@ -75,14 +82,19 @@ export class ReplicaHub implements ReplicaStarter {
   #server: Server | null = null;
 
   constructor(options: ReplicaHubOptions) {
-    this.#engine = options.engine;
-    this.#address = options.address;
-    this.#log = options.log;
+    const wished = join(options.dir, SOCKET_NAME);
+    const fits = Buffer.byteLength(wished) <= MAX_SOCKET_PATH_BYTES;
+    this.#temporaryDir = fits ? null : join(tmpdir(), `athanor-${randomUUID()}`);
+    this.#address = this.#temporaryDir === null ? wished : join(this.#temporaryDir, SOCKET_NAME);
+    this.#engine = options.engine(this.#address);
+    this.#onError = options.onError ?? (() => {});
     this.#helloTimeoutMs = options.helloTimeoutMs ?? SERVER_DEFAULTS.helloTimeoutMs;
   }
 
   async start(): Promise<void> {
     if (this.#server) return;
+    await mkdir(dirname(this.#address), { recursive: true, mode: 0o700 });
+    await chmod(dirname(this.#address), 0o700);
     // What a server that was killed has left; nobody listens on it.
     await rm(this.#address, { force: true });
     const server = createServer((socket) => this.#arrived(socket));
@@ -91,81 +103,6 @@ export class ReplicaHub implements ReplicaStarter {
       server.once("error", reject);
       server.listen(this.#address, resolve);
     });
-  }
-
-  /** Kills all replicas; resolves when they are gone. Repeatable. */
-  async stop(): Promise<void> {
-    const server = this.#server;
-    this.#server = null;
-    await Promise.all([...this.#sessions].map((session) => session.kill()));
-    for (const arrival of this.#open) arrival.connection.close();
-    if (server) await new Promise<void>((resolve) => server.close(() => resolve()));
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.stop();
-  }
-
-  startReplica(request: StartReplicaRequest): StartingReplica;
-}
-
-export interface ReplicaHubOptions {
-  /** Its replicas dial `address`. Started and disposed of by its owner, after the hub's start and stop. */
-  engine: Engine;
-  /** Path of the unix socket, in a folder that only this user can enter. */
-  address: string;
-  log: { warn(fields: object, message: string): void };
-  /** Default: SERVER_DEFAULTS.helloTimeoutMs. */
-  helloTimeoutMs?: number;
-}
-
-/** Whoever has not said HELLO may not say much. */
-const MAX_HELLO_BYTES = 4096;
-const COMPILE_CACHE_DIR = "compile-cache";
-
-/**
- * Where replicas connect. Owns the session of each.
- *
- *   stopped --start()--> listening --stop()--> stopped   all replicas are killed
- *
- * A connection:
- *   strange --HELLO with a token of the engine's--> known (a blank's is kept until its process is assigned) --> of a session
- *   strange --anything else, or HELLO_TIMEOUT--> closed
- */
-export class ReplicaHub implements ReplicaStarter {
-  readonly address: string;
-  readonly #engine: Engine;
-  readonly #helloTimeoutMs: number;
-  readonly #onError: (error: Error) => void;
-  readonly #temporaryDir: string | null;
-  readonly #sessions = new Map<string, LiveSession>();
-  /** Connections that have said HELLO and wait for their process to be assigned, by token. */
-  readonly #blanks = new Map<string, Arrival>();
-  readonly #usedTokens = new WeakSet<ReplicaProcess>();
-  readonly #open = new Set<Arrival>();
-  #server: Server | null = null;
-
-  constructor(options: ReplicaHubOptions) {
-    const wanted = join(options.dir, SOCKET_NAME);
-    const fits = Buffer.byteLength(wanted) <= MAX_SOCKET_PATH_BYTES;
-    this.#temporaryDir = fits ? null : mkdtempSync(join(tmpdir(), "athanor-"));
-    this.address = this.#temporaryDir === null ? wanted : join(this.#temporaryDir, SOCKET_NAME);
-    this.#engine = options.engine(this.address);
-    this.#helloTimeoutMs = options.helloTimeoutMs ?? SERVER_DEFAULTS.helloTimeoutMs;
-    this.#onError = options.onError ?? (() => {});
-  }
-
-  async start(): Promise<void> {
-    if (this.#server) return;
-    mkdirSync(dirname(this.address), { recursive: true, mode: 0o700 });
-    await chmod(dirname(this.address), 0o700);
-    await rm(this.address, { force: true });
-    const server = createServer((socket) => this.#arrived(socket));
-    this.#server = server;
-    await new Promise<void>((resolve, reject) => {
-      server.once("error", reject);
-      server.listen(this.address, resolve);
-    });
     await this.#engine.start();
   }
 
@@ -173,11 +110,12 @@ export class ReplicaHub implements ReplicaStarter {
   async stop(): Promise<void> {
     const server = this.#server;
     this.#server = null;
+    const ended = [...this.#sessions].map((session) => session.kill());
     await this.#engine[Symbol.asyncDispose]();
-    await Promise.all([...this.#sessions.values()].map((session) => session.ended));
+    await Promise.all(ended);
     for (const arrival of this.#open) arrival.connection.close();
     if (server) await new Promise<void>((resolve) => server.close(() => resolve()));
-    if (this.#temporaryDir !== null) rmSync(this.#temporaryDir, { recursive: true, force: true });
+    if (this.#temporaryDir !== null) await rm(this.#temporaryDir, { recursive: true, force: true });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -266,7 +204,7 @@ export class ReplicaHub implements ReplicaStarter {
     clearTimeout(arrival.timer);
     this.#open.delete(arrival);
     if (arrival.token !== null) this.#blanks.delete(arrival.token);
-    if (error) this.#log.warn({ err: error, replica: arrival.session?.id }, "a replica's connection broke");
+    if (error) this.#onError(error);
     arrival.session?.connectionClosed(error);
   }
 }

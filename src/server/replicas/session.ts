@@ -82,4 +82,6 @@ export interface HttpCall {
   readonly body: AsyncIterable<Uint8Array>;
   /** Aborts the call's signal and drops what is left of the answer. Idempotent; does nothing after the end. */
   cancel(reason: CancelReason): void;
+  /** Resolves once the replica is done with the call, cancelled ones included (its END has come, or it is gone). Never rejects. */
+  readonly closed: Promise<void>;
 }
