@@ -44,12 +44,10 @@ type HasInjected<A extends readonly unknown[]> = A extends readonly []
         : HasInjected<T>
       : false;
 
-type Streamed<R> = R extends
-  | AsyncIterator<infer C, unknown, never>
-  | Iterator<infer C, unknown, never>
-  | AsyncIterable<infer C>
-  ? C
-  : never;
+/** What can be iterated and yet is one value. */
+type Whole = string | readonly unknown[] | ArrayBufferView | ReadonlyMap<unknown, unknown> | ReadonlySet<unknown>;
+
+type Streamed<R> = R extends Whole ? never : R extends AsyncIterable<infer C> | Iterable<infer C> ? C : never;
 
 /** One yield of a generator; never for a function that returns once. */
 export type ChunkOf<R> = IsAny<R> extends true ? never : Streamed<Awaited<R>>;

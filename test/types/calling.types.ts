@@ -24,6 +24,9 @@ expectSame<Awaited<ReturnType<typeof demo.infer.spawn>>, JobHandle<string, never
 // A generator's chunks are typed, and its result is null.
 expectSame<Awaited<ReturnType<typeof demo.count.spawn>>, JobHandle<null, { i: number }>>();
 
+expectSame<Awaited<ReturnType<typeof demo.countSync.spawn>>, JobHandle<null, number>>();
+expectSame<Awaited<ReturnType<typeof demo.list.spawn>>, JobHandle<string[], never>>();
+
 // An own schema: arguments are what goes into it, results what JSON makes of what comes out.
 expectSame<Parameters<typeof demo.parsed.remote>, [input: { n: string }]>();
 expectSame<Awaited<ReturnType<typeof demo.parsed.remote>>, { at: string }>();

@@ -21,6 +21,10 @@ export const read = app.endpoint("/read", async (page: ImageFile, language?: str
 export const count = app.function(async function* (to: number) {
   for (let i = 0; i < to; i++) yield { i };
 });
+export const countSync = app.function(function* (to: number) {
+  for (let i = 0; i < to; i++) yield i;
+});
+export const list = app.function((): string[] => []);
 export const nothing = app.function(async (_progress: JobProgress) => {});
 export const maybe = app.function((key: string): string | undefined => (key === "" ? undefined : key));
 // biome-ignore lint/suspicious/noExplicitAny: plain JavaScript is like this
