@@ -10,6 +10,8 @@ export const deploy: Command = {
   examples: ["athanor deploy app.ts"],
   async run(call) {
     const api = await call.api();
+    // A build takes seconds: a server that is not there, or a wrong token, should show before.
+    await api.getServer();
     const startedAt = performance.now();
     // The compiler is much of what a deploy loads: only here.
     const { build } = await import("../../build/index.ts");
