@@ -9,7 +9,7 @@ import { type Handler, handlerOf } from "./handlers.ts";
 import { docOf } from "./jsdoc.ts";
 import { Origins } from "./origins.ts";
 import { openProject, type Project } from "./program.ts";
-import { inputOf, outputOf } from "./signature.ts";
+import { inputOf, isConcrete, outputOf } from "./signature.ts";
 import { type Declared, declaredBy, type FoundCall, findCalls, siteArgumentOf } from "./sites.ts";
 import { convert } from "./types.ts";
 
@@ -39,7 +39,7 @@ export function analyzeFiles(project: Project, files: ts.SourceFile[] = project.
   const found = calls.flatMap((call) => resolveCall(conversion, call));
   checkNames(faults, found);
   reportTypes({ program, origins, faults, calls: found.map(checkedCall) });
-  const sites = found.flatMap((f) => (f.handler === null ? [] : [analyzeSite(conversion, f, f.handler)]));
+  const sites = found.flatMap((f) => (f.handler === null ? [] : analyzeSite(conversion, f, f.handler)));
   faults.throwAny();
   return {
     root,
@@ -92,12 +92,13 @@ function checkedCall({ found, declared, handler }: Found): CheckedCall {
   return { call: found.call, fn: declared.form === "method" ? declared.method : (declaration ?? null) };
 }
 
-function analyzeSite(c: Conversion, { found, declared }: Found, handler: Handler): AnalyzedSite {
+function analyzeSite(c: Conversion, { found, declared }: Found, handler: Handler): AnalyzedSite[] {
   const { call } = found;
+  if (!isConcrete(c, declared.codeName, handler, call)) return [];
   const file = call.getSourceFile();
   const { codeName } = declared;
   const docs = handler.documented.map(docOf);
-  return {
+  const site: AnalyzedSite = {
     file: c.faults.relative(file.fileName),
     path: file.fileName,
     line: lineOf(file, call.getStart()),
@@ -114,6 +115,7 @@ function analyzeSite(c: Conversion, { found, declared }: Found, handler: Handler
     deprecated: docs.some((doc) => doc.tags.some((tag) => tag.name === "deprecated")),
     hasStandardSchema: handler.standard.input || handler.standard.output,
   };
+  return [site];
 }
 
 function hookOf({ found, declared }: Found): AnalyzedHook[] {

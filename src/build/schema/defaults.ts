@@ -12,8 +12,12 @@ export function literalValueOf(checker: ts.TypeChecker, node: ts.Expression): Js
   if (ts.isPrefixUnaryExpression(node)) return signed(checker, node);
   if (ts.isArrayLiteralExpression(node)) return arrayValue(checker, node);
   if (ts.isObjectLiteralExpression(node)) return objectValue(checker, node);
-  if (ts.isPropertyAccessExpression(node)) return checker.getConstantValue(node); // an enum's member
-  return undefined;
+  return ts.isPropertyAccessExpression(node) ? enumValue(checker, node) : undefined;
+}
+
+function enumValue(checker: ts.TypeChecker, node: ts.PropertyAccessExpression): Json | undefined {
+  const member = checker.getSymbolAtLocation(node)?.valueDeclaration;
+  return member !== undefined && ts.isEnumMember(member) ? checker.getConstantValue(member) : undefined;
 }
 
 function signed(checker: ts.TypeChecker, node: ts.PrefixUnaryExpression): Json | undefined {

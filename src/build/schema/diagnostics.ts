@@ -12,6 +12,9 @@ export interface CheckedCall {
 /** What TypeScript lets `program.getSemanticDiagnostics` check of a file; the third parameter is not in its public types. */
 type CheckNodes = (file: ts.SourceFile, token: undefined, nodes: ts.Node[]) => readonly ts.Diagnostic[];
 
+/** "Unable to resolve signature of … decorator": it follows from an error in the decorator's call, which says more. */
+const DECORATOR_CODES = new Set([1238, 1239, 1240, 1241]);
+
 const MAX_TEXT = 600;
 
 /** Syntax errors anywhere in the project's files: nothing else can be trusted beside them. */
@@ -38,8 +41,9 @@ export function reportTypes(p: { program: ts.Program; origins: Origins; faults: 
 function check(p: { program: ts.Program; faults: Faults }, node: ts.Node, within: ts.Node[], except?: ts.Node | undefined): void {
   const file = node.getSourceFile();
   if (isJavaScript(file)) return;
-  const diagnostics = (p.program.getSemanticDiagnostics as CheckNodes)(file, undefined, [node]);
-  for (const diagnostic of diagnostics) {
+  const found = (p.program.getSemanticDiagnostics as CheckNodes)(file, undefined, [node]);
+  const isOfDecorator = (diagnostic: ts.Diagnostic) => Number(DECORATOR_CODES.has(diagnostic.code));
+  for (const diagnostic of found.toSorted((a, b) => isOfDecorator(a) - isOfDecorator(b))) {
     if (diagnostic.category !== ts.DiagnosticCategory.Error || diagnostic.file !== file) continue;
     const { start = 0 } = diagnostic;
     if (within.some((n) => covers(n, start)) && !(except !== undefined && covers(except, start))) report(diagnostic, p.faults);

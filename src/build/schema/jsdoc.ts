@@ -128,7 +128,7 @@ export function paramTexts(doc: Doc): Map<string, string> {
   for (const tag of doc.tags) {
     if (tag.name !== "param") continue;
     const match = /^(?:\{[^}]*\}\s*)?\[?([\w$]+)(?:=[^\]]*)?\]?\s*(?:-\s*)?([\s\S]*)$/.exec(tag.text);
-    const text = plain((match?.[2] ?? "").trim());
+    const text = plain((match?.[2] ?? "").trim()).replace(/\n\s+/g, "\n");
     if (match?.[1] !== undefined && text !== "") texts.set(match[1], text);
   }
   return texts;

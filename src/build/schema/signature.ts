@@ -21,13 +21,18 @@ interface Param {
   declaration: ts.ParameterDeclaration | null;
 }
 
+/** A generic function has no schema: false, and a fault, where the handler is one. */
+export function isConcrete(c: Conversion, fn: string, handler: Handler, site: ts.Node): boolean {
+  const [generic] = handler.signature.typeParameters ?? [];
+  if (generic === undefined || handler.standard.input) return true;
+  const message = `${fn}: the function is generic in \`${generic.symbol.name}\`, which the wire cannot say; write the concrete type`;
+  c.faults.add("type_not_serialisable", generic.symbol.declarations?.[0] ?? site, message);
+  return false;
+}
+
 /** How the wire body becomes the handler's arguments, and the schema of that body. */
 export function inputOf(c: Conversion, fn: string, handler: Handler, site: ts.Node): InputSpec {
   if (handler.standard.input) return { mode: "standard", schema: null };
-  for (const type of handler.signature.typeParameters ?? []) {
-    const message = `${fn}: the function is generic in \`${type.symbol.name}\`, which the wire cannot say; write the concrete type`;
-    c.faults.add("type_not_serialisable", type.symbol.declarations?.[0] ?? site, message);
-  }
   const params = handler.signature.parameters.map((symbol, i) => readParam(c, symbol, i, fn, site));
   const specs = params.map((p) => p.spec);
   const wire = params.filter((p) => p.spec.inject === null);
@@ -58,7 +63,7 @@ function paramsSchema(wire: Param[], schemas: SchemaObject[]): SchemaObject {
 function readParam(c: Conversion, symbol: ts.Symbol, index: number, fn: string, site: ts.Node): Param {
   const found = symbol.valueDeclaration;
   const declaration = found !== undefined && ts.isParameter(found) ? found : null;
-  const type = paramType(c, symbol, declaration, site);
+  const type = paramType(c, symbol, declaration, fn, site);
   const { rest: parts, optional: hasUndefined } = stripUndefined(c, type);
   const inject = parts.length === 1 && parts[0] !== undefined ? injected(c, parts[0]) : null;
   const isOpen = (type.flags & OPEN) !== 0;
@@ -71,16 +76,24 @@ function readParam(c: Conversion, symbol: ts.Symbol, index: number, fn: string, 
 }
 
 /**
- * The parameter's type. One with a default and no annotation has the default's type: the context in which the handler stands says
- * `never` or `any`, which is nobody's intention.
+ * The parameter's type. Without an annotation it is that of the default: the context in which a handler stands says `never`, which is
+ * nobody's intention. With neither, anything goes in JavaScript and in a pattern, and TypeScript is asked for a type.
  */
-function paramType(c: Conversion, symbol: ts.Symbol, declaration: ts.ParameterDeclaration | null, site: ts.Node): ts.Type {
+function paramType(c: Conversion, symbol: ts.Symbol, declaration: ts.ParameterDeclaration | null, fn: string, site: ts.Node): ts.Type {
   const type = c.checker.getTypeOfSymbolAtLocation(symbol, declaration ?? site);
-  if (declaration === null || declaration.type !== undefined) return type;
-  const [bare = type] = stripUndefined(c, type).rest;
-  if (!(bare.flags & (OPEN | F.Never))) return type;
+  if (declaration === null || declaration.type !== undefined || !isImplied(c, type)) return type;
   if (declaration.initializer !== undefined) return c.checker.getBaseTypeOfLiteralType(c.checker.getTypeAtLocation(declaration.initializer));
-  return bare.flags & F.Never ? c.checker.getAnyType() : type;
+  if (!isJavaScript(declaration.getSourceFile()) && !ts.isObjectBindingPattern(declaration.name)) {
+    c.faults.add("build_failed", declaration, `${fn}: parameter ${symbol.name} has no type; write one, such as \`${symbol.name}: string\``);
+  }
+  return c.checker.getAnyType();
+}
+
+/** What an unannotated parameter is without a default: `never` or `any`, of a rest parameter an array of them. */
+function isImplied(c: Conversion, type: ts.Type): boolean {
+  const bare = stripUndefined(c, type).rest[0] ?? type;
+  if (c.checker.isArrayType(bare)) return c.checker.getTypeArguments(bare as ts.TypeReference).some((t) => isImplied(c, t));
+  return (bare.flags & (OPEN | F.Never)) !== 0;
 }
 
 /** Plain JavaScript says nothing of what may be left out, so anything may. */
@@ -98,7 +111,11 @@ function paramSchema(c: Conversion, fn: string, param: Param, text: string | und
   const { declaration, spec } = param;
   const node = declaration !== null && c.origins.isProjectNode(declaration) ? declaration : site;
   const place = placeOf(fn, `parameter ${spec.name}`, node, declaration?.type);
-  const found = isTakenApart(param) ? { type: "object" } : withoutUndefined(c, param.type, place).schema;
+  const found = isTakenApart(param)
+    ? { type: "object" }
+    : spec.rest && (param.type.flags & OPEN) !== 0
+      ? { type: "array" }
+      : withoutUndefined(c, param.type, place).schema;
   const own: Doc = declaration === null ? { description: null, tags: [] } : docOf(declaration);
   const doc = { ...own, description: own.description ?? text ?? null };
   const schema = applyDocs({ schema: found, doc, faults: c.faults, resolve: (ref) => c.definitions.resolve(ref) });

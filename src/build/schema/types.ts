@@ -52,7 +52,7 @@ function primitiveSchema(c: Conversion, type: ts.Type, place: Place): SchemaObje
   const { flags } = type;
   if (flags & F.Any && isUnresolved(type)) return unresolved(c, place);
   if (flags & (F.Any | F.Unknown)) return {};
-  if (flags & F.Never) return { not: {} };
+  if (flags & F.Never) return isJavaScript(place.node.getSourceFile()) ? {} : { not: {} };
   if (flags & F.Null || flags & F.Undefined || flags & F.Void) return { type: "null" };
   if (flags & F.String) return { type: "string" };
   if (flags & F.Number) return { type: "number" };

@@ -82,11 +82,18 @@ function membersSchema(c: Conversion, parts: ts.Type[], place: Place): SchemaObj
   const objects = others.filter((t) => isPlainObject(c, t));
   const told = objects.length > 1 ? discriminatedSchema(c, objects, place) : null;
   for (const type of others) {
-    if (told === null || !objects.includes(type)) alternatives.push(c.convert(type, { ...place, depth: place.depth + 1 }));
+    if (told === null || !objects.includes(type)) alternatives.push(c.convert(type, partPlace(c, place, type)));
     else if (type === objects[0]) alternatives.push(told);
   }
   if (nullable && !(literals.length > 0 && others.length === 0 && bigints.length < 2)) alternatives.push({ type: "null" });
   return anyOf(alternatives);
+}
+
+/** A part stands where its union does; as written, it is the part of the written union that has its type. */
+function partPlace(c: Conversion, place: Place, type: ts.Type): Place {
+  const { typeNode } = place;
+  const written = typeNode !== undefined && ts.isUnionTypeNode(typeNode) ? typeNode.types : [];
+  return { ...place, typeNode: written.find((node) => c.checker.getTypeFromTypeNode(node) === type), depth: place.depth + 1 };
 }
 
 function anyOf(alternatives: SchemaObject[]): SchemaObject {
