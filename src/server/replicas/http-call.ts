@@ -15,13 +15,13 @@ type Head = { status: number; headers: [string, string][] };
  *   waiting   --HEAD--> streaming --END--> done
  *   waiting   --error HEAD--> failed       `head` rejects
  *   streaming --error HEAD--> failed       `body` throws
- *   any       --cancel()-->   cancelled    the answer is dropped; `done` waits for the replica's END all the same
+ *   any       --cancel()-->   cancelled    the answer is dropped; `closed` waits for the replica's END all the same
  *   any       --the replica dies--> done   `head` rejects or `body` throws
  */
 export class OpenHttpCall implements OpenCall, HttpCall {
   readonly kind = "http";
   readonly head: Promise<Head>;
-  readonly done: Promise<void>;
+  readonly closed: Promise<void>;
   readonly #replicaId: string;
   readonly #connection: FrameConnection;
   readonly #stream: number;
@@ -45,8 +45,8 @@ export class OpenHttpCall implements OpenCall, HttpCall {
     this.#output = new Outflow(p.connection, p.stream);
     this.#input = new Inflow(p.connection, p.stream);
     this.head = this.#headSettled.promise;
-    this.done = this.#over.promise;
-    // Whoever only waits for `done` need not see to the head.
+    this.closed = this.#over.promise;
+    // Whoever only waits for `closed` need not see to the head.
     this.head.catch(() => {});
     p.connection.json(FrameType.OPEN, p.stream, p.open);
     if (p.body !== null) void this.#sendBody(p.body);

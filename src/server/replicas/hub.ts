@@ -1,8 +1,7 @@
-import { randomUUID, timingSafeEqual } from "node:crypto";
-import { chmod, mkdir, rm } from "node:fs/promises";
+import { timingSafeEqual } from "node:crypto";
+import { rm } from "node:fs/promises";
 import { createServer, type Server, type Socket } from "node:net";
-import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import type { Engine, ReplicaProcess } from "../../engines/engine.ts";
 import { FUNCTION_DEFAULTS, SERVER_DEFAULTS } from "../../protocol/defaults.ts";
 import { FrameConnection, FrameError } from "../../protocol/frames.ts";
@@ -40,25 +39,21 @@ export interface ReplicaStarter {
 }
 
 export interface ReplicaHubOptions {
-  /** Where the socket that replicas dial is made, where its path is short enough; else in a private temporary folder. */
-  dir: string;
-  /** Makes the engine, whose replicas are to dial `address`. The hub starts and disposes of it. */
-  engine: (address: string) => Engine;
+  /** Its replicas dial `address`. Its owner starts it after the hub and disposes of it after the hub's stop. */
+  engine: Engine;
+  /** Path of the unix socket, in a folder that only this user can enter. */
+  address: string;
+  log: { warn(fields: object, message: string): void };
   /** Default: SERVER_DEFAULTS.helloTimeoutMs. */
   helloTimeoutMs?: number;
-  /** Told of connections that were no replica's, or that a replica broke. */
-  onError?: (error: Error) => void;
 }
 
-const SOCKET_NAME = "replicas.sock";
-/** The shortest that any system allows a unix socket's path to be, the closing zero left out: macOS. */
-const MAX_SOCKET_PATH_BYTES = 103;
 /** Whoever has not said HELLO may not say much. */
 const MAX_HELLO_BYTES = 4096;
 const COMPILE_CACHE_DIR = "compile-cache";
 
 /**
- * Where replicas connect. Owns the engine, and the session of each replica.
+ * Where replicas connect. Owns the session of each.
  *
  *   stopped --start()--> listening --stop()--> stopped   all replicas are killed
  *
@@ -69,9 +64,7 @@ const COMPILE_CACHE_DIR = "compile-cache";
 export class ReplicaHub implements ReplicaStarter {
   readonly #engine: Engine;
   readonly #address: string;
-  /** Where the socket is, if not in the folder that was wished for. */
-  readonly #temporaryDir: string | null;
-  readonly #onError: (error: Error) => void;
+  readonly #log: ReplicaHubOptions["log"];
   readonly #helloTimeoutMs: number;
   readonly #sessions = new Set<LiveSession>();
   readonly #sessionOfToken = new Map<string, LiveSession>();
@@ -82,19 +75,14 @@ export class ReplicaHub implements ReplicaStarter {
   #server: Server | null = null;
 
   constructor(options: ReplicaHubOptions) {
-    const wished = join(options.dir, SOCKET_NAME);
-    const fits = Buffer.byteLength(wished) <= MAX_SOCKET_PATH_BYTES;
-    this.#temporaryDir = fits ? null : join(tmpdir(), `athanor-${randomUUID()}`);
-    this.#address = this.#temporaryDir === null ? wished : join(this.#temporaryDir, SOCKET_NAME);
-    this.#engine = options.engine(this.#address);
-    this.#onError = options.onError ?? (() => {});
+    this.#engine = options.engine;
+    this.#address = options.address;
+    this.#log = options.log;
     this.#helloTimeoutMs = options.helloTimeoutMs ?? SERVER_DEFAULTS.helloTimeoutMs;
   }
 
   async start(): Promise<void> {
     if (this.#server) return;
-    await mkdir(dirname(this.#address), { recursive: true, mode: 0o700 });
-    await chmod(dirname(this.#address), 0o700);
     // What a server that was killed has left; nobody listens on it.
     await rm(this.#address, { force: true });
     const server = createServer((socket) => this.#arrived(socket));
@@ -103,19 +91,15 @@ export class ReplicaHub implements ReplicaStarter {
       server.once("error", reject);
       server.listen(this.#address, resolve);
     });
-    await this.#engine.start();
   }
 
   /** Kills all replicas; resolves when they are gone. Repeatable. */
   async stop(): Promise<void> {
     const server = this.#server;
     this.#server = null;
-    const ended = [...this.#sessions].map((session) => session.kill());
-    await this.#engine[Symbol.asyncDispose]();
-    await Promise.all(ended);
+    await Promise.all([...this.#sessions].map((session) => session.kill()));
     for (const arrival of this.#open) arrival.connection.close();
     if (server) await new Promise<void>((resolve) => server.close(() => resolve()));
-    if (this.#temporaryDir !== null) await rm(this.#temporaryDir, { recursive: true, force: true });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -204,7 +188,7 @@ export class ReplicaHub implements ReplicaStarter {
     clearTimeout(arrival.timer);
     this.#open.delete(arrival);
     if (arrival.token !== null) this.#blanks.delete(arrival.token);
-    if (error) this.#onError(error);
+    if (error) this.#log.warn({ err: error, replica: arrival.session?.id }, "the connection of a replica broke");
     arrival.session?.connectionClosed(error);
   }
 }

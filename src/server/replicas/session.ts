@@ -80,8 +80,6 @@ export interface HttpCall {
   readonly head: Promise<{ status: number; headers: [string, string][] }>;
   /** Ends with the answer; throws where the replica dies before it. Read it once. */
   readonly body: AsyncIterable<Uint8Array>;
-  /** Resolves once the replica is done with the call, cancelled ones included, or is gone. Never rejects. */
-  readonly done: Promise<void>;
   /** Aborts the call's signal and drops what is left of the answer. Idempotent; does nothing after the end. */
   cancel(reason: CancelReason): void;
   /** Resolves once the replica is done with the call, cancelled ones included (its END has come, or it is gone). Never rejects. */
