@@ -81,14 +81,15 @@ async function bundle(out: string): Promise<void> {
     // Split, so that a command loads what it needs: the compiler only to deploy, the server only to be one.
     esbuild.build({
       ...node,
-      entryPoints: { cli: "src/cli/main.ts" },
+      // The build imports a bundle in a process of its own, which runs the second.
+      entryPoints: { cli: "src/cli/main.ts", "manifest-child": "src/build/manifest-child.ts" },
       splitting: true,
       chunkNames: "cli-[hash]",
     }),
-    // One small file: every replica loads it before it can do anything.
+    // Programs of processes of their own, one small file each: every replica loads the runtime before it can do anything.
     esbuild.build({
       ...node,
-      entryPoints: { runtime: "src/runtime/main.ts" },
+      entryPoints: { runtime: "src/runtime/main.ts", "manifest-child": "src/build/manifest-child.ts" },
       minifySyntax: true,
       minifyWhitespace: true,
     }),

@@ -25,6 +25,7 @@ const KEPT = [
   "libc",
   "engines",
   "hasInstallScript",
+  "inBundle",
   "bin",
   "dependencies",
   "optionalDependencies",
