@@ -16,7 +16,7 @@ interface Part {
 }
 
 const PARTS: Part[] = [
-  { part: "protocol", mayImport: [], packages: [] },
+  { part: "protocol", mayImport: [], packages: ["node:"] },
   { part: "schema", mayImport: ["protocol"] },
   { part: "sdk", mayImport: ["protocol", "sdk/client"] },
   { part: "sdk/client", mayImport: ["protocol", "sdk"], packages: ["eventsource-parser"] },

@@ -24,17 +24,17 @@ interface Counts {
 const STEPS: Step[] = [
   {
     name: "types",
-    command: ["tsc", "--noEmit", "-p", "."],
+    command: ["tsc", "--noEmit", "--pretty", "false", "-p", "."],
     hint: "types do not fit; test/types holds what must and must not compile",
   },
   {
     name: "types of the examples",
-    command: ["tsc", "--noEmit", "-p", "examples"],
+    command: ["tsc", "--noEmit", "--pretty", "false", "-p", "examples"],
     hint: "an example no longer compiles",
   },
   {
     name: "lint and format",
-    command: ["biome", "ci", "--colors=off", "--max-diagnostics=50", "."],
+    command: ["biome", "ci", "--colors=off", "--error-on-warnings", "--max-diagnostics=50", "."],
     hint: "`npm run fix` corrects most of it",
   },
   {
@@ -48,6 +48,11 @@ const STEPS: Step[] = [
     hint: "remove the unused file, export or dependency",
   },
   { name: "unit", tests: ["src/**/*.test.ts", "scripts/**/*.test.ts"], hint: "run one with `node --test FILE`" },
+  {
+    name: "types as schema",
+    tests: ["test/schema/**/*.test.ts"],
+    hint: "a type's schema changed; if it should, see test/schema",
+  },
   { name: "store conformance and schema dump", tests: ["test/store/**/*.test.ts"], hint: "see test/store" },
   { name: "engine conformance", tests: ["test/engine/**/*.test.ts"], hint: "see test/engine" },
   { name: "end to end", tests: ["test/e2e/**/*.test.ts"], hint: "see test/e2e" },
@@ -78,7 +83,7 @@ const ENV = {
   TMPDIR: TEMP,
   XDG_DATA_HOME: path.join(HOME, "data"),
   XDG_CACHE_HOME: path.join(HOME, "cache"),
-  FORCE_COLOR: "0",
+  NO_COLOR: "1",
 };
 
 let running: ChildProcess | null = null;
@@ -99,11 +104,15 @@ try {
     }
     console.log(`   ${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped in ${seconds} s`);
   }
+  console.log("== every test file has a step");
+  const unmatched = filesWithoutStep();
+  for (const file of unmatched) console.log(`    ${file} is run by no step of scripts/check.ts`);
+  finish("every test file has a step", unmatched.length === 0);
+
   console.log("== nothing left behind");
   const left = [...endLeftProcesses(), ...leftFiles()];
   for (const line of left) console.log(`    ${line}`);
-  add(total, { passed: left.length === 0 ? 1 : 0, failed: left.length === 0 ? 0 : 1, skipped: 0 });
-  if (left.length > 0) failedSteps.push("nothing left behind");
+  finish("nothing left behind", left.length === 0);
 } finally {
   rmSync(TEMP, { recursive: true, force: true, maxRetries: 3 });
   rmSync(HOME, { recursive: true, force: true, maxRetries: 3 });
@@ -116,13 +125,28 @@ function selected(steps: Step[], words: string[]): Step[] {
   return words.length === 0 ? steps : steps.filter(({ name }) => words.some((word) => name.includes(word)));
 }
 
+/** Counts a check that is no command. */
+function finish(name: string, ok: boolean): void {
+  add(total, { passed: ok ? 1 : 0, failed: ok ? 0 : 1, skipped: 0 });
+  if (!ok) failedSteps.push(name);
+}
+
+function filesWithoutStep(): string[] {
+  const run = new Set(STEPS.flatMap((step) => ("tests" in step ? filesOf(step.tests) : [])));
+  return filesOf(["{src,test,scripts,examples,bench}/**/*.test.ts"]).filter((file) => !run.has(file));
+}
+
+function filesOf(patterns: string[]): string[] {
+  return globSync(patterns, { cwd: ROOT, exclude: ["**/node_modules/**", "**/fixtures/**"] }).toSorted();
+}
+
 async function runCommand(command: string[]): Promise<Counts> {
   const { ok } = await run(command, "inherit");
   return { passed: ok ? 1 : 0, failed: ok ? 0 : 1, skipped: 0 };
 }
 
 async function runTests(patterns: string[], concurrency = CONCURRENCY): Promise<Counts> {
-  const files = globSync(patterns, { cwd: ROOT, exclude: ["**/node_modules/**", "**/fixtures/**"] }).toSorted();
+  const files = filesOf(patterns);
   if (files.length === 0) {
     console.log(`    no test file matches ${patterns.join(", ")}`);
     return { passed: 0, failed: 1, skipped: 0 };
