@@ -21,10 +21,15 @@ export class Api {
   }
 
   /** The JSON answer; fails unless the status is the expected one. */
-  async json<T>(method: string, path: string, body?: unknown, status?: number): Promise<T> {
-    const init =
-      body === undefined ? {} : { body: JSON.stringify(body), headers: { "content-type": "application/json" } };
-    const response = await this.fetch(path, { method, ...init });
+  async json<T>(
+    method: string,
+    path: string,
+    body?: unknown,
+    status?: number,
+    headers: Record<string, string> = {},
+  ): Promise<T> {
+    const json = { body: JSON.stringify(body), headers: { "content-type": "application/json", ...headers } };
+    const response = await this.fetch(path, { method, ...(body === undefined ? { headers } : json) });
     const text = await response.text();
     if (status === undefined) assert.ok(response.ok, `${method} ${path}: ${response.status} ${text}`);
     else assert.equal(response.status, status, `${method} ${path}: ${text}`);
@@ -35,8 +40,9 @@ export class Api {
     return this.json("POST", "/v1/deployments", upload);
   }
 
-  spawn(app: string, fn: string, request: SpawnRequest = {}): Promise<JobJson> {
-    return this.json("POST", `/v1/apps/${app}/functions/${fn}/jobs`, request, 202);
+  spawn(app: string, fn: string, request: SpawnRequest = {}, key?: string): Promise<JobJson> {
+    const headers: Record<string, string> = key === undefined ? {} : { "idempotency-key": key };
+    return this.json("POST", `/v1/apps/${app}/functions/${fn}/jobs`, request, 202, headers);
   }
 
   job(id: string): Promise<JobJson> {

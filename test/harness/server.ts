@@ -66,12 +66,13 @@ export class ServerProcess implements AsyncDisposable {
   }
 
   static async start(p: { dataDir: string; tempDir?: string; args?: string[] }): Promise<ServerProcess> {
-    const { PATH, HOME } = process.env;
+    const { PATH } = process.env;
+    const temp = p.tempDir ?? tmpdir();
     const child = spawn(
       process.execPath,
       [CLI, "up", "--port", "0", "--data", p.dataDir, "--json", "--log-level", "warn", ...(p.args ?? [])],
       {
-        env: { PATH, HOME, TMPDIR: p.tempDir ?? tmpdir() },
+        env: { PATH, HOME: temp, TMPDIR: temp },
         stdio: ["ignore", "pipe", "pipe"],
       },
     );
