@@ -81,7 +81,7 @@ END;
 
 CREATE TABLE job_results (
   job INTEGER PRIMARY KEY REFERENCES jobs (job) ON DELETE CASCADE,
-  result TEXT NOT NULL CHECK (json_valid(result))
+  result TEXT NOT NULL
 ) STRICT;
 
 CREATE TRIGGER jobs_begin BEFORE INSERT ON jobs

@@ -59,10 +59,6 @@ export class Connection {
     this.#db.exec(`PRAGMA max_page_count = ${Math.trunc(maxPages)}`);
   }
 
-  exec(sql: string): void {
-    this.#db.exec(sql);
-  }
-
   pragma(text: string): Record<string, unknown>[] {
     return this.#db.prepare(`PRAGMA ${text}`).all();
   }

@@ -30,20 +30,33 @@ function appendBatch(db: Connection, batch: EventBatch): JobEvent[] {
   const wrong = batch.events.find(({ event }) => !APPENDABLE.has(event));
   if (wrong !== undefined)
     throw new Error(`${wrong.event} cannot be appended to a log; the verbs of the store make it`);
-  return logEvents(db, batch.job, head, batch.events.map(clampProgress));
-}
-
-/** Numbers the events, stores those that the window will hold, and moves the log's head. */
-export function logEvents(db: Connection, job: number, head: LogHead, events: NewJobEvent[]): JobEvent[] {
-  const numbered = events.map((event, index) => ({ id: head.last_event + 1 + index, ...event }) as JobEvent);
-  const last = head.last_event + numbered.length;
-  const first = Math.max(head.first_event, windowStart(last, head.events_window, numbered));
-  for (const event of numbered) if (event.id >= first) insertEvent(db, job, event);
-  if (first > head.first_event) db.run("eventPrune", { job, first });
-  const progress = numbered.findLast((event) => event.event === "job.progress");
+  const { job } = batch;
+  const step = extendLog(head, batch.events.map(clampProgress));
+  storeEvents(db, job, head, step);
+  const { events, first, last } = step;
+  const progress = events.findLast((event) => event.event === "job.progress");
   if (progress === undefined) db.run("eventMark", { job, first, last });
   else db.run("eventMarkProgress", { job, first, last, ...progress.data });
-  return numbered;
+  return events;
+}
+
+/** What adding events makes of a log: the events with their numbers, and the ids of the oldest retained and the newest. */
+export interface LogStep {
+  events: JobEvent[];
+  first: number;
+  last: number;
+}
+
+export function extendLog(head: LogHead, added: NewJobEvent[]): LogStep {
+  const events = added.map((event, index) => ({ id: head.last_event + 1 + index, ...event }) as JobEvent);
+  const last = head.last_event + events.length;
+  return { events, first: Math.max(head.first_event, windowStart(last, head.events_window, events)), last };
+}
+
+/** Stores those events that the window will hold, and drops those that have left it. The caller moves the ids in the job's row. */
+export function storeEvents(db: Connection, job: number, before: LogHead, { events, first }: LogStep): void {
+  for (const event of events) if (event.id >= first) insertEvent(db, job, event);
+  if (first > before.first_event) db.run("eventPrune", { job, first });
 }
 
 /** The oldest id that is kept: the window's, or an older terminal event's. Terminal events are the last of a log, so what is kept has no gap. */

@@ -62,9 +62,9 @@ export class GroupCommit {
     const steps = this.#queue.splice(0, MAX_STEPS);
     try {
       this.#db.setDurable(steps.some((step) => step.durable));
-      this.#db.exec("BEGIN IMMEDIATE");
+      this.#db.run("begin");
       const settle = steps.map((step) => this.#runStep(step));
-      this.#db.exec("COMMIT");
+      this.#db.run("commit");
       for (const done of settle) done();
     } catch (error) {
       this.#rollback();
@@ -75,23 +75,23 @@ export class GroupCommit {
 
   /** Returns what to do after the commit. Throws where the whole transaction is lost. */
   #runStep(step: Step): () => void {
-    this.#db.exec("SAVEPOINT step");
+    this.#db.run("stepBegin");
     try {
       const value = step.run();
-      this.#db.exec("RELEASE step");
+      this.#db.run("stepKeep");
       return () => step.resolve(value as never);
     } catch (error) {
       // A full disk can make SQLite roll back everything by itself.
       if (!this.#db.inTransaction) throw error;
-      this.#db.exec("ROLLBACK TO step");
-      this.#db.exec("RELEASE step");
+      this.#db.run("stepUndo");
+      this.#db.run("stepKeep");
       return () => step.reject(toAthanorError(error, this.#db.path));
     }
   }
 
   #rollback(): void {
     try {
-      if (this.#db.inTransaction) this.#db.exec("ROLLBACK");
+      if (this.#db.inTransaction) this.#db.run("rollback");
     } catch {
       // A transaction that SQLite has already given up: the next BEGIN says so if the database is unusable.
     }

@@ -6,9 +6,9 @@ export function jobRow(db: Connection, job: number): JobRow | undefined {
   return db.get<JobRow>("jobHead", { job });
 }
 
-/** The row of a job that is known to exist. */
-export function jobHead(db: Connection, job: number): JobRow {
-  return jobRow(db, job) as JobRow;
+/** Of a job that is known to exist. */
+export function jobInput(db: Connection, job: number): string {
+  return (db.get("jobInput", { job }) as { input: string }).input;
 }
 
 export function jobGet(db: Connection, p: { job: number }): JobRecord | null {
@@ -37,8 +37,12 @@ function jobNumbers(
 export function jobPosition(db: Connection, p: { job: number }): number | null {
   const row = jobRow(db, p.job);
   if (row === undefined || row.status !== "queued") return null;
-  const { ahead } = db.get("jobsAhead", { app: row.app, function: row.function, job: p.job }) as { ahead: number };
-  return ahead + 1;
+  return placeInQueue(db, row);
+}
+
+/** The place that the job has, or would have, among the queued jobs of its function: by its number. */
+export function placeInQueue(db: Connection, { app, function: name, job }: JobRow): number {
+  return (db.get("jobsAhead", { app, function: name, job }) as { ahead: number }).ahead + 1;
 }
 
 export function jobCounts(db: Connection, p: { now: number }): JobCount[] {

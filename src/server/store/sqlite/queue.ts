@@ -3,9 +3,10 @@ import { AthanorError } from "../../../protocol/errors.ts";
 import { formatId } from "../../../protocol/names.ts";
 import type { InsertedJob, JobRecord, NewJob } from "../store.ts";
 import type { Connection } from "./connection.ts";
-import { insertEvent, logEvents } from "./events.ts";
+import { insertEvent } from "./events.ts";
 import { FOREIGN_KEY, sqliteCode } from "./faults.ts";
-import { jobGet, jobHead, jobPosition } from "./job-reads.ts";
+import { jobGet, jobInput, jobPosition } from "./job-reads.ts";
+import { type JobRow, toJob } from "./rows.ts";
 
 /** The way of a job into its queue and out of it to a replica. */
 
@@ -111,8 +112,9 @@ export function jobClaim(db: Connection, p: ClaimParams): JobRecord[] {
 }
 
 function startJob(db: Connection, job: number, { replica, owner, now }: ClaimParams): JobRecord {
-  db.run("jobStart", { job, replica, owner, now });
-  const head = jobHead(db, job);
-  logEvents(db, job, head, [{ event: "job.running", data: { attempt: head.attempt, replica_id: replica } }]);
-  return jobGet(db, { job }) as JobRecord;
+  const row = db.get("jobStart", { job, replica, owner, now }) as JobRow;
+  const data = { attempt: row.attempt, replica_id: replica };
+  insertEvent(db, job, { id: row.last_event, event: "job.running", data });
+  if (row.first_event > 1) db.run("eventPrune", { job, first: row.first_event });
+  return toJob({ ...row, input: jobInput(db, job), result: null });
 }

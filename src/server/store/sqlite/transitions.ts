@@ -1,10 +1,10 @@
 import type { NewJobEvent } from "../../../protocol/event.ts";
-import { isFinal, type JobError, transition } from "../../../protocol/job.ts";
+import { isFinal, type JobError, type JobStatus, transition } from "../../../protocol/job.ts";
 import type { JobChange, JobOutcome, JobRecord } from "../store.ts";
 import type { Connection } from "./connection.ts";
-import { logEvents } from "./events.ts";
-import { jobGet, jobPosition, jobRow } from "./job-reads.ts";
-import type { JobRow } from "./rows.ts";
+import { extendLog, storeEvents } from "./events.ts";
+import { jobGet, jobInput, jobRow, placeInQueue } from "./job-reads.ts";
+import { type JobRow, toJob } from "./rows.ts";
 
 /**
  * Every change of a job's status but its start (queue.ts): the end of an attempt, cancellation, rescue. Each asks `transition` of
@@ -46,17 +46,27 @@ function applyOutcome(db: Connection, row: JobRow, wanted: JobOutcome, now: numb
   const outcome = heedCancel(row, wanted);
   const target = transition(row.status, outcome.type);
   if (target === null) throw new Error(`a job that is ${row.status} has no transition ${outcome.type}`);
-  const { job } = row;
-  if (outcome.type === "retry" || outcome.type === "lose") {
-    const runAfter = outcome.type === "retry" ? Math.ceil(outcome.runAfter) : null;
-    db.run("jobRequeue", { job, lost: outcome.type === "lose" ? 1 : 0, runAfter, now });
-  } else {
-    const error = outcome.type === "succeed" ? null : JSON.stringify(outcome.error);
-    db.run("jobEnd", { job, status: target, error, now });
-    if (outcome.type === "succeed") storeResult(db, job, outcome.result, outcome.resultBlobs);
+  const step = extendLog(row, isFinal(target) ? endEvents(outcome, target) : requeueEvents(db, row, outcome, now));
+  const changed = writeRow(db, row, outcome, { status: target, first: step.first, last: step.last, now });
+  storeEvents(db, row.job, row, step);
+  if (outcome.type === "succeed") storeResult(db, row.job, outcome.result, outcome.resultBlobs);
+  const result = outcome.type === "succeed" ? outcome.result : null;
+  return { job: toJob({ ...changed, input: jobInput(db, row.job), result }), events: step.events };
+}
+
+function writeRow(
+  db: Connection,
+  { job }: JobRow,
+  outcome: JobOutcome,
+  p: { status: JobStatus; first: number; last: number; now: number },
+): JobRow {
+  const { status, ...rest } = p;
+  if (outcome.type === "lose") return db.get("jobRequeue", { job, lost: 1, runAfter: null, ...rest }) as JobRow;
+  if (outcome.type === "retry") {
+    return db.get("jobRequeue", { job, lost: 0, runAfter: Math.ceil(outcome.runAfter), ...rest }) as JobRow;
   }
-  const events = isFinal(target) ? endEvents(outcome, target) : requeueEvents(db, row, outcome, now);
-  return { events: logEvents(db, job, row, events), job: jobGet(db, { job }) as JobRecord };
+  const error = outcome.type === "succeed" ? null : JSON.stringify(outcome.error);
+  return db.get("jobEnd", { job, status, error, ...rest }) as JobRow;
 }
 
 /** An attempt whose cancellation was requested is not repeated. */
@@ -70,7 +80,7 @@ function storeResult(db: Connection, job: number, result: string, blobs: string[
   for (const sha256 of blobs) db.run("jobBlobInsert", { job, sha256 });
 }
 
-function endEvents(outcome: JobOutcome, status: JobRecord["status"]): NewJobEvent[] {
+function endEvents(outcome: JobOutcome, status: JobStatus): NewJobEvent[] {
   if (outcome.type !== "succeed") return [{ event: "job.end", data: { status, error: outcome.error } }];
   const value = JSON.parse(outcome.result);
   return [
@@ -82,7 +92,7 @@ function endEvents(outcome: JobOutcome, status: JobRecord["status"]): NewJobEven
 function requeueEvents(db: Connection, row: JobRow, outcome: JobOutcome, now: number): NewJobEvent[] {
   if (outcome.type !== "retry" && outcome.type !== "lose") return [];
   const delayS = outcome.type === "retry" ? Math.max(0, (outcome.runAfter - now) / 1000) : 0;
-  const position = jobPosition(db, { job: row.job }) ?? 1;
+  const position = placeInQueue(db, row);
   return [
     { event: "job.retrying", data: { attempt: row.attempt, delay_s: delayS, error: outcome.error } },
     { event: "job.queued", data: { position } },

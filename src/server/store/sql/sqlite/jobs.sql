@@ -25,30 +25,39 @@ ON CONFLICT (app, function, key)
 DO UPDATE SET input_hash = excluded.input_hash, job = excluded.job, created_at = excluded.created_at;
 
 -- name: jobDue
--- Read from the index alone.
-SELECT job FROM jobs
+-- Read from the index alone; left to itself, the planner may take jobs_delayed and sort.
+SELECT job FROM jobs INDEXED BY jobs_queue
 WHERE status = 'queued' AND deployment = :deployment AND function = :function
   AND (run_after IS NULL OR run_after <= :now)
 ORDER BY job
 LIMIT :limit;
 
 -- name: jobStart
+-- With room in the log for one event.
 UPDATE jobs
 SET status = 'running', attempt = attempt + 1, fence = fence + 1, replica = :replica, owner = :owner,
-    run_after = NULL, started_at = :now, status_since = :now, progress = 0, message = NULL
-WHERE job = :job;
+    run_after = NULL, started_at = :now, status_since = :now, progress = 0, message = NULL,
+    first_event = max(first_event, last_event + 2 - events_window), last_event = last_event + 1
+WHERE job = :job
+RETURNING *;
 
 -- name: jobRequeue
 UPDATE jobs
 SET status = 'queued', lost_count = lost_count + :lost, replica = NULL, owner = NULL, run_after = :runAfter,
-    started_at = NULL, status_since = :now, progress = 0, message = NULL
-WHERE job = :job;
+    started_at = NULL, status_since = :now, progress = 0, message = NULL, first_event = :first, last_event = :last
+WHERE job = :job
+RETURNING *;
 
 -- name: jobEnd
 UPDATE jobs
 SET status = :status, error = :error, replica = NULL, owner = NULL, run_after = NULL, finished_at = :now,
-    status_since = :now, progress = CASE WHEN :status = 'succeeded' THEN 1 ELSE progress END
-WHERE job = :job;
+    status_since = :now, progress = CASE WHEN :status = 'succeeded' THEN 1 ELSE progress END,
+    first_event = :first, last_event = :last
+WHERE job = :job
+RETURNING *;
+
+-- name: jobInput
+SELECT input FROM job_inputs WHERE job = :job;
 
 -- name: jobResultInsert
 INSERT INTO job_results (job, result) VALUES (:job, :result);
