@@ -1,5 +1,5 @@
 /**
- * The one gate. Runs every step below in order, goes on after a failure, and ends with the count of everything alone on
+ * The one gate. Runs every step of steps.ts in order, goes on after a failure, and ends with the count of everything alone on
  * the last line: a step that is no test run counts as one test.
  *
  *   npm run check [-- WORD ...]     only the steps whose name holds one of the words
@@ -8,68 +8,13 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { globSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, realpathSync, rmSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
-
-type Step = { name: string; hint: string } & (
-  | { command: string[] }
-  /** Run by `node --test`; finding no file is a failure. */
-  | { tests: string[]; concurrency?: number }
-);
+import { STEPS, type Step } from "./steps.ts";
 
 interface Counts {
   passed: number;
   failed: number;
   skipped: number;
 }
-
-const STEPS: Step[] = [
-  {
-    name: "types",
-    command: ["tsc", "--noEmit", "--pretty", "false", "-p", "."],
-    hint: "types do not fit; test/types holds what must and must not compile",
-  },
-  {
-    name: "types of the examples",
-    command: ["tsc", "--noEmit", "--pretty", "false", "-p", "examples"],
-    hint: "an example no longer compiles",
-  },
-  {
-    name: "lint and format",
-    command: ["biome", "ci", "--colors=off", "--error-on-warnings", "--max-diagnostics=50", "."],
-    hint: "`npm run fix` corrects most of it",
-  },
-  {
-    name: "import arrows",
-    command: ["node", "scripts/arrows.ts"],
-    hint: "the table of who may import whom is in scripts/arrows.ts",
-  },
-  {
-    name: "dead code",
-    command: ["knip", "--no-progress", "--no-config-hints"],
-    hint: "remove the unused file, export or dependency",
-  },
-  { name: "unit", tests: ["src/**/*.test.ts", "scripts/**/*.test.ts"], hint: "run one with `node --test FILE`" },
-  {
-    name: "types as schema",
-    tests: ["test/schema/**/*.test.ts"],
-    hint: "a type's schema changed; if it should, see test/schema",
-  },
-  { name: "store conformance and schema dump", tests: ["test/store/**/*.test.ts"], hint: "see test/store" },
-  { name: "engine conformance", tests: ["test/engine/**/*.test.ts"], hint: "see test/engine" },
-  { name: "end to end", tests: ["test/e2e/**/*.test.ts"], hint: "see test/e2e" },
-  { name: "package", tests: ["test/pack/**/*.test.ts"], hint: "the packed tarball does not work for who installs it" },
-  {
-    name: "documents and examples",
-    tests: ["test/docs/**/*.test.ts"],
-    hint: "a snippet or an example no longer does what is said",
-  },
-  { name: "faults", tests: ["test/faults/**/*.test.ts"], concurrency: 1, hint: "see test/faults" },
-  {
-    name: "fuzz",
-    tests: ["test/fuzz/**/*.test.ts"],
-    concurrency: 1,
-    hint: "see test/fuzz; the seed is in the message",
-  },
-];
 
 const ROOT = path.dirname(import.meta.dirname);
 const CONCURRENCY = 2;
@@ -106,7 +51,7 @@ try {
   }
   console.log("== every test file has a step");
   const unmatched = filesWithoutStep();
-  for (const file of unmatched) console.log(`    ${file} is run by no step of scripts/check.ts`);
+  for (const file of unmatched) console.log(`    ${file} is run by no step of scripts/steps.ts`);
   finish("every test file has a step", unmatched.length === 0);
 
   console.log("== nothing left behind");

@@ -1,0 +1,57 @@
+/** What the gate runs, in this order: what fails fastest comes first. */
+
+export type Step = { /** Where to look when it fails. */ hint: string; name: string } & (
+  | { command: string[] }
+  /** Run by `node --test`; finding no file is a failure. */
+  | { tests: string[]; concurrency?: number }
+);
+
+export const STEPS: Step[] = [
+  {
+    name: "types",
+    command: ["tsc", "--noEmit", "--pretty", "false", "-p", "."],
+    hint: "types do not fit; test/types holds what must and must not compile",
+  },
+  {
+    name: "types of the examples",
+    command: ["tsc", "--noEmit", "--pretty", "false", "-p", "examples"],
+    hint: "an example no longer compiles",
+  },
+  {
+    name: "lint and format",
+    command: ["biome", "ci", "--colors=off", "--error-on-warnings", "--max-diagnostics=50", "."],
+    hint: "`npm run fix` corrects most of it",
+  },
+  {
+    name: "import arrows",
+    command: ["node", "scripts/arrows.ts"],
+    hint: "the table of who may import whom is in scripts/arrows.ts",
+  },
+  {
+    name: "dead code",
+    command: ["knip", "--no-progress", "--no-config-hints"],
+    hint: "remove the unused file, export or dependency",
+  },
+  { name: "unit", tests: ["src/**/*.test.ts", "scripts/**/*.test.ts"], hint: "run one with `node --test FILE`" },
+  {
+    name: "types as schema",
+    tests: ["test/schema/**/*.test.ts"],
+    hint: "a type's schema changed; if it should, see test/schema",
+  },
+  { name: "store conformance and schema dump", tests: ["test/store/**/*.test.ts"], hint: "see test/store" },
+  { name: "engine conformance", tests: ["test/engine/**/*.test.ts"], hint: "see test/engine" },
+  { name: "end to end", tests: ["test/e2e/**/*.test.ts"], hint: "see test/e2e" },
+  { name: "package", tests: ["test/pack/**/*.test.ts"], hint: "the packed tarball does not work for who installs it" },
+  {
+    name: "documents and examples",
+    tests: ["test/docs/**/*.test.ts"],
+    hint: "a snippet or an example no longer does what is said",
+  },
+  { name: "faults", tests: ["test/faults/**/*.test.ts"], concurrency: 1, hint: "see test/faults" },
+  {
+    name: "fuzz",
+    tests: ["test/fuzz/**/*.test.ts"],
+    concurrency: 1,
+    hint: "see test/fuzz; the seed is in the message",
+  },
+];
