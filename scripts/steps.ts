@@ -34,9 +34,9 @@ export const STEPS: Step[] = [
   },
   { name: "unit", tests: ["src/**/*.test.ts", "scripts/**/*.test.ts"], hint: "run one with `node --test FILE`" },
   {
-    name: "types as schema",
-    tests: ["test/schema/**/*.test.ts"],
-    hint: "a type's schema changed; if it should, see test/schema",
+    name: "types as schema, and the build",
+    tests: ["test/schema/**/*.test.ts", "test/build/**/*.test.ts"],
+    hint: "a schema or a bundle changed; if it should, see test/schema",
   },
   { name: "store conformance and schema dump", tests: ["test/store/**/*.test.ts"], hint: "see test/store" },
   { name: "engine conformance", tests: ["test/engine/**/*.test.ts"], hint: "see test/engine" },
