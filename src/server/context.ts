@@ -175,10 +175,10 @@ export async function createContext(p: ContextOptions): Promise<WiredContext> {
       await events.stop();
       await hub.stop();
       await engine[Symbol.asyncDispose]();
+      rmSync(socketDir, { recursive: true, force: true });
       await logs.flush();
       numbers.close();
       await store[Symbol.asyncDispose]();
-      rmSync(socketDir, { recursive: true, force: true });
     },
   };
 }

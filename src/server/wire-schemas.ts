@@ -144,6 +144,13 @@ export const API_SCHEMAS: { [name: string]: JsonObject } = {
     unchanged: { type: "boolean" },
     links: links("app", "openapi", "docs"),
   }),
+  AppSpec: object({
+    specVersion: { const: 1 },
+    name: text,
+    compute: { enum: ["dedicated", "serverless"] },
+    functions: { type: "array", items: { type: "object" } },
+    $defs: { type: "object" },
+  }),
   DeploymentUpload: object({
     spec: { type: "object" },
     bundle: text,

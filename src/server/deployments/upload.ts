@@ -73,7 +73,7 @@ const endpoint = object<EndpointSpec>({
   // Visible ASCII without what would be a query, a fragment, an escape or a second reading of the path.
   path: text({
     max: 500,
-    pattern: /^\/(?!.*(?:\/\/|\/\.{1,2}(?:\/|$)))[!$&'()*+,\-./0-9:;=@A-Z_a-z~]*$/,
+    pattern: /^(?!.*(?:\/\/|\/\.{1,2}(?:\/|$)))\/[!$&'()*+,\-./0-9:;=@A-Z_a-z~]*$/,
     what: "a path such as /hello",
   }),
   methods: array(oneOf("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"), 6, 1),

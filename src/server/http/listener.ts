@@ -4,7 +4,7 @@
  *   closed --listen()--> listening --close()--> closing (open exchanges go on, idle connections are cut) --last one ends or graceMs--> closed
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { AthanorError, PROBLEM_CONTENT_TYPE } from "../../protocol/errors.ts";
 import type { Log } from "../log.ts";
@@ -22,6 +22,7 @@ export class Listener {
   readonly #log: Log;
   readonly #handle: Handler;
   #server: Server | null = null;
+  readonly #sockets = new Set<Socket>();
 
   constructor(p: { handle: Handler; log: Log }) {
     this.#handle = p.handle;
@@ -34,6 +35,10 @@ export class Listener {
       { keepAliveTimeout: KEEP_ALIVE_MS, requireHostHeader: false, noDelay: true },
       (req, res) => this.#take(req, res),
     );
+    server.on("connection", (socket) => {
+      this.#sockets.add(socket);
+      socket.once("close", () => this.#sockets.delete(socket));
+    });
     server.on("checkContinue", (req, res) => {
       expectsContinue({ req });
       this.#take(req, res);
@@ -67,7 +72,8 @@ export class Listener {
     if (!server) return;
     this.#server = null;
     const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-    server.closeIdleConnections();
+    // Node counts a connection that has not sent a request yet as busy, so the idle ones are closed here.
+    for (const socket of this.#sockets) if (!answering.has(socket)) socket.destroy();
     const cut = setTimeout(() => server.closeAllConnections(), p.graceMs);
     await closed;
     clearTimeout(cut);
@@ -87,6 +93,8 @@ export class Listener {
     answering.set(req.socket, res);
     res.once("close", () => {
       if (answering.get(req.socket) === res) answering.delete(req.socket);
+      // A connection whose answer was under way when the server began to close is idle from now on.
+      if (this.#server === null) req.socket.destroySoon();
     });
     if (this.#server === null) res.setHeader("connection", "close");
     try {

@@ -1,0 +1,55 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { AthanorError } from "../protocol/errors.ts";
+import { isLoopback, resolveConfig, type ServerFlags } from "./config.ts";
+
+const invalid = (pattern: RegExp) => (error: unknown) =>
+  error instanceof AthanorError && error.code === "config_invalid" && pattern.test(error.detail);
+
+test("flags win over variables, variables over defaults", () => {
+  const env = { ATHANOR_DATA: "/somewhere", ATHANOR_PORT: "8000", ATHANOR_HOST: "127.0.0.2" };
+  const config = resolveConfig({ data: "/elsewhere" }, env);
+  assert.equal(config.dataDir, "/elsewhere");
+  assert.equal(config.port, 8000);
+  assert.equal(config.host, "127.0.0.2");
+  assert.equal(config.tokenFile, "/elsewhere/token");
+  assert.equal(resolveConfig({ port: 0 }, env).port, 0);
+  assert.equal(resolveConfig({ port: "0" }, {}).port, 0);
+});
+
+test("the data folder is XDG's, or the home folder's", () => {
+  assert.equal(resolveConfig({}, { XDG_DATA_HOME: "/xdg" }).dataDir, "/xdg/athanor");
+  assert.match(resolveConfig({}, { XDG_DATA_HOME: "not/absolute" }).dataDir, /\/\.local\/share\/athanor$/);
+});
+
+test("a wrong setting is named with its value", () => {
+  const cases: [ServerFlags, NodeJS.ProcessEnv, RegExp][] = [
+    [{ port: "70000" }, {}, /--port is "70000"/],
+    [{ port: "seven" }, {}, /--port is "seven"/],
+    [{ port: "-1" }, {}, /--port/],
+    [{}, { ATHANOR_PORT: "1e3" }, /--port is "1e3"/],
+    [{ host: "a b" }, {}, /--host is "a b"/],
+    [{ domain: "-x" }, {}, /--domain/],
+    [{ domain: "a..b" }, {}, /--domain/],
+    [{ store: "postgres://x" }, {}, /--store/],
+    [{ engine: "docker" }, {}, /--engine/],
+    [{ logLevel: "loud" }, {}, /--log-level/],
+    [{ publicUrl: "ftp://x" }, {}, /--public-url/],
+    [{ publicUrl: "https://x/path" }, {}, /--public-url/],
+    [{}, { ATHANOR_TOKEN: "short" }, /ATHANOR_TOKEN must be/],
+  ];
+  for (const [flags, env, pattern] of cases) assert.throws(() => resolveConfig(flags, env), invalid(pattern));
+});
+
+test("a token that is refused is not repeated", () => {
+  assert.throws(
+    () => resolveConfig({}, { ATHANOR_TOKEN: "geheim" }),
+    (error) => error instanceof AthanorError && !JSON.stringify(error.toProblem()).includes("geheim"),
+  );
+});
+
+test("loopback is told from what other machines reach", () => {
+  for (const host of ["127.0.0.1", "127.9.9.9", "localhost", "::1"]) assert.ok(isLoopback(host), host);
+  for (const host of ["0.0.0.0", "::", "192.168.1.2", "localhost.example.com", "127.0.0.1.example.com"])
+    assert.ok(!isLoopback(host), host);
+});
