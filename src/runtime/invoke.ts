@@ -29,15 +29,17 @@ export async function invoke(p: {
 }): Promise<unknown> {
   const { app, fn, injected } = p;
   const { input } = fn.spec;
+  // Called by itself, not as a property of ours: the first frame of its stacks bears no name but its own.
+  const { call } = fn;
   if (input.mode === "standard") {
     const value = await parse(fn.input, decode(p)[0], (errors) => inputError(fn, errors));
-    return fn.call(value, contextOf(injected));
+    return call(value, contextOf(injected));
   }
-  if (input.mode === "request") return fn.call(...input.params.map((param) => inject(param.inject, injected)));
-  if (input.params.length === 0) return fn.call();
+  if (input.mode === "request") return call(...input.params.map((param) => inject(param.inject, injected)));
+  if (input.params.length === 0) return call();
   const args = decode({ app, fn, body: p.body, attachments: p.attachments });
   for (const [i, param] of input.params.entries()) if (param.inject) args[i] = inject(param.inject, injected);
-  return fn.call(...args);
+  return call(...args);
 }
 
 function decode(p: { app: LoadedApp; fn: LoadedFunction; body: Json; attachments: Uint8Array[] }): unknown[] {
