@@ -3,8 +3,16 @@ import addFormats from "ajv-formats";
 import type { JsonSchema } from "../../src/protocol/json.ts";
 
 /** Compiles schemas under Ajv's strict mode: only the keywords that Athanor adds to JSON Schema are let through. */
-export function schemaCompiler($defs: { [name: string]: JsonSchema }): (schema: JsonSchema) => (value: unknown) => boolean {
-  const ajv = new Ajv2020({ strict: true, strictTypes: false, strictTuples: false, strictRequired: false, allErrors: true });
+export function schemaCompiler($defs: {
+  [name: string]: JsonSchema;
+}): (schema: JsonSchema) => (value: unknown) => boolean {
+  const ajv = new Ajv2020({
+    strict: true,
+    strictTypes: false,
+    strictTuples: false,
+    strictRequired: false,
+    allErrors: true,
+  });
   addFormats.default(ajv);
   for (const keyword of ["x-athanor-type", "discriminator"]) ajv.addKeyword(keyword);
   ajv.addSchema({ $id: "all", $defs });

@@ -40,7 +40,10 @@ describe("what fails the build, with its place", () => {
           assert.equal(faults.length, c.lines.length, error.detail);
           for (const [i, line] of c.lines.entries()) {
             const expected = /^\d+: /.test(line) ? `${fileOf(c)}:${line}` : line;
-            assert.ok(faults[i]?.includes(expected), `expected ${JSON.stringify(expected)} in ${JSON.stringify(faults[i])}`);
+            assert.ok(
+              faults[i]?.includes(expected),
+              `expected ${JSON.stringify(expected)} in ${JSON.stringify(faults[i])}`,
+            );
           }
           assert.ok(!error.detail.includes(folder), "no absolute path");
           return true;

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { before, describe, it } from "node:test";
-import { type AnalyzedSite, analyze } from "../../src/build/schema/index.ts";
+import { describe, it } from "node:test";
 import { analyzeFiles } from "../../src/build/schema/analyze.ts";
-import { openProject, type Project } from "../../src/build/schema/program.ts";
+import type { AnalyzedSite } from "../../src/build/schema/index.ts";
+import { openProject } from "../../src/build/schema/program.ts";
 import type { Json, JsonSchema } from "../../src/protocol/json.ts";
 import { schemaCompiler } from "./ajv.ts";
 
@@ -45,7 +45,8 @@ for (const group of groups) {
     }
     it("are schemas that compile", () => {
       const compile = schemaCompiler($defs);
-      for (const site of sites) for (const schema of [inputSchema(site), site.output.schema]) if (schema !== null) compile(schema);
+      for (const site of sites)
+        for (const schema of [inputSchema(site), site.output.schema]) if (schema !== null) compile(schema);
     });
   });
 }
@@ -66,7 +67,17 @@ function pin(site: AnalyzedSite, $defs: { [name: string]: JsonSchema }): Json {
   const used = referred([inputSchema(site), output.schema], $defs);
   const extras = { ...(className === null ? {} : { className }), ...(description === null ? {} : { description }) };
   const flags = { ...(deprecated ? { deprecated } : {}), ...(hasStandardSchema ? { hasStandardSchema } : {}) };
-  return JSON.parse(JSON.stringify({ name, kind, ...extras, ...flags, input, output, ...(used.size === 0 ? {} : { $defs: pickDefs($defs, used) }) })) as Json;
+  return JSON.parse(
+    JSON.stringify({
+      name,
+      kind,
+      ...extras,
+      ...flags,
+      input,
+      output,
+      ...(used.size === 0 ? {} : { $defs: pickDefs($defs, used) }),
+    }),
+  ) as Json;
 }
 
 function inputSchema({ input }: AnalyzedSite): JsonSchema | null {

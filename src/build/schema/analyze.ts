@@ -1,4 +1,4 @@
-import ts from "typescript";
+import type ts from "typescript";
 import { NAME_PATTERN, toWireName } from "../../protocol/names.ts";
 import type { Analysis, AnalyzedHook, AnalyzedSite, AnalyzeParams } from "./analysis.ts";
 import type { Conversion } from "./conversion.ts";
@@ -80,10 +80,19 @@ function checkNames(faults: Faults, all: Found[]): void {
     const name = toWireName(codeName);
     const { call } = site.found;
     if (!NAME_PATTERN.test(name))
-      faults.add("name_invalid", call, `${codeName} becomes "${name}", which is no name: 1 to 30 of a-z, 0-9 and inner hyphens`);
+      faults.add(
+        "name_invalid",
+        call,
+        `${codeName} becomes "${name}", which is no name: 1 to 30 of a-z, 0-9 and inner hyphens`,
+      );
     const other = first.get(name);
     if (other === undefined) first.set(name, site);
-    else faults.add("name_collision", call, `${codeName} and ${other.declared.codeName} (${faults.place(other.found.call)}) are both "${name}"`);
+    else
+      faults.add(
+        "name_collision",
+        call,
+        `${codeName} and ${other.declared.codeName} (${faults.place(other.found.call)}) are both "${name}"`,
+      );
   }
 }
 
@@ -123,5 +132,14 @@ function hookOf({ found, declared }: Found): AnalyzedHook[] {
   if ((kind !== "enter" && kind !== "exit") || declared.form !== "method") return [];
   const file = call.getSourceFile();
   const { codeName, className } = declared;
-  return [{ path: file.fileName, line: lineOf(file, call.getStart()), siteArgument: siteArgumentOf(call), kind, codeName, className }];
+  return [
+    {
+      path: file.fileName,
+      line: lineOf(file, call.getStart()),
+      siteArgument: siteArgumentOf(call),
+      kind,
+      codeName,
+      className,
+    },
+  ];
 }

@@ -64,9 +64,16 @@ export function refuseBuiltin(c: Conversion, type: ts.Type, place: Place): Schem
   const advice = Object.hasOwn(INSTEAD, name) ? INSTEAD[name] : undefined;
   if (advice !== undefined && (c.origins.isPlatform(symbol) || c.origins.isAthanorType(type, name)))
     return refuse(c, type, place, `is no plain data`, advice);
-  if (isFunction(type)) return refuse(c, type, place, "is a function", "take out the member, or write the data that it would work on");
+  if (isFunction(type))
+    return refuse(c, type, place, "is a function", "take out the member, or write the data that it would work on");
   if (symbol.flags & ts.SymbolFlags.Class)
-    return refuse(c, type, place, "is a class", `write an interface with the fields that are to travel, and make the ${name} from it`);
+    return refuse(
+      c,
+      type,
+      place,
+      "is a class",
+      `write an interface with the fields that are to travel, and make the ${name} from it`,
+    );
   if (symbol.flags & ts.SymbolFlags.Interface && c.origins.isPlatform(symbol) && hasMethod(c, type))
     return refuse(c, type, place, "is no plain data", "write an interface with the fields that are to travel");
   return null;

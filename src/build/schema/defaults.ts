@@ -3,7 +3,8 @@ import type { Json } from "../../protocol/json.ts";
 
 /** The value of a default that is written as a literal; undefined for any other, which only the function itself can make. */
 export function literalValueOf(checker: ts.TypeChecker, node: ts.Expression): Json | undefined {
-  if (ts.isParenthesizedExpression(node) || ts.isAsExpression(node) || ts.isSatisfiesExpression(node)) return literalValueOf(checker, node.expression);
+  if (ts.isParenthesizedExpression(node) || ts.isAsExpression(node) || ts.isSatisfiesExpression(node))
+    return literalValueOf(checker, node.expression);
   if (ts.isStringLiteralLike(node)) return node.text;
   if (ts.isNumericLiteral(node)) return Number(node.text);
   if (node.kind === ts.SyntaxKind.TrueKeyword) return true;
@@ -40,7 +41,8 @@ function arrayValue(checker: ts.TypeChecker, node: ts.ArrayLiteralExpression): J
 function objectValue(checker: ts.TypeChecker, node: ts.ObjectLiteralExpression): Json | undefined {
   const entries: [string, Json][] = [];
   for (const property of node.properties) {
-    if (!ts.isPropertyAssignment(property) || !(ts.isIdentifier(property.name) || ts.isStringLiteral(property.name))) return undefined;
+    if (!ts.isPropertyAssignment(property) || !(ts.isIdentifier(property.name) || ts.isStringLiteral(property.name)))
+      return undefined;
     const value = literalValueOf(checker, property.initializer);
     if (value === undefined) return undefined;
     entries.push([property.name.text, value]);

@@ -30,15 +30,31 @@ export function reportTypes(p: { program: ts.Program; origins: Origins; faults: 
   const roots = p.calls.flatMap(({ fn }) => (fn === null ? [] : typedNodes(fn)));
   const { declarations, dangling } = reach(p.program.getTypeChecker(), p.origins, roots);
   for (const { node, name } of dangling)
-    p.faults.add("build_failed", node, `\`${name}\` cannot be resolved; check that what it is imported from exists and is installed`);
+    p.faults.add(
+      "build_failed",
+      node,
+      `\`${name}\` cannot be resolved; check that what it is imported from exists and is installed`,
+    );
   for (const declaration of declarations) check(p, declaration, [declaration]);
   for (const { call, fn } of p.calls) {
-    const inCall = ts.isDecorator(call.parent) ? [call] : [call.expression, ...call.arguments.filter((arg) => arg !== fn), call];
-    check(p, statementOf(call), [...inCall, ...(fn === null ? [] : typedNodes(fn))], fn === null ? undefined : bodyOf(fn));
+    const inCall = ts.isDecorator(call.parent)
+      ? [call]
+      : [call.expression, ...call.arguments.filter((arg) => arg !== fn), call];
+    check(
+      p,
+      statementOf(call),
+      [...inCall, ...(fn === null ? [] : typedNodes(fn))],
+      fn === null ? undefined : bodyOf(fn),
+    );
   }
 }
 
-function check(p: { program: ts.Program; faults: Faults }, node: ts.Node, within: ts.Node[], except?: ts.Node | undefined): void {
+function check(
+  p: { program: ts.Program; faults: Faults },
+  node: ts.Node,
+  within: ts.Node[],
+  except?: ts.Node | undefined,
+): void {
   const file = node.getSourceFile();
   if (isJavaScript(file)) return;
   const found = (p.program.getSemanticDiagnostics as CheckNodes)(file, undefined, [node]);
@@ -46,7 +62,8 @@ function check(p: { program: ts.Program; faults: Faults }, node: ts.Node, within
   for (const diagnostic of found.toSorted((a, b) => isOfDecorator(a) - isOfDecorator(b))) {
     if (diagnostic.category !== ts.DiagnosticCategory.Error || diagnostic.file !== file) continue;
     const { start = 0 } = diagnostic;
-    if (within.some((n) => covers(n, start)) && !(except !== undefined && covers(except, start))) report(diagnostic, p.faults);
+    if (within.some((n) => covers(n, start)) && !(except !== undefined && covers(except, start)))
+      report(diagnostic, p.faults);
   }
 }
 
@@ -57,9 +74,21 @@ function covers(node: ts.Node, position: number): boolean {
 function report(diagnostic: ts.Diagnostic, faults: Faults): void {
   const { file, start = 0 } = diagnostic;
   if (file === undefined) return;
-  const text = ts.flattenDiagnosticMessageText(diagnostic.messageText, "\n");
+  const text =
+    diagnostic.code === NO_OVERLOAD
+      ? nearestCause(diagnostic.messageText)
+      : ts.flattenDiagnosticMessageText(diagnostic.messageText, "\n");
   const short = text.length > MAX_TEXT ? `${text.slice(0, MAX_TEXT)}…` : text;
   faults.addAt("build_failed", file, start, `${short} (TS${diagnostic.code})`);
+}
+
+const NO_OVERLOAD = 2769;
+
+/** "No overload matches this call" tells each overload's reason; the shortest is that of the overload which was meant. */
+function nearestCause(message: string | ts.DiagnosticMessageChain): string {
+  const leaves = (m: string | ts.DiagnosticMessageChain): string[] =>
+    typeof m === "string" ? [m] : m.next === undefined ? [m.messageText] : m.next.flatMap(leaves);
+  return leaves(message).reduce((shortest, text) => (text.length < shortest.length ? text : shortest));
 }
 
 function typedNodes(fn: ts.SignatureDeclaration): ts.Node[] {
@@ -93,7 +122,8 @@ function reach(checker: ts.TypeChecker, origins: Origins, roots: ts.Node[]): Rea
     if (symbol.flags & ts.SymbolFlags.Alias) symbol = checker.getAliasedSymbol(symbol);
     if (checker.isUnknownSymbol(symbol)) dangling.push({ node: name, name: name.text });
     for (const declaration of symbol.declarations ?? []) {
-      if (!isTypeDeclaration(declaration) || declarations.has(declaration) || !origins.isProjectNode(declaration)) continue;
+      if (!isTypeDeclaration(declaration) || declarations.has(declaration) || !origins.isProjectNode(declaration))
+        continue;
       declarations.add(declaration);
       visit(declaration);
     }

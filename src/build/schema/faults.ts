@@ -1,5 +1,5 @@
 import path from "node:path";
-import ts from "typescript";
+import type ts from "typescript";
 import { AthanorError, type ErrorCode } from "../../protocol/errors.ts";
 
 /** What stops a build, gathered so that one run names all of it. */
@@ -32,7 +32,9 @@ export class Faults {
     const fault = { code, file: this.relative(file.fileName), line: lineOf(file, position), message };
     const known = this.#faults.some(
       (f) =>
-        f.file === fault.file && f.line === fault.line && (f.message === message || (code === "build_failed" && f.code === code)),
+        f.file === fault.file &&
+        f.line === fault.line &&
+        (f.message === message || (code === "build_failed" && f.code === code)),
     );
     if (!known) this.#faults.push(fault);
   }

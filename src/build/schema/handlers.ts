@@ -12,22 +12,39 @@ export interface Handler {
 
 export type HandlerResult = Handler | { fault: string };
 
-export function handlerOf(checker: ts.TypeChecker, { call, kind }: FoundCall, declared: Declared & { form: "method" | "value" }): HandlerResult {
+export function handlerOf(
+  checker: ts.TypeChecker,
+  { call, kind }: FoundCall,
+  declared: Declared & { form: "method" | "value" },
+): HandlerResult {
   const args = call.arguments.filter((arg) => !ts.isStringLiteralLike(arg));
   const callable = args.findLast((arg) => checker.getTypeAtLocation(arg).getCallSignatures().length > 0);
   const handler = declared.form === "method" ? declared.method : callable;
   if (handler === undefined) {
     const untyped = args.some((arg) => checker.getTypeAtLocation(arg).flags & ts.TypeFlags.Any);
-    return { fault: untyped ? "the function's type is any: give it a type" : `app.${kind}() was given no function: write it as the last argument` };
+    return {
+      fault: untyped
+        ? "the function's type is any: give it a type"
+        : `app.${kind}() was given no function: write it as the last argument`,
+    };
   }
   const signatures = checker.getTypeAtLocation(handler).getCallSignatures();
   const [signature] = signatures;
   if (signature === undefined) return { fault: "the function has no signature" };
-  if (signatures.length > 1) return { fault: "the function is overloaded, and the wire has one schema only: write one signature" };
-  return { signature, standard: standardSchemas(checker, args, callable), documented: documentedNodes(declared, handler, signature) };
+  if (signatures.length > 1)
+    return { fault: "the function is overloaded, and the wire has one schema only: write one signature" };
+  return {
+    signature,
+    standard: standardSchemas(checker, args, callable),
+    documented: documentedNodes(declared, handler, signature),
+  };
 }
 
-function standardSchemas(checker: ts.TypeChecker, args: ts.Expression[], callable: ts.Expression | undefined): Handler["standard"] {
+function standardSchemas(
+  checker: ts.TypeChecker,
+  args: ts.Expression[],
+  callable: ts.Expression | undefined,
+): Handler["standard"] {
   const options = args.filter((arg) => arg !== callable).map((arg) => checker.getTypeAtLocation(arg));
   const has = (name: string) =>
     options.some((type) => {
@@ -38,7 +55,11 @@ function standardSchemas(checker: ts.TypeChecker, args: ts.Expression[], callabl
   return { input: has("input"), output: has("output") };
 }
 
-function documentedNodes(declared: Declared & { form: "method" | "value" }, handler: ts.Node, signature: ts.Signature): ts.Node[] {
+function documentedNodes(
+  declared: Declared & { form: "method" | "value" },
+  handler: ts.Node,
+  signature: ts.Signature,
+): ts.Node[] {
   const nodes: ts.Node[] = [];
   if (declared.form === "value") {
     const { holder } = declared;

@@ -117,8 +117,9 @@ function tagStarts(line: string, single: boolean, current: string | null): { at:
 
 /** `{@link Thing text}` as its text. */
 function plain(text: string): string {
-  return text.replace(/\{@(?:link|linkcode|linkplain)\s+([^\s|}]+)(?:\s*\|?\s*([^}]*))?\}/g, (_, target: string, label?: string) =>
-    label?.trim() ? label.trim() : target,
+  return text.replace(
+    /\{@(?:link|linkcode|linkplain)\s+([^\s|}]+)(?:\s*\|?\s*([^}]*))?\}/g,
+    (_, target: string, label?: string) => (label?.trim() ? label.trim() : target),
   );
 }
 

@@ -12,7 +12,8 @@ export function nameOf(c: Conversion, type: ts.Type, typeNode: ts.TypeNode | und
   const alias = type.aliasSymbol;
   const args = type.aliasTypeArguments ?? [];
   // A package's generic alias (`z.infer<…>` and its like) is machinery, and its name tells nothing; the user's own alias of it does.
-  const isMachinery = alias !== undefined && (c.origins.isPlatform(alias) || (args.length > 0 && c.origins.isPackaged(alias)));
+  const isMachinery =
+    alias !== undefined && (c.origins.isPlatform(alias) || (args.length > 0 && c.origins.isPackaged(alias)));
   if (alias !== undefined && !isMachinery) return { name: withArguments(c, symbolName(alias), args), symbol: alias };
   const written = writtenAlias(c, type, typeNode);
   if (written !== null) return { name: symbolName(written), symbol: written };
@@ -40,7 +41,8 @@ export function aliasAt(c: Conversion, typeNode: ts.TypeNode | undefined): ts.Sy
 
 /** A name for a type that contains itself but has none of its own. */
 export function fallbackName(c: Conversion, type: ts.Type): string {
-  if (type.aliasSymbol !== undefined) return withArguments(c, symbolName(type.aliasSymbol), type.aliasTypeArguments ?? []);
+  if (type.aliasSymbol !== undefined)
+    return withArguments(c, symbolName(type.aliasSymbol), type.aliasTypeArguments ?? []);
   const name = (type.symbol as ts.Symbol | undefined)?.name ?? "";
   return /^[A-Za-z][\w$]*$/.test(name) ? name : "Recursive";
 }
@@ -58,7 +60,8 @@ function withArguments(c: Conversion, name: string, args: readonly ts.Type[]): s
 
 function argumentName(c: Conversion, type: ts.Type, depth: number): string {
   if (depth > 3) return "Object";
-  if (type.aliasSymbol !== undefined) return withArguments(c, symbolName(type.aliasSymbol), type.aliasTypeArguments ?? []);
+  if (type.aliasSymbol !== undefined)
+    return withArguments(c, symbolName(type.aliasSymbol), type.aliasTypeArguments ?? []);
   if (c.checker.isArrayType(type)) {
     const [element] = c.checker.getTypeArguments(type as ts.TypeReference);
     return `${element === undefined ? "Object" : argumentName(c, element, depth + 1)}_Array`;
@@ -67,7 +70,10 @@ function argumentName(c: Conversion, type: ts.Type, depth: number): string {
   if (type.flags & ts.TypeFlags.Boolean) return "boolean";
   if (type.isUnion()) {
     const members = type.types.filter((t) => !(t.flags & ts.TypeFlags.Undefined));
-    return members.map((t) => argumentName(c, t, depth + 1)).sort().join("_or_"); // by code unit
+    return members
+      .map((t) => argumentName(c, t, depth + 1))
+      .sort()
+      .join("_or_"); // by code unit
   }
   const symbol = type.symbol as ts.Symbol | undefined;
   if (symbol !== undefined && !symbol.name.startsWith("__")) {

@@ -2,15 +2,16 @@ import ts from "typescript";
 import { type Conversion, inside, type Place, refuse } from "./conversion.ts";
 import { compareText } from "./faults.ts";
 import { docOf } from "./jsdoc.ts";
+import { templatePattern } from "./primitives.ts";
 import { applyDocs, type SchemaObject } from "./tags.ts";
-import { templatePattern } from "./types.ts";
 import { withoutUndefined } from "./unions.ts";
 
 const F = ts.TypeFlags;
 
 /** An object type: its properties, own, inherited and merged, and its index signatures. Other properties are let through, as in TypeScript. */
 export function objectSchema(c: Conversion, type: ts.Type, place: Place): SchemaObject {
-  if (!(type.flags & (F.Object | F.Intersection))) return refuse(c, type, place, "is of no known kind", "write an interface");
+  if (!(type.flags & (F.Object | F.Intersection)))
+    return refuse(c, type, place, "is of no known kind", "write an interface");
   const properties = inOrder(type, c.checker.getPropertiesOfType(type).filter(isNamed));
   const indexes = c.checker.getIndexInfosOfType(type).filter((info) => !(info.keyType.flags & F.ESSymbolLike));
   if (takesAnything(c, type)) return { not: { type: "null" } };
@@ -26,7 +27,9 @@ export function objectSchema(c: Conversion, type: ts.Type, place: Place): Schema
 /** `{}` takes all but null and undefined; an empty interface says "an object" to who reads it. */
 export function takesAnything(c: Conversion, type: ts.Type): boolean {
   const isLiteral = type.symbol?.name === "__type" && !isMapped(type);
-  return isLiteral && c.checker.getPropertiesOfType(type).length === 0 && c.checker.getIndexInfosOfType(type).length === 0;
+  return (
+    isLiteral && c.checker.getPropertiesOfType(type).length === 0 && c.checker.getIndexInfosOfType(type).length === 0
+  );
 }
 
 function isMapped(type: ts.Type): boolean {
@@ -70,7 +73,8 @@ function typeNodeOf(declaration: ts.Declaration): ts.TypeNode | undefined {
 
 function indexSchema(c: Conversion, info: ts.IndexInfo, place: Place, schema: SchemaObject): void {
   const step = `[${c.checker.typeToString(info.keyType)}]`;
-  const node = info.declaration !== undefined && c.origins.isProjectNode(info.declaration) ? info.declaration : undefined;
+  const node =
+    info.declaration !== undefined && c.origins.isProjectNode(info.declaration) ? info.declaration : undefined;
   const written = info.declaration?.type ?? recordValueNode(place.typeNode);
   const value = withoutUndefined(c, info.type, inside(place, step, written, node)).schema;
   const key = keyPattern(c, info.keyType);

@@ -1,5 +1,5 @@
 import type ts from "typescript";
-import { isOwnFile } from "./program.ts";
+import { isOwnFile } from "./own.ts";
 
 /** Where a type comes from: the language, Node, athanor, or the user. Types are recognised by the declaration, not by the name alone. */
 export class Origins {
@@ -16,7 +16,10 @@ export class Origins {
   }
 
   #isPlatformFile(file: ts.SourceFile): boolean {
-    return this.#program.isSourceFileDefaultLibrary(file) || /\/node_modules\/(?:@types\/node|undici-types)\//.test(file.fileName);
+    return (
+      this.#program.isSourceFileDefaultLibrary(file) ||
+      /\/node_modules\/(?:@types\/node|undici-types)\//.test(file.fileName)
+    );
   }
 
   isPlatformType(type: ts.Type, ...names: string[]): boolean {

@@ -42,7 +42,8 @@ export function inputOf(c: Conversion, fn: string, handler: Handler, site: ts.No
   const [only] = wire;
   if (wire.length === 1 && only !== undefined && schemas[0] !== undefined && isBodyObject(c, only))
     return { mode: "object", params: specs, schema: schemas[0] };
-  for (const p of wire) if (p.declaration !== null && !ts.isIdentifier(p.declaration.name)) refuseUnnamed(c, fn, p.declaration);
+  for (const p of wire)
+    if (p.declaration !== null && !ts.isIdentifier(p.declaration.name)) refuseUnnamed(c, fn, p.declaration);
   return { mode: "params", params: specs, schema: paramsSchema(wire, schemas) };
 }
 
@@ -68,10 +69,23 @@ function readParam(c: Conversion, symbol: ts.Symbol, index: number, fn: string, 
   const inject = parts.length === 1 && parts[0] !== undefined ? injected(c, parts[0]) : null;
   const isOpen = (type.flags & OPEN) !== 0;
   const optional =
-    declaration?.questionToken !== undefined || declaration?.initializer !== undefined || hasUndefined || isOptionalInJs(declaration, isOpen);
-  const name = declaration === null || ts.isIdentifier(declaration.name) ? symbol.name : index === 0 ? "input" : `input${index + 1}`;
+    declaration?.questionToken !== undefined ||
+    declaration?.initializer !== undefined ||
+    hasUndefined ||
+    isOptionalInJs(declaration, isOpen);
+  const name =
+    declaration === null || ts.isIdentifier(declaration.name)
+      ? symbol.name
+      : index === 0
+        ? "input"
+        : `input${index + 1}`;
   const rest = declaration?.dotDotDotToken !== undefined;
-  if (rest && inject !== null) c.faults.add("build_failed", declaration, `${fn}: parameter ${name}: an injected parameter cannot be a rest parameter`);
+  if (rest && inject !== null)
+    c.faults.add(
+      "build_failed",
+      declaration,
+      `${fn}: parameter ${name}: an injected parameter cannot be a rest parameter`,
+    );
   return { spec: { name, inject, optional: optional && !rest, rest }, type, declaration };
 }
 
@@ -79,12 +93,23 @@ function readParam(c: Conversion, symbol: ts.Symbol, index: number, fn: string, 
  * The parameter's type. Without an annotation it is that of the default: the context in which a handler stands says `never`, which is
  * nobody's intention. With neither, anything goes in JavaScript and in a pattern, and TypeScript is asked for a type.
  */
-function paramType(c: Conversion, symbol: ts.Symbol, declaration: ts.ParameterDeclaration | null, fn: string, site: ts.Node): ts.Type {
+function paramType(
+  c: Conversion,
+  symbol: ts.Symbol,
+  declaration: ts.ParameterDeclaration | null,
+  fn: string,
+  site: ts.Node,
+): ts.Type {
   const type = c.checker.getTypeOfSymbolAtLocation(symbol, declaration ?? site);
   if (declaration === null || declaration.type !== undefined || !isImplied(c, type)) return type;
-  if (declaration.initializer !== undefined) return c.checker.getBaseTypeOfLiteralType(c.checker.getTypeAtLocation(declaration.initializer));
+  if (declaration.initializer !== undefined)
+    return c.checker.getBaseTypeOfLiteralType(c.checker.getTypeAtLocation(declaration.initializer));
   if (!isJavaScript(declaration.getSourceFile()) && !ts.isObjectBindingPattern(declaration.name)) {
-    c.faults.add("build_failed", declaration, `${fn}: parameter ${symbol.name} has no type; write one, such as \`${symbol.name}: string\``);
+    c.faults.add(
+      "build_failed",
+      declaration,
+      `${fn}: parameter ${symbol.name} has no type; write one, such as \`${symbol.name}: string\``,
+    );
   }
   return c.checker.getAnyType();
 }
@@ -92,7 +117,8 @@ function paramType(c: Conversion, symbol: ts.Symbol, declaration: ts.ParameterDe
 /** What an unannotated parameter is without a default: `never` or `any`, of a rest parameter an array of them. */
 function isImplied(c: Conversion, type: ts.Type): boolean {
   const bare = stripUndefined(c, type).rest[0] ?? type;
-  if (c.checker.isArrayType(bare)) return c.checker.getTypeArguments(bare as ts.TypeReference).some((t) => isImplied(c, t));
+  if (c.checker.isArrayType(bare))
+    return c.checker.getTypeArguments(bare as ts.TypeReference).some((t) => isImplied(c, t));
   return (bare.flags & (OPEN | F.Never)) !== 0;
 }
 
@@ -161,10 +187,17 @@ export function outputOf(c: Conversion, fn: string, handler: Handler, site: ts.N
   const { rest, optional } = stripUndefined(c, returned.type);
   const parts = rest.flatMap((t) => (t.isUnion() ? t.types : [t]));
   const data = parts.filter((t) => !c.origins.isPlatformType(t, "Response"));
-  if (data.length === 0 && parts.length > 0 && !optional) return { schema: null, stream: returned.stream, standard: false };
+  if (data.length === 0 && parts.length > 0 && !optional)
+    return { schema: null, stream: returned.stream, standard: false };
   const node = declaration?.type ?? declaration ?? site;
-  const place = placeOf(fn, returned.stream ? "chunk" : "result", c.origins.isProjectNode(node) ? node : site, returned.typeNode);
-  if (data.length === parts.length) return { schema: c.convert(returned.type, place), stream: returned.stream, standard: false };
+  const place = placeOf(
+    fn,
+    returned.stream ? "chunk" : "result",
+    c.origins.isProjectNode(node) ? node : site,
+    returned.typeNode,
+  );
+  if (data.length === parts.length)
+    return { schema: c.convert(returned.type, place), stream: returned.stream, standard: false };
   return { schema: withoutResponse(c, data, optional, place), stream: returned.stream, standard: false };
 }
 

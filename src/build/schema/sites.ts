@@ -57,22 +57,28 @@ export type Declared =
 
 export function declaredBy({ call, kind }: FoundCall): Declared {
   if (ts.isDecorator(call.parent)) return decoratedMethod(call.parent, kind);
-  if (kind === "enter" || kind === "exit") return { form: "fault", message: `app.${kind}() decorates a method: write \`@app.${kind}()\` before it` };
+  if (kind === "enter" || kind === "exit")
+    return { form: "fault", message: `app.${kind}() decorates a method: write \`@app.${kind}()\` before it` };
   return namedValue(call, kind);
 }
 
 function decoratedMethod(decorator: ts.Decorator, kind: CallKind): Declared {
   const method = decorator.parent;
   const at = `@app.${kind}()`;
-  if (!ts.isMethodDeclaration(method)) return { form: "fault", message: `${at} stands on a method: write \`${at} name(…) { … }\` in a class` };
+  if (!ts.isMethodDeclaration(method))
+    return { form: "fault", message: `${at} stands on a method: write \`${at} name(…) { … }\` in a class` };
   const isStatic = method.modifiers?.some((m) => m.kind === ts.SyntaxKind.StaticKeyword);
   if (isStatic || ts.isPrivateIdentifier(method.name))
-    return { form: "fault", message: `${at} stands on a public instance method: take out ${isStatic ? "`static`" : "the `#`"}` };
+    return {
+      form: "fault",
+      message: `${at} stands on a public instance method: take out ${isStatic ? "`static`" : "the `#`"}`,
+    };
   if (!ts.isIdentifier(method.name) && !ts.isStringLiteral(method.name))
     return { form: "fault", message: `${at} stands on a method whose name is computed: write the name out` };
   const owner = method.parent;
   const className = ts.isClassLike(owner) ? classNameOf(owner) : null;
-  if (className === null || !ts.isClassLike(owner)) return { form: "fault", message: `${at} stands in a class without a name: write \`class Name { … }\`` };
+  if (className === null || !ts.isClassLike(owner))
+    return { form: "fault", message: `${at} stands in a class without a name: write \`class Name { … }\`` };
   return { form: "method", method, codeName: method.name.text, className, classBodyStart: owner.members.pos };
 }
 
@@ -110,7 +116,12 @@ function heldName(holder: ts.Node, value: ts.Expression): string | null {
   if (ts.isVariableDeclaration(holder) || ts.isPropertyAssignment(holder) || ts.isPropertyDeclaration(holder)) {
     return holder.initializer === value ? propertyText(holder.name) : null;
   }
-  if (!ts.isBinaryExpression(holder) || holder.operatorToken.kind !== ts.SyntaxKind.EqualsToken || holder.right !== value) return null;
+  if (
+    !ts.isBinaryExpression(holder) ||
+    holder.operatorToken.kind !== ts.SyntaxKind.EqualsToken ||
+    holder.right !== value
+  )
+    return null;
   if (ts.isIdentifier(holder.left)) return holder.left.text;
   return ts.isPropertyAccessExpression(holder.left) ? propertyText(holder.left.name) : null;
 }

@@ -18,12 +18,19 @@ const number: Read = (text) => {
   const value = text === "" ? Number.NaN : Number(text);
   return Number.isFinite(value) ? { value } : { fault: "a number" };
 };
-const count: Read = (text) => (/^\d+$/.test(text) ? { value: Number(text) } : { fault: "a whole number of at least 0" });
-const positive: Read = (text) => (Number(text) > 0 && Number.isFinite(Number(text)) ? { value: Number(text) } : { fault: "a number over 0" });
+const count: Read = (text) =>
+  /^\d+$/.test(text) ? { value: Number(text) } : { fault: "a whole number of at least 0" };
+const positive: Read = (text) =>
+  Number(text) > 0 && Number.isFinite(Number(text)) ? { value: Number(text) } : { fault: "a number over 0" };
 const flag: Read = (text) =>
-  text === "" || text === "true" ? { value: true } : text === "false" ? { value: false } : { fault: "true, false or nothing" };
+  text === "" || text === "true"
+    ? { value: true }
+    : text === "false"
+      ? { value: false }
+      : { fault: "true, false or nothing" };
 const text: Read = (value) => (value === "" ? { fault: "a text" } : { value });
-const format: Read = (value) => (/^[\w.+-]+$/.test(value) ? { value } : { fault: "the name of a format, such as email" });
+const format: Read = (value) =>
+  /^[\w.+-]+$/.test(value) ? { value } : { fault: "the name of a format, such as email" };
 const pattern: Read = (value) => {
   try {
     new RegExp(value, "u"); // as JSON Schema reads it
@@ -59,7 +66,9 @@ function literal(value: string, schema: SchemaObject): Reading {
   try {
     return { value: JSON.parse(bare) as Json };
   } catch {
-    const takesText = [schema, ...branches(schema)].some((s) => s.type === "string" || s.$ref !== undefined || isOpen(s));
+    const takesText = [schema, ...branches(schema)].some(
+      (s) => s.type === "string" || s.$ref !== undefined || isOpen(s),
+    );
     if (takesText && bare !== "" && !/^["[{]/.test(bare)) return { value: bare };
     return { fault: "a JSON value" };
   }
@@ -88,7 +97,12 @@ function applyTag(p: ApplyDocs, schema: SchemaObject, tag: DocTag): void {
   if (rule === undefined) return;
   const reading = rule.read(tag.text, schema);
   if ("fault" in reading) {
-    p.faults.addAt("build_failed", tag.file, tag.position, `@${tag.name} takes ${reading.fault}, but got ${JSON.stringify(tag.text)}`);
+    p.faults.addAt(
+      "build_failed",
+      tag.file,
+      tag.position,
+      `@${tag.name} takes ${reading.fault}, but got ${JSON.stringify(tag.text)}`,
+    );
     return;
   }
   if (rule.keyword === "examples") {

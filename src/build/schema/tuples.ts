@@ -10,7 +10,11 @@ export function tupleSchema(c: Conversion, type: ts.TupleTypeReference, place: P
   const restAt = flags.findIndex((flag) => flag & ts.ElementFlags.Variable);
   const fixed = restAt === -1 ? elements : elements.slice(0, restAt);
   const convert = (element: ts.Type, i: number): SchemaObject => {
-    const at = inside(place, flags[i] === ts.ElementFlags.Rest ? "[]" : `[${i}]`, nodeAt(place.typeNode, i, elements.length));
+    const at = inside(
+      place,
+      flags[i] === ts.ElementFlags.Rest ? "[]" : `[${i}]`,
+      nodeAt(place.typeNode, i, elements.length),
+    );
     if (!((flags[i] ?? 0) & ts.ElementFlags.Optional)) return c.convert(element, at);
     return withoutUndefined(c, element, at).schema;
   };

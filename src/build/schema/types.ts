@@ -1,10 +1,10 @@
 import ts from "typescript";
-import { BIGINT_SCHEMA, codeTypeSchema, refuseBuiltin } from "./builtins.ts";
+import { codeTypeSchema, refuseBuiltin } from "./builtins.ts";
 import { type Conversion, inside, type Place, refuse } from "./conversion.ts";
 import { type Doc, docOf } from "./jsdoc.ts";
 import { aliasAt, fallbackName, nameOf } from "./names.ts";
-import { isJavaScript } from "./origins.ts";
 import { objectSchema } from "./objects.ts";
+import { primitiveSchema } from "./primitives.ts";
 import { applyDocs, type SchemaObject } from "./tags.ts";
 import { tupleSchema } from "./tuples.ts";
 import { enumSchema, unionSchema } from "./unions.ts";
@@ -17,15 +17,21 @@ const MAX_DEPTH = 60;
 /** The schema of a type. Faults are gathered, not thrown. */
 export function convert(c: Conversion, type: ts.Type, place: Place): SchemaObject {
   const at = { ...place, typeNode: unwrapNode(place.typeNode) };
-  if (place.depth > MAX_DEPTH) return refuse(c, type, place, "expands without end", "write a type that refers to itself unchanged");
-  const inline = primitiveSchema(c, type, at) ?? codeTypeSchema(c, type) ?? brandSchema(c, type, at) ?? unnamedArray(c, type, at);
+  if (place.depth > MAX_DEPTH)
+    return refuse(c, type, place, "expands without end", "write a type that refers to itself unchanged");
+  const inline =
+    primitiveSchema(c, type, at) ?? codeTypeSchema(c, type) ?? brandSchema(c, type, at) ?? unnamedArray(c, type, at);
   if (inline !== null) return withAliasDocs(c, type, at, inline);
   const refused = isList(c, type) ? null : refuseBuiltin(c, type, at);
   if (refused !== null) return refused;
   const named = nameOf(c, type, at.typeNode);
   if (named === null) return c.definitions.unnamed(type, fallbackName(c, type), () => expand(c, type, at));
   return c.definitions.named(type, named.name, () => {
-    const schema = expand(c, type, { ...at, node: declarationIn(c, named.symbol) ?? at.node, typeNode: aliasBody(named.symbol) });
+    const schema = expand(c, type, {
+      ...at,
+      node: declarationIn(c, named.symbol) ?? at.node,
+      typeNode: aliasBody(named.symbol),
+    });
     return withDocs(c, schema, docsOfSymbol(named.symbol));
   });
 }
@@ -48,74 +54,13 @@ function expand(c: Conversion, type: ts.Type, place: Place): SchemaObject {
   return objectSchema(c, type, place);
 }
 
-function primitiveSchema(c: Conversion, type: ts.Type, place: Place): SchemaObject | null {
-  const { flags } = type;
-  if (flags & F.Any && isUnresolved(type)) return unresolved(c, place);
-  if (flags & (F.Any | F.Unknown)) return {};
-  if (flags & F.Never) return isJavaScript(place.node.getSourceFile()) ? {} : { not: {} };
-  if (flags & F.Null || flags & F.Undefined || flags & F.Void) return { type: "null" };
-  if (flags & F.String) return { type: "string" };
-  if (flags & F.Number) return { type: "number" };
-  if (flags & F.Boolean) return { type: "boolean" };
-  if (flags & F.BigInt) return { ...BIGINT_SCHEMA };
-  if (type.isStringLiteral()) return { type: "string", const: type.value };
-  if (type.isNumberLiteral()) return { type: "number", const: type.value };
-  if (flags & F.BooleanLiteral) return { type: "boolean", const: c.checker.typeToString(type) === "true" };
-  if (flags & F.BigIntLiteral) return { ...BIGINT_SCHEMA, const: bigintText((type as ts.BigIntLiteralType).value) };
-  if (flags & F.Enum && !type.isUnion()) return { type: "number" }; // an enum with computed members
-  if (flags & F.TemplateLiteral) return { type: "string", pattern: `^${templatePattern(c, type as ts.TemplateLiteralType)}$` };
-  if (flags & F.StringMapping) return { type: "string", ...mappedCase(type as ts.StringMappingType) };
-  if (flags & F.NonPrimitive) return { type: "object" };
-  if (flags & F.ESSymbolLike) return refuse(c, type, place, "is a symbol", "write a string, or a union of string literals");
-  if (flags & (F.TypeParameter | F.IndexedAccess | F.Conditional | F.Substitution | F.Index))
-    return refuse(c, type, place, "depends on a type parameter", "write the concrete type");
-  return null;
-}
-
-/** TypeScript's own mark for what it could not resolve, which otherwise passes for `any`. */
-export function isUnresolved(type: ts.Type): boolean {
-  return (type as { intrinsicName?: string }).intrinsicName === "error";
-}
-
-function unresolved(c: Conversion, place: Place): SchemaObject {
-  if (isJavaScript(place.node.getSourceFile())) return {};
-  const written = place.typeNode === undefined ? "the type" : `the type \`${place.typeNode.getText()}\``;
-  const message = `${place.fn}: ${place.path}: ${written} cannot be resolved; check its spelling and its import`;
-  c.faults.add("build_failed", place.node, message);
-  return {};
-}
-
-export function bigintText(value: ts.PseudoBigInt): string {
-  return (value.negative ? "-" : "") + value.base10Value;
-}
-
-export function templatePattern(c: Conversion, type: ts.TemplateLiteralType): string {
-  return type.texts.map((text, i) => escapeRegExp(text) + (type.types[i] === undefined ? "" : partPattern(c, type.types[i]))).join("");
-}
-
-function partPattern(c: Conversion, type: ts.Type): string {
-  if (type.flags & F.Number) return "-?\\d+(?:\\.\\d+)?(?:[eE][+-]?\\d+)?";
-  if (type.flags & F.BigInt) return "-?\\d+";
-  if (type.flags & F.TemplateLiteral) return templatePattern(c, type as ts.TemplateLiteralType);
-  return "[\\s\\S]*";
-}
-
-function escapeRegExp(text: string): string {
-  return text.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&");
-}
-
-function mappedCase(type: ts.StringMappingType): SchemaObject {
-  if (type.symbol.name === "Uppercase") return { pattern: "^\\P{Ll}*$" };
-  if (type.symbol.name === "Lowercase") return { pattern: "^\\P{Lu}*$" };
-  return {};
-}
-
 /** `string & { __brand: "UserId" }` is a string on the wire: the brand exists in types only. */
 function brandSchema(c: Conversion, type: ts.Type, place: Place): SchemaObject | null {
   if (!type.isIntersection()) return null;
   for (const part of type.types) {
     const bare = { ...place, typeNode: undefined };
-    const schema = part.flags & F.Object ? (codeTypeSchema(c, part) ?? arraySchema(c, part, bare)) : primitiveSchema(c, part, bare);
+    const schema =
+      part.flags & F.Object ? (codeTypeSchema(c, part) ?? arraySchema(c, part, bare)) : primitiveSchema(c, part, bare);
     if (schema !== null && !(part.flags & (F.NonPrimitive | F.TypeParameter))) return schema;
   }
   return null;
@@ -133,7 +78,8 @@ function arraySchema(c: Conversion, type: ts.Type, place: Place): SchemaObject |
 function elementNode(node: ts.TypeNode | undefined): ts.TypeNode | undefined {
   if (node === undefined) return undefined;
   if (ts.isArrayTypeNode(node)) return node.elementType;
-  if (ts.isTypeReferenceNode(node) && /^(?:Readonly)?Array$/.test(node.typeName.getText())) return node.typeArguments?.[0];
+  if (ts.isTypeReferenceNode(node) && /^(?:Readonly)?Array$/.test(node.typeName.getText()))
+    return node.typeArguments?.[0];
   return undefined;
 }
 

@@ -1,15 +1,20 @@
 import ts from "typescript";
-import type { Json } from "../../protocol/json.ts";
 import { BIGINT_SCHEMA, codeTypeSchema } from "./builtins.ts";
 import type { Conversion, Place } from "./conversion.ts";
-import { compareText } from "./faults.ts";
+import { discriminatedSchema } from "./discriminators.ts";
+import { isLiteral, literalValue } from "./literals.ts";
+import { inOrder } from "./member-order.ts";
+import { bigintText } from "./primitives.ts";
 import type { SchemaObject } from "./tags.ts";
-import { bigintText } from "./types.ts";
 
 const F = ts.TypeFlags;
 
 /** What may be left out: the type without `undefined`, and whether it had it. Null: nothing else is left. */
-export function withoutUndefined(c: Conversion, type: ts.Type, place: Place): { schema: SchemaObject; optional: boolean } {
+export function withoutUndefined(
+  c: Conversion,
+  type: ts.Type,
+  place: Place,
+): { schema: SchemaObject; optional: boolean } {
   const { rest, optional } = stripUndefined(c, type);
   if (!optional) return { schema: c.convert(type, place), optional };
   const [only] = rest;
@@ -25,7 +30,12 @@ export function stripUndefined(c: Conversion, type: ts.Type): { rest: ts.Type[];
 }
 
 function dropUndefined(c: Conversion, parts: ts.Type[]): ts.Type[] {
-  return joinBoolean(c, parts.flatMap((t) => (isNullish(t, F.Undefined) ? [] : t.isUnion() && hasUndefined(t) ? stripUndefined(c, t).rest : [t])));
+  return joinBoolean(
+    c,
+    parts.flatMap((t) =>
+      isNullish(t, F.Undefined) ? [] : t.isUnion() && hasUndefined(t) ? stripUndefined(c, t).rest : [t],
+    ),
+  );
 }
 
 function hasUndefined(type: ts.UnionType): boolean {
@@ -40,7 +50,9 @@ function isNullish(type: ts.Type, flags = F.Undefined | F.Null | F.Void): boolea
 function partsOf(type: ts.UnionType): ts.Type[] {
   const origin = (type as { origin?: ts.Type }).origin;
   if (origin?.isUnion()) {
-    const parts = origin.types.flatMap((t) => (t.isUnion() && t.aliasSymbol === undefined && !(t.flags & F.EnumLike) ? partsOf(t) : [t]));
+    const parts = origin.types.flatMap((t) =>
+      t.isUnion() && t.aliasSymbol === undefined && !(t.flags & F.EnumLike) ? partsOf(t) : [t],
+    );
     if (sameMembers(flatten(parts), type.types)) return parts;
   }
   return type.types;
@@ -77,15 +89,18 @@ function membersSchema(c: Conversion, parts: ts.Type[], place: Place): SchemaObj
   const bigints = ordered.filter((t) => t.flags & F.BigIntLiteral);
   const others = ordered.filter((t) => !isLiteral(t) && (bigints.length < 2 || !bigints.includes(t)));
   const alternatives: SchemaObject[] = [];
-  if (bigints.length > 1) alternatives.push({ ...BIGINT_SCHEMA, enum: bigints.map((t) => bigintText((t as ts.BigIntLiteralType).value)) });
-  if (literals.length > 0) alternatives.push(literalsSchema(c, literals, nullable && others.length === 0 && bigints.length < 2));
+  if (bigints.length > 1)
+    alternatives.push({ ...BIGINT_SCHEMA, enum: bigints.map((t) => bigintText((t as ts.BigIntLiteralType).value)) });
+  if (literals.length > 0)
+    alternatives.push(literalsSchema(c, literals, nullable && others.length === 0 && bigints.length < 2));
   const objects = others.filter((t) => isPlainObject(c, t));
   const told = objects.length > 1 ? discriminatedSchema(c, objects, place) : null;
   for (const type of others) {
     if (told === null || !objects.includes(type)) alternatives.push(c.convert(type, partPlace(c, place, type)));
     else if (type === objects[0]) alternatives.push(told);
   }
-  if (nullable && !(literals.length > 0 && others.length === 0 && bigints.length < 2)) alternatives.push({ type: "null" });
+  if (nullable && !(literals.length > 0 && others.length === 0 && bigints.length < 2))
+    alternatives.push({ type: "null" });
   return anyOf(alternatives);
 }
 
@@ -93,22 +108,17 @@ function membersSchema(c: Conversion, parts: ts.Type[], place: Place): SchemaObj
 function partPlace(c: Conversion, place: Place, type: ts.Type): Place {
   const { typeNode } = place;
   const written = typeNode !== undefined && ts.isUnionTypeNode(typeNode) ? typeNode.types : [];
-  return { ...place, typeNode: written.find((node) => c.checker.getTypeFromTypeNode(node) === type), depth: place.depth + 1 };
+  return {
+    ...place,
+    typeNode: written.find((node) => c.checker.getTypeFromTypeNode(node) === type),
+    depth: place.depth + 1,
+  };
 }
 
 function anyOf(alternatives: SchemaObject[]): SchemaObject {
   const distinct = [...new Map(alternatives.map((a) => [JSON.stringify(a), a])).values()];
   const [only] = distinct;
   return distinct.length === 1 && only !== undefined ? only : { anyOf: distinct };
-}
-
-function isLiteral(type: ts.Type): boolean {
-  return !type.isUnion() && (type.flags & (F.StringLiteral | F.NumberLiteral | F.BooleanLiteral)) !== 0;
-}
-
-function literalValue(c: Conversion, type: ts.Type): string | number | boolean {
-  if (type.isStringLiteral() || type.isNumberLiteral()) return type.value;
-  return c.checker.typeToString(type) === "true";
 }
 
 function literalsSchema(c: Conversion, types: ts.Type[], nullable: boolean): SchemaObject {
@@ -151,57 +161,3 @@ function isPlainObject(c: Conversion, type: ts.Type): boolean {
   if (!(type.flags & (F.Object | F.Intersection)) || codeTypeSchema(c, type) !== null) return false;
   return !c.checker.isArrayType(type) && !c.checker.isTupleType(type);
 }
-
-/** `oneOf` where a required property has different literal values in each of the types; null where there is none. */
-function discriminatedSchema(c: Conversion, types: ts.Type[], place: Place): SchemaObject | null {
-  const candidates = types[0] === undefined ? [] : c.checker.getPropertiesOfType(types[0]).map((p) => p.name);
-  for (const propertyName of candidates) {
-    const tags = types.map((type) => tagValues(c, type, propertyName));
-    const all = tags.flatMap((values) => values ?? []);
-    if (tags.includes(null) || new Set(all).size !== all.length) continue;
-    const oneOf = types.map((type) => c.convert(type, { ...place, typeNode: undefined, depth: place.depth + 1 }));
-    if (all.some((value) => typeof value !== "string")) return { oneOf }; // OpenAPI's discriminator takes strings only
-    const pairs = oneOf.flatMap((schema, i) => (tags[i] ?? []).map((value): [string, Json] => [String(value), schema.$ref ?? null]));
-    const mapping = pairs.every(([, ref]) => ref !== null) ? { mapping: Object.fromEntries(pairs) } : {};
-    return { oneOf, discriminator: { propertyName, ...mapping } };
-  }
-  return null;
-}
-
-function tagValues(c: Conversion, type: ts.Type, name: string): (string | number | boolean)[] | null {
-  const property = c.checker.getPropertyOfType(type, name);
-  if (property === undefined || property.flags & ts.SymbolFlags.Optional) return null;
-  const tag = c.checker.getTypeOfSymbol(property);
-  const values = tag.isUnion() ? tag.types : [tag];
-  return values.every(isLiteral) ? values.map((t) => literalValue(c, t)) : null;
-}
-
-/**
- * TypeScript orders a union by when it first met the members, which other code in the program changes. The order here is as
- * written, where the union is written out, else by kind, name and place.
- */
-function inOrder(c: Conversion, types: ts.Type[], node: ts.TypeNode | undefined): ts.Type[] {
-  const written = node !== undefined && ts.isUnionTypeNode(node) ? node.types.map((t) => c.checker.getTypeFromTypeNode(t)) : [];
-  const place = (type: ts.Type) => {
-    const at = written.findIndex((w) => w === type || (w.isUnion() && w.types.includes(type)));
-    return at === -1 ? written.length : at;
-  };
-  return types.toSorted((a, b) => place(a) - place(b) || rank(a) - rank(b) || compareMembers(c, a, b));
-}
-
-const RANKS = [F.StringLiteral, F.NumberLiteral, F.BooleanLiteral, F.BigIntLiteral, F.TemplateLiteral, F.String, F.Number, F.Boolean, F.BigInt];
-
-function rank(type: ts.Type): number {
-  const at = RANKS.findIndex((flag) => type.flags & flag);
-  return at === -1 ? RANKS.length : at;
-}
-
-function compareMembers(c: Conversion, a: ts.Type, b: ts.Type): number {
-  if (a.isNumberLiteral() && b.isNumberLiteral()) return a.value - b.value;
-  const declared = (type: ts.Type) => (type.symbol as ts.Symbol | undefined)?.declarations?.[0];
-  const [left, right] = [declared(a), declared(b)];
-  if (left !== undefined && right !== undefined && left.getSourceFile() === right.getSourceFile() && left.pos !== right.pos)
-    return left.pos - right.pos;
-  return compareText(c.checker.typeToString(a), c.checker.typeToString(b));
-}
-
