@@ -84,16 +84,13 @@ export const eatsMemory = app.function({ memoryMb: 200 }, async () => {
   }
 });
 
-/** Two at a time in one replica; the death of one is the others' too. */
+/** Two at a time in one replica; the death of one is the other's too. */
 export const pair = app.function({ concurrency: 2 }, async (context: JobContext, fatal: boolean) => {
-  if (context.attempt === 1) {
-    if (fatal) {
-      await sleep(200);
-      process.exit(9);
-    }
-    await sleep(60_000, context.signal);
+  if (fatal) {
+    await sleep(200);
+    process.exit(9);
   }
-  if (fatal) process.exit(9);
+  if (context.attempt === 1) await sleep(60_000, context.signal);
   return context.attempt;
 });
 
