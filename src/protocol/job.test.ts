@@ -4,7 +4,9 @@ import { isFinal, JOB_STATUSES, JOB_TRANSITIONS, type JobStatus, type JobTransit
 
 describe("the state machine of a job", () => {
   it("has exactly the arrows of the interface", () => {
-    const arrows = Object.entries(JOB_TRANSITIONS).flatMap(([from, by]) => Object.entries(by).map(([name, to]) => `${from} --${name}--> ${to}`));
+    const arrows = Object.entries(JOB_TRANSITIONS).flatMap(([from, by]) =>
+      Object.entries(by).map(([name, to]) => `${from} --${name}--> ${to}`),
+    );
     assert.deepEqual(arrows.sort(), [
       "queued --cancel--> cancelled",
       "queued --expire--> expired",
@@ -27,6 +29,7 @@ describe("the state machine of a job", () => {
     for (const from of reached) for (const to of Object.values(JOB_TRANSITIONS[from])) reached.add(to);
     assert.deepEqual([...reached].sort(), [...JOB_STATUSES].sort());
     const names = JOB_STATUSES.flatMap((status) => Object.keys(JOB_TRANSITIONS[status])) as JobTransition[];
-    for (const status of JOB_STATUSES.filter(isFinal)) for (const name of names) assert.equal(transition(status, name), null);
+    for (const status of JOB_STATUSES.filter(isFinal))
+      for (const name of names) assert.equal(transition(status, name), null);
   });
 });

@@ -168,7 +168,7 @@ export class Dispatcher {
       if (!given) scheduler.give(replica, 1);
       given = true;
     };
-    const change = await this.#finisher.finish(record, () => this.#outcome(attempt, answer, crashes), giveBack);
+    const change = await this.#finisher.finish(record, (now) => this.#outcome(attempt, answer, crashes, now), giveBack);
     this.#attempts.delete(record.job);
     this.#cancelledEarly.delete(record.job);
     if (change !== null) this.#changed(change, replica.group);
@@ -180,7 +180,7 @@ export class Dispatcher {
     return crashes;
   }
 
-  #outcome(attempt: Attempt, answer: AttemptAnswer, crashes: number): JobOutcome | Promise<JobOutcome> {
+  #outcome(attempt: Attempt, answer: AttemptAnswer, crashes: number, now: number): JobOutcome | Promise<JobOutcome> {
     const { record, fn, stopping } = attempt;
     const facts = {
       stopping,
@@ -189,7 +189,7 @@ export class Dispatcher {
       crashes,
       retries: fn.retries,
       timeoutS: fn.timeoutS,
-      now: this.#now(),
+      now,
       random: Math.random(),
     };
     if (answer.type !== "result" || stopping !== null) {

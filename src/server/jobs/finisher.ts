@@ -8,6 +8,9 @@ const MAX_DELAY_MS = 5000;
 /** Tries of a write that fails for another reason than a full disk. */
 const MAX_TRIES = 4;
 
+/** The outcome as of `now`; a promise where something has to be written first. */
+export type Prepare = (now: number) => JobOutcome | Promise<JobOutcome>;
+
 /**
  * Writes how attempts ended. While the disk is full an outcome stays in memory and is tried again, and no new jobs should be taken
  * (`blocked`), so that no more outcomes gather than calls were open.
@@ -44,11 +47,7 @@ export class Finisher {
    * Null where the attempt holds the job no more, or where the outcome could not be written before the server stopped.
    * `prepare` is asked again at each try, as it may itself write to the disk. `issued` is called once, when the first write is under way.
    */
-  async finish(
-    record: JobRecord,
-    prepare: () => JobOutcome | Promise<JobOutcome>,
-    issued: () => void,
-  ): Promise<JobChange | null> {
+  async finish(record: JobRecord, prepare: Prepare, issued: () => void): Promise<JobChange | null> {
     try {
       return await this.#tryOnce(record, prepare, issued);
     } catch (error) {
@@ -63,23 +62,17 @@ export class Finisher {
     }
   }
 
-  async #tryOnce(
-    record: JobRecord,
-    prepare: () => JobOutcome | Promise<JobOutcome>,
-    issued: () => void,
-  ): Promise<JobChange | null> {
-    const prepared = prepare();
+  async #tryOnce(record: JobRecord, prepare: Prepare, issued: () => void): Promise<JobChange | null> {
+    const started = this.#now();
+    const prepared = prepare(started);
     const outcome = prepared instanceof Promise ? await prepared : prepared;
-    const change = this.#store.jobFinish({ job: record.job, fence: record.fence, outcome, now: this.#now() });
+    const now = prepared instanceof Promise ? this.#now() : started;
+    const change = this.#store.jobFinish({ job: record.job, fence: record.fence, outcome, now });
     issued();
     return change;
   }
 
-  async #tryAgain(
-    record: JobRecord,
-    prepare: () => JobOutcome | Promise<JobOutcome>,
-    first: unknown,
-  ): Promise<JobChange | null> {
+  async #tryAgain(record: JobRecord, prepare: Prepare, first: unknown): Promise<JobChange | null> {
     let error = first;
     let delayMs = FIRST_DELAY_MS;
     for (let tries = 1; ; tries++) {
