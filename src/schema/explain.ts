@@ -114,6 +114,8 @@ function describeError(error: SchemaError, $defs: Defs): InvalidPath | null {
     case "dependentRequired": {
       const missing = String(params.missingProperty);
       if (CODE_TYPE_KEYWORD in schema) return { path, expected: describe(schema, $defs), actual: brief(data) };
+      // The discriminator's own error names the values that the tag may have.
+      if (isObject(schema.discriminator) && schema.discriminator.propertyName === missing) return null;
       const sub = isObject(schema.properties) ? (schema.properties[missing] as JsonSchema) : true;
       return { path: `${path}/${pointer(missing)}`, expected: describe(sub ?? true, $defs), actual: "nothing" };
     }
