@@ -123,14 +123,28 @@ function plain(text: string): string {
   );
 }
 
-/** The text of `@param name text` for each name. */
-export function paramTexts(doc: Doc): Map<string, string> {
-  const texts = new Map<string, string>();
+/** What `@param name text` says for each name; known tags after the text, `@param times How often. @minimum 1`, are the parameter's own. */
+export function paramDocs(doc: Doc): Map<string, Doc> {
+  const docs = new Map<string, Doc>();
   for (const tag of doc.tags) {
     if (tag.name !== "param") continue;
     const match = /^(?:\{[^}]*\}\s*)?\[?([\w$]+)(?:=[^\]]*)?\]?\s*(?:-\s*)?([\s\S]*)$/.exec(tag.text);
-    const text = plain((match?.[2] ?? "").trim()).replace(/\n\s+/g, "\n");
-    if (match?.[1] !== undefined && text !== "") texts.set(match[1], text);
+    if (match?.[1] !== undefined) docs.set(match[1], paramDoc(tag, match[2] ?? ""));
   }
-  return texts;
+  return docs;
+}
+
+function paramDoc(param: DocTag, text: string): Doc {
+  const starts: RegExpExecArray[] = [];
+  for (const match of text.matchAll(TAG)) {
+    // An example may hold anything, so it goes on to the end.
+    if (starts.at(-1)?.[2]?.startsWith("example")) break;
+    if (KNOWN_INLINE.has(match[2] ?? "")) starts.push(match);
+  }
+  const tags = starts.map((start, i) => {
+    const rest = text.slice(start.index + start[0].length, starts[i + 1]?.index);
+    return { ...param, name: start[2] ?? "", text: rest.trim() };
+  });
+  const description = plain(text.slice(0, starts[0]?.index).trim()).replace(/\n\s+/g, "\n");
+  return { description: description === "" ? null : description, tags };
 }

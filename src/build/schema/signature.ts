@@ -5,7 +5,7 @@ import { codeTypeSchema } from "./builtins.ts";
 import type { Conversion, Place } from "./conversion.ts";
 import { literalValueOf } from "./defaults.ts";
 import type { Handler } from "./handlers.ts";
-import { type Doc, docOf, paramTexts } from "./jsdoc.ts";
+import { type Doc, docOf, paramDocs } from "./jsdoc.ts";
 import { takesAnything } from "./objects.ts";
 import { isJavaScript } from "./origins.ts";
 import { streamedType } from "./results.ts";
@@ -37,8 +37,8 @@ export function inputOf(c: Conversion, fn: string, handler: Handler, site: ts.No
   const specs = params.map((p) => p.spec);
   const wire = params.filter((p) => p.spec.inject === null);
   if (specs.some((p) => p.inject === "request")) return requestInput(c, fn, params, wire, site);
-  const texts = new Map(handler.documented.toReversed().flatMap((node) => [...paramTexts(docOf(node))]));
-  const schemas = wire.map((p) => paramSchema(c, fn, p, texts.get(p.spec.name), site));
+  const docs = new Map(handler.documented.toReversed().flatMap((node) => [...paramDocs(docOf(node))]));
+  const schemas = wire.map((p) => paramSchema(c, fn, p, docs.get(p.spec.name), site));
   const [only] = wire;
   if (wire.length === 1 && only !== undefined && schemas[0] !== undefined && isBodyObject(c, only))
     return { mode: "object", params: specs, schema: schemas[0] };
@@ -133,7 +133,7 @@ function injected(c: Conversion, type: ts.Type): ParamSpec["inject"] {
   return c.origins.isPlatformType(type, "Request") ? "request" : null;
 }
 
-function paramSchema(c: Conversion, fn: string, param: Param, text: string | undefined, site: ts.Node): SchemaObject {
+function paramSchema(c: Conversion, fn: string, param: Param, told: Doc | undefined, site: ts.Node): SchemaObject {
   const { declaration, spec } = param;
   const node = declaration !== null && c.origins.isProjectNode(declaration) ? declaration : site;
   const place = placeOf(fn, `parameter ${spec.name}`, node, declaration?.type);
@@ -143,7 +143,7 @@ function paramSchema(c: Conversion, fn: string, param: Param, text: string | und
       ? { type: "array" }
       : withoutUndefined(c, param.type, place).schema;
   const own: Doc = declaration === null ? { description: null, tags: [] } : docOf(declaration);
-  const doc = { ...own, description: own.description ?? text ?? null };
+  const doc = { description: own.description ?? told?.description ?? null, tags: [...(told?.tags ?? []), ...own.tags] };
   const schema = applyDocs({ schema: found, doc, faults: c.faults, resolve: (ref) => c.definitions.resolve(ref) });
   const value = declaration?.initializer === undefined ? undefined : literalValueOf(c.checker, declaration.initializer);
   return value === undefined ? schema : { ...schema, default: value };
