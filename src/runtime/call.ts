@@ -37,7 +37,7 @@ export class Call {
   /** Made when it is first asked for: most calls never do. */
   get signal(): AbortSignal {
     this.#controller ??= new AbortController();
-    if (this.#reason) this.#controller.abort(this.#reason);
+    if (this.#reason && !this.#controller.signal.aborted) this.#controller.abort(this.#reason);
     return this.#controller.signal;
   }
 
@@ -49,7 +49,8 @@ export class Call {
   cancel(reason: CancelMessage["reason"]): void {
     if (this.#reason || this.finished) return;
     this.#reason = CANCEL_ERRORS[reason]();
-    this.#controller?.abort(this.#reason);
+    // A listener runs on behalf of whoever aborts; what it writes is the call's.
+    currentCall.run(this, () => this.#controller?.abort(this.#reason));
     // An HTTP answer that nobody reads any more is not sent; what a job has made is.
     if (this.kind === "http") this.output.close();
   }

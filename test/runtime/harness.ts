@@ -1,7 +1,6 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { pathToFileURL } from "node:url";
 import { ProcessEngine } from "../../src/engines/process.ts";
 import { FUNCTION_DEFAULTS, QUEUE_DEFAULTS } from "../../src/protocol/defaults.ts";
 import type { JsonSchema } from "../../src/protocol/json.ts";
@@ -186,5 +185,3 @@ export async function bodyOf(body: AsyncIterable<Uint8Array>): Promise<Buffer> {
   for await (const part of body) parts.push(part);
   return Buffer.concat(parts);
 }
-
-export const fileUrl = (path: string): string => pathToFileURL(path).href;

@@ -44,14 +44,6 @@ describe("a replica", { timeout: 120_000 }, () => {
 
   describe("serves", () => {
     let session: StartingReplica;
-    const noted = (name: string) => async (text: string) => {
-      for (;;) {
-        if (text.includes(name)) return;
-        await new Promise(setImmediate);
-      }
-    };
-    void noted;
-
     before(async () => {
       const code = `
         fn("hello", () => ({ message: "hello" }));
@@ -502,7 +494,7 @@ describe("a replica", { timeout: 120_000 }, () => {
     });
     const answer = await session.openJob(openJob("look"), [], listen()).answer;
     assert.equal(answer.type, "result");
-    const { env, cwd } = (answer as { value: { env: Record<string, string>; cwd: string } }).value;
+    const { env, cwd } = (answer as unknown as { value: { env: Record<string, string>; cwd: string } }).value;
     assert.equal(env.DECLARED, "yes");
     assert.equal(env.HOME, cwd);
     assert.ok(cwd.startsWith(join(harness.dir, "replicas")));
