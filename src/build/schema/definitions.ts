@@ -45,8 +45,9 @@ export class Definitions {
   }
 
   #claim(type: ts.Type, name: string): string {
-    let own = name;
-    for (let n = 2; this.#taken.has(own); n++) own = `${name}_${n}`;
+    const plain = name.replace(/[^\w.-]/g, "_"); // what OpenAPI lets a component be called
+    let own = plain;
+    for (let n = 2; this.#taken.has(own); n++) own = `${plain}_${n}`;
     this.#taken.add(own);
     this.#names.set(type, own);
     return own;

@@ -37,16 +37,16 @@ export function reportTypes(p: { program: ts.Program; origins: Origins; faults: 
     );
   for (const declaration of declarations) check(p, declaration, [declaration]);
   for (const { call, fn } of p.calls) {
-    const inCall = ts.isDecorator(call.parent)
-      ? [call]
-      : [call.expression, ...call.arguments.filter((arg) => arg !== fn), call];
-    check(
-      p,
-      statementOf(call),
-      [...inCall, ...(fn === null ? [] : typedNodes(fn))],
-      fn === null ? undefined : bodyOf(fn),
-    );
+    const handler = fn !== null && p.origins.isProjectNode(fn) ? fn : null;
+    const typed = handler === null ? [] : typedNodes(handler);
+    const statement = statementOf(call);
+    check(p, statement, [call, ...typed], handler === null ? undefined : bodyOf(handler));
+    if (handler !== null && !isInside(handler, statement)) check(p, handler, typed);
   }
+}
+
+function isInside(node: ts.Node, outer: ts.Node): boolean {
+  return node.getSourceFile() === outer.getSourceFile() && node.pos >= outer.pos && node.end <= outer.end;
 }
 
 function check(
@@ -62,7 +62,10 @@ function check(
   for (const diagnostic of found.toSorted((a, b) => isOfDecorator(a) - isOfDecorator(b))) {
     if (diagnostic.category !== ts.DiagnosticCategory.Error || diagnostic.file !== file) continue;
     const { start = 0 } = diagnostic;
-    if (within.some((n) => covers(n, start)) && !(except !== undefined && covers(except, start)))
+    if (
+      within.some((n) => n.getSourceFile() === file && covers(n, start)) &&
+      !(except !== undefined && covers(except, start))
+    )
       report(diagnostic, p.faults);
   }
 }

@@ -29,12 +29,13 @@ export class Faults {
   }
 
   addAt(code: ErrorCode, file: ts.SourceFile, position: number, message: string): void {
-    const fault = { code, file: this.relative(file.fileName), line: lineOf(file, position), message };
+    const plain = message.replaceAll(`${this.#root}${path.sep}`, ""); // TypeScript names files in full
+    const fault = { code, file: this.relative(file.fileName), line: lineOf(file, position), message: plain };
     const known = this.#faults.some(
       (f) =>
         f.file === fault.file &&
         f.line === fault.line &&
-        (f.message === message || (code === "build_failed" && f.code === code)),
+        (f.message === plain || (code === "build_failed" && f.code === code)),
     );
     if (!known) this.#faults.push(fault);
   }

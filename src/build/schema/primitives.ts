@@ -41,7 +41,7 @@ function isUnresolved(type: ts.Type): boolean {
 function unresolved(c: Conversion, place: Place): SchemaObject {
   if (isJavaScript(place.node.getSourceFile())) return {};
   const written = place.typeNode === undefined ? "the type" : `the type \`${place.typeNode.getText()}\``;
-  const message = `${place.fn}: ${place.path}: ${written} cannot be resolved; check its spelling and its import`;
+  const message = `${place.fn}: ${place.path}: ${written} cannot be resolved; check its spelling and its import, or write the type out`;
   c.faults.add("build_failed", place.node, message);
   return {};
 }
