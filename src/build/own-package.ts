@@ -7,7 +7,7 @@ const RUNS_FROM_SOURCE = import.meta.url.endsWith(".ts");
 const NAMESPACE = "athanor";
 
 /** The root of the package that this very code belongs to. */
-export const OWN_ROOT = findRoot(import.meta.dirname);
+const OWN_ROOT = findRoot(import.meta.dirname);
 
 function findRoot(dir: string): string {
   for (let at = dir; path.dirname(at) !== at; at = path.dirname(at)) {

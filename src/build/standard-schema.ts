@@ -10,6 +10,8 @@ interface StandardProps {
   jsonSchema?: Record<"input" | "output", (options: { target: string }) => unknown>;
 }
 
+/** Taken from the project, where it has it. */
+const VALIBOT_COMPANION = "@valibot/to-json-schema";
 const TARGET = "draft-2020-12";
 
 /** A Standard Schema as JSON Schema, by its own means or those of its companion package; null inside where there are none. */
@@ -34,7 +36,7 @@ export async function jsonSchemaOf(
 
 async function fromValibot(given: unknown, side: "input" | "output", projectDir: string): Promise<unknown> {
   const require = createRequire(path.join(projectDir, "package.json"));
-  const url = pathToFileURL(require.resolve("@valibot/to-json-schema")).href;
+  const url = pathToFileURL(require.resolve(VALIBOT_COMPANION)).href;
   const { toJsonSchema } = (await import(url)) as { toJsonSchema(schema: unknown, options: object): unknown };
   return toJsonSchema(given, { typeMode: side, target: TARGET });
 }

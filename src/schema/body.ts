@@ -14,6 +14,7 @@ import { inputPlan, planHas } from "./plan.ts";
 export { extractMedia, type ReadBody } from "./extract.ts";
 
 const FILE_TYPES: ReadonlySet<CodeType> = new Set(["image", "bytes"]);
+const UTF_8 = new TextDecoder("utf-8", { fatal: true });
 const QUERY_METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "DELETE"]);
 
 interface BodyRequest {
@@ -39,13 +40,13 @@ export async function readBody(p: BodyRequest): Promise<ReadBody> {
   const type = contentTypeOf(p.contentType);
   if (type.name === "multipart/form-data") return fromMultipart(p, limited(p));
   if (type.name === "application/x-www-form-urlencoded") {
-    return fromPairs(p, new URLSearchParams(decodeText(await readAll(limited(p)), type.charset, "malformed_form")));
+    return fromPairs(p, new URLSearchParams(decodeText(await readAll(p), type.charset, "malformed_form")));
   }
   if (type.name === "application/json" || type.name.endsWith("+json")) {
-    const text = decodeText(await readAll(limited(p)), type.charset, "malformed_json");
+    const text = decodeText(await readAll(p), type.charset, "malformed_json");
     return fromJson(p, text === "" ? {} : parseJson(text));
   }
-  const bytes = type.name === "" ? await readAll(limited(p)) : null;
+  const bytes = type.name === "" ? await readAll(p) : null;
   if (bytes?.length === 0) return fromJson(p, {});
   const actual = type.name === "" ? "none" : brief(type.name);
   throw new AthanorError(
@@ -54,11 +55,17 @@ export async function readBody(p: BodyRequest): Promise<ReadBody> {
   );
 }
 
+const bodyLimits = new WeakMap<FunctionSpec, number>();
+
 /** The most bytes that a request body of the function may have: what to pass as `maxBodyBytes`. */
 export function bodyLimitBytes(fn: FunctionSpec, $defs: { [name: string]: JsonSchema }): number {
+  const known = bodyLimits.get(fn);
+  if (known !== undefined) return known;
   const takesFiles = planHas(inputPlan(fn, $defs), FILE_TYPES);
   // A file may come as base64, which takes four characters for three bytes.
-  return SERVER_DEFAULTS.maxJsonBodyBytes + (takesFiles ? Math.ceil((maxFileBytes(fn) * 4) / 3) : 0);
+  const limit = SERVER_DEFAULTS.maxJsonBodyBytes + (takesFiles ? Math.ceil((maxFileBytes(fn) * 4) / 3) : 0);
+  bodyLimits.set(fn, limit);
+  return limit;
 }
 
 /** `{args, kwargs}` as the wire body by name. Throws `input_invalid` for too many args, an unknown name, or one given twice. */
@@ -200,9 +207,9 @@ function contentTypeOf(header: string | null): { name: string; charset: string |
 }
 
 function decodeText(bytes: Uint8Array, charset: string | null, code: "malformed_json" | "malformed_form"): string {
-  let decoder: InstanceType<typeof TextDecoder>;
+  let decoder = UTF_8;
   try {
-    decoder = new TextDecoder(charset ?? "utf-8", { fatal: true });
+    if (charset !== null && !/^utf-?8$/i.test(charset)) decoder = new TextDecoder(charset, { fatal: true });
   } catch {
     throw new AthanorError("unsupported_media_type", `The body's charset ${brief(charset)} is not known; send UTF-8.`);
   }
@@ -242,8 +249,13 @@ async function* limited(p: BodyRequest): AsyncGenerator<Uint8Array> {
   }
 }
 
-async function readAll(body: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
+async function readAll(p: BodyRequest): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
-  for await (const chunk of body) chunks.push(chunk);
+  let total = 0;
+  for await (const chunk of p.body ?? []) {
+    total += chunk.length;
+    if (total > p.maxBodyBytes) throw tooLarge(p.maxBodyBytes, "");
+    chunks.push(chunk);
+  }
   return chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks);
 }

@@ -195,7 +195,7 @@ const CODE_TYPE_TEXT: Record<string, string> = {
 };
 
 /** A schema in a few words: `number`, `one of "a", "b"`, `string or null`. */
-export function describe(schema: JsonSchema, $defs: Defs, depth = 0): string {
+function describe(schema: JsonSchema, $defs: Defs, depth = 0): string {
   const resolved = resolveRef(schema, $defs);
   if (!isObject(resolved)) return resolved ? "any value" : "nothing";
   const kind = resolved[CODE_TYPE_KEYWORD];

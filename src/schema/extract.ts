@@ -169,7 +169,7 @@ function whatText(text: string): string {
 }
 
 /** The last step of a name that a stranger gave, with nothing in it that a file system or a header could trip over. */
-export function cleanFileName(name: string | null): string | null {
+function cleanFileName(name: string | null): string | null {
   const last = (name ?? "").split(/[/\\]/).at(-1) ?? "";
   const clean = [...last].filter((c) => c > "\x1f" && c !== "\x7f" && !'"<>|:*?'.includes(c)).join("");
   const kept = clean.trim().slice(-MAX_FILE_NAME);

@@ -1,4 +1,4 @@
-import type { Json, JsonSchema } from "../protocol/json.ts";
+import type { JsonSchema } from "../protocol/json.ts";
 import type { AppSpec, FunctionSpec, InputSpec, ParamSpec } from "../protocol/spec.ts";
 import { compileValidators } from "./compile.ts";
 import { loadValidators, type Validators } from "./validators.ts";
@@ -69,5 +69,3 @@ export const PNG: Uint8Array = Buffer.from(
 export const DATE: JsonSchema = { type: "string", format: "date-time", "x-athanor-type": "date" };
 export const BYTES: JsonSchema = { type: "string", contentEncoding: "base64", "x-athanor-type": "bytes" };
 export const BIGINT: JsonSchema = { type: "string", pattern: "^-?[0-9]+$", "x-athanor-type": "bigint" };
-
-export type { Json };

@@ -10,7 +10,7 @@ export type Part =
   | { type: "file"; bytes: Uint8Array; fileName: string | null; contentType: string };
 
 const MAX_PARTS = 1000;
-export const MAX_NAME_LENGTH = 200;
+const MAX_NAME_LENGTH = 200;
 
 /** The parts of a multipart/form-data body by name, in order. Throws `malformed_form`, `body_too_large`, `malformed_json`. */
 export async function readMultipart(p: {

@@ -8,8 +8,7 @@ test("an entry that throws at import names file, line and message, and shows wha
   const error = await buildError({
     "app.ts": `${HEAD}import { load } from "./lib/load.ts";\nconsole.log("loading");\nload();\nexport const f = app.function(() => 1);\n`,
     "lib/load.ts":
-      'export function load(): void {\n  const model: string = "m";\n  throw new RangeError(`no model ' +
-      "${model}`);\n}\n",
+      'export function load(): void {\n  const model: string = "m";\n  throw new RangeError("no model " + model);\n}\n',
   });
   assert.equal(error.code, "import_failed");
   assert.match(error.detail, /^lib\/load\.ts:3:9: RangeError: no model m/);
