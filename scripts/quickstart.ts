@@ -118,7 +118,7 @@ interface Reading {
 async function watch({ url, token }: Server, jobId: string): Promise<Reading> {
   const job = new Client({ url, token }).job<Reading>(jobId);
   let result: Reading | null = null;
-  for await (const event of job.watch({ snapshot: true })) {
+  for await (const event of job.watch()) {
     console.log(`  ${String(event.id).padStart(3)}  ${event.event.padEnd(13)} ${summary(event)}`);
     if (event.event === "job.result") result = event.data.value;
     if (event.event === "job.end" && event.data.status !== "succeeded") {
@@ -131,8 +131,6 @@ async function watch({ url, token }: Server, jobId: string): Promise<Reading> {
 
 function summary(event: JobWatchEvent<Reading>): string {
   switch (event.event) {
-    case "job.snapshot":
-      return event.data.status;
     case "job.progress":
       return `${Math.round(event.data.progress * 100)} % ${event.data.message ?? ""}`;
     case "job.result":
@@ -178,6 +176,7 @@ async function end(status: number): Promise<never> {
   const child = server?.child;
   if (child && child.exitCode === null && !(keep && status === 0)) {
     const ended = new Promise((resolve) => child.once("exit", resolve));
+    child.ref();
     child.kill("SIGTERM");
     await ended;
   }

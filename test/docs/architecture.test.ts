@@ -6,7 +6,9 @@ import { JOB_TRANSITIONS } from "../../src/protocol/job.ts";
 const text = readFileSync(new URL("../../ARCHITECTURE.md", import.meta.url), "utf8");
 
 test("ARCHITECTURE.md's state diagram has exactly the arrows of JOB_TRANSITIONS", () => {
-  const drawn = [...text.matchAll(/^ {2}(\w+) --> (\w+): (\w+)$/gm)].map(([, from, to, by]) => `${from} --${by}--> ${to}`);
+  const drawn = [...text.matchAll(/^ {2}(\w+) --> (\w+): (\w+)$/gm)].map(
+    ([, from, to, by]) => `${from} --${by}--> ${to}`,
+  );
   const table = Object.entries(JOB_TRANSITIONS).flatMap(([from, arrows]) =>
     Object.entries(arrows).map(([by, to]) => `${from} --${by}--> ${to}`),
   );

@@ -15,7 +15,9 @@ test("npm run quickstart, under an older Node where there is one, reads the page
   for (const line of readFileSync(path.join(ROOT, "examples/reader/page.txt"), "utf8").split("\n")) {
     assert.ok(output.includes(line), `${line}\nis missing in\n${output}`);
   }
-  const events = ["job.snapshot", "job.progress", "job.result", "job.end"].map((event) => output.indexOf(event));
+  const events = ["job.queued", "job.running", "job.progress", "job.result", "job.end"].map((event) =>
+    output.indexOf(event),
+  );
   assert.ok(!events.includes(-1), output);
   assert.deepEqual(
     events,
