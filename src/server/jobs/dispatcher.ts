@@ -36,6 +36,7 @@ export class Dispatcher {
   /** Ends of attempts under way, their writing included. */
   readonly #ends = new Set<Promise<void>>();
   readonly #claims = new Set<Promise<void>>();
+  readonly #toPump = new Set<Group>();
   /** Replicas that died under a job among others, by job. */
   readonly #crashes = new Map<number, number>();
   /** Cancelled between their claim and its answer. */
@@ -47,10 +48,10 @@ export class Dispatcher {
     this.#options = options;
     this.#now = options.now ?? Date.now;
     this.#onChange = onChange;
-    this.due = new DueJobs(options, (group) => this.pump(group));
+    this.due = new DueJobs(options, (group) => this.#pumpSoon(group));
     const unblocked = (): void => void this.due.refresh();
     this.#finisher = new Finisher({ store: options.store, log: options.log, now: this.#now, unblocked });
-    options.scheduler.onRoom((group) => this.pump(group));
+    options.scheduler.onRoom((group) => this.#pumpSoon(group));
   }
 
   async start(): Promise<void> {
@@ -73,8 +74,20 @@ export class Dispatcher {
     await Promise.all(this.#ends);
   }
 
+  /** Once for all that happens in a row, and still in this turn: places that several answers free are filled by one claim. */
+  #pumpSoon(group: Group): void {
+    if (this.#toPump.size === 0) {
+      queueMicrotask(() => {
+        const groups = [...this.#toPump];
+        this.#toPump.clear();
+        for (const each of groups) this.#pump(each);
+      });
+    }
+    this.#toPump.add(group);
+  }
+
   /** Gives the group's due jobs to its replicas with room; asks for more replicas where that is not enough. */
-  pump(group: Group): void {
+  #pump(group: Group): void {
     if (!this.#running || group.dueJobs <= 0 || this.#finisher.blocked) return;
     const replicas = group.replicas.filter(({ state, session }) => state === "ready" && session.state === "ready");
     const loads = replicas.map(({ load }) => load);
@@ -135,7 +148,7 @@ export class Dispatcher {
       }, CLAIM_RETRY_MS);
     }
     this.#options.scheduler.give(replica, places - taken);
-    if (group.dueJobs > 0) this.pump(group);
+    if (group.dueJobs > 0) this.#pumpSoon(group);
   }
 
   #run(record: JobRecord, replica: Replica): void {

@@ -553,6 +553,7 @@ describe("Jobs", () => {
     await using disk = await Disk.make();
     await using setup = await Setup.started(disk);
     const job = await setup.spawn();
+    const call = await setup.starter.call(1);
     const { signal } = new AbortController();
     assert.equal((await setup.jobs.wait({ job, timeoutMs: 1, signal })).status, "running");
     assert.equal((await setup.jobs.wait({ job, timeoutMs: 60_000, signal: AbortSignal.abort() })).status, "running");
@@ -560,7 +561,7 @@ describe("Jobs", () => {
       setup.jobs.wait({ job: 99, timeoutMs: 1, signal }),
       (error) => error instanceof AthanorError && error.code === "job_not_found",
     );
-    (await setup.starter.call(1)).answer(result(null));
+    call.answer(result(null));
     await setup.end(job);
   });
 });
