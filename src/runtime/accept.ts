@@ -2,7 +2,7 @@
  * How much the client wants an answer of this type, 0 to 1, by its Accept header (RFC 9110, 12.5.1): the most specific range that
  * takes the type in says it. No header takes everything.
  */
-export function quality(accept: string | null, contentType: string): number {
+function quality(accept: string | null, contentType: string): number {
   if (accept === null || accept.trim() === "") return 1;
   const [type] = contentType.toLowerCase().split("/");
   let best = { specificity: -1, q: 0 };

@@ -320,11 +320,21 @@ describe("a replica", { timeout: 120_000 }, () => {
     });
 
     it("and hears what their subprocesses write", async () => {
-      const code = `import { spawnSync } from "node:child_process"; fn("sub", () => { spawnSync("/bin/sh", ["-c", "echo from the shell; echo problem >&2"], { stdio: "inherit" }); return new Promise((resolve) => setTimeout(resolve, 50)) });`;
-      const session = await replica(code, { sub: {} });
+      const code = `import { spawnSync } from "node:child_process"; fn("sub", (context) => { spawnSync("/bin/sh", ["-c", "echo from the shell; echo problem >&2"], { stdio: "inherit" }); return new Promise((resolve) => context.signal.addEventListener("abort", () => resolve("heard"))) });`;
+      const session = await replica(code, { sub: { input: params({ context: "context" }) } });
       const on = listen();
-      await session.openJob(openJob("sub"), [], on).answer;
+      const both = Promise.withResolvers<void>();
+      const job = session.openJob(openJob("sub"), [], {
+        ...on,
+        log(line) {
+          on.log(line);
+          if (on.lines.length === 2) both.resolve();
+        },
+      });
+      await both.promise;
+      job.cancel("cancelled");
       assert.deepEqual(on.text().sort(), ["from the shell", "problem"]);
+      assert.equal((await job.answer).type, "result");
       await session.kill();
     });
   });
@@ -474,11 +484,7 @@ describe("a replica", { timeout: 120_000 }, () => {
       assert.match((await failure("process.exit(4)")).detail, /exited with code 4/);
       assert.equal((await failure(`fn("other", () => 1);`)).code, "import_failed");
       assert.equal(
-        (
-          await failure(
-            `setTimeout(() => { throw new Error("later") }, 1); await new Promise((resolve) => setTimeout(resolve, 200));`,
-          )
-        ).code,
+        (await failure(`setTimeout(() => { throw new Error("later") }, 1); await new Promise(() => {});`)).code,
         "startup_failed",
       );
       assert.equal((await failure("syntax error here")).code, "import_failed");

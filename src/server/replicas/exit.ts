@@ -2,7 +2,7 @@ import type { ReplicaExit } from "../../engines/engine.ts";
 import { AthanorError } from "../../protocol/errors.ts";
 
 /** In words: `it was killed by SIGKILL`, `it exited with code 3`. */
-export function describeExit(exit: ReplicaExit): string {
+function describeExit(exit: ReplicaExit): string {
   if (exit.reason === "memory")
     return `it ran out of memory${exit.memoryMb === null ? "" : ` at ${exit.memoryMb} MiB`}`;
   if (exit.reason === "stopped") return "it was stopped";
