@@ -172,6 +172,11 @@ export const resize = app.function((name: string, options: Options) => name + op
     '4: @minimum takes a number, but got "abc"',
   ),
   failed(
+    "bad-tag-of-param",
+    "/**\n * Runs.\n * @param a How often. @minimum often\n */\nexport const run = app.function((a: number) => 1);",
+    '5: @minimum takes a number, but got "often"',
+  ),
+  failed(
     "bad-pattern",
     "export const run = app.function((/** @pattern [a- */ a: string) => 1);",
     "3: @pattern takes a regular expression",

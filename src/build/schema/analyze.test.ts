@@ -73,6 +73,10 @@ export class Whisper extends Object {STATIC // {
       ],
     );
     assert.deepEqual(
+      analysis.sites.map((s) => s.decorator && text.slice(s.decorator.start, s.decorator.end)),
+      [null, null, 'app.endpoint("/t")', "app.function({},)"],
+    );
+    assert.deepEqual(
       analysis.hooks.map((h) => [h.kind, h.codeName, h.className]),
       [
         ["enter", "load", "Whisper"],
