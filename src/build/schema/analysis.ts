@@ -19,7 +19,7 @@ export interface Analysis {
   hooks: AnalyzedHook[];
   /** What `#/$defs/Name` in the sites' schemas points to, sorted by name. */
   $defs: { [name: string]: JsonSchema };
-  /** Absolute paths of the project's own files that were read (no packages), the tsconfig and package.json included: what to watch. */
+  /** Absolute paths of the project's own files that were read: sources, JSON, tsconfig (and what it extends), package.json. What to watch. */
   programFiles: string[];
 }
 

@@ -89,8 +89,11 @@ export class Whisper extends Object {STATIC // {
     using p = project({
       "package.json": '{"type":"module"}',
       "tsconfig.json": '{"extends":"./base.json","include":["src"]}',
-      "base.json": '{"compilerOptions":{"module":"nodenext","strict":true,"noUnusedLocals":true,"types":["node"]}}',
-      "src/app.ts": 'export { infer } from "./lib/infer.ts";\nexport * from "./shared.ts";\n',
+      "base.json":
+        '{"compilerOptions":{"module":"nodenext","strict":true,"resolveJsonModule":true,"noUnusedLocals":true,"types":["node"]}}',
+      "src/app.ts":
+        'export { infer } from "./lib/infer.ts";\nexport * from "./shared.ts";\nimport data from "./data.json" with { type: "json" };\nvoid data;\n',
+      "src/data.json": "{}",
       "src/shared.ts": 'import { App } from "athanor";\nexport const app = new App("many");\n',
       "src/lib/infer.ts":
         'import type { User } from "./types.ts";\nimport { app } from "../shared.ts";\nexport const infer = app.function((user: User) => user.id);\n',
@@ -107,6 +110,7 @@ export class Whisper extends Object {STATIC // {
       "base.json",
       "package.json",
       "src/app.ts",
+      "src/data.json",
       "src/lib/infer.ts",
       "src/lib/types.ts",
       "src/shared.ts",

@@ -46,7 +46,7 @@ export function analyzeFiles(project: Project, files: ts.SourceFile[] = project.
     sites,
     hooks: found.flatMap(hookOf),
     $defs: conversion.definitions.all(),
-    programFiles: [...project.files.map((file) => file.fileName), ...project.configFiles],
+    programFiles: project.watched,
   };
 }
 

@@ -11,8 +11,8 @@ export interface Project {
   program: ts.Program;
   /** The project's own source files that the entry reaches: neither packages nor declarations nor athanor itself. */
   files: ts.SourceFile[];
-  /** tsconfig.json (and what it extends) and package.json, as far as they exist. */
-  configFiles: string[];
+  /** All of the project's files that were read: sources, declarations, JSON, tsconfig.json (and what it extends), package.json. */
+  watched: string[];
 }
 
 /** One program for the entry file and all it imports. Reads only; nothing is emitted. */
@@ -26,8 +26,13 @@ export function openProject(p: AnalyzeParams): Project {
   const host = createHost(config.options);
   const program = ts.createProgram({ rootNames: [entry, ...config.ambientFiles], options: config.options, host });
   const files = program.getSourceFiles().filter((file) => isProjectFile(program, file));
-  const configFiles = [...config.files, ...(packageJson === null ? [] : [packageJson])];
-  return { root, program, files, configFiles };
+  const own = program.getSourceFiles().filter((file) => isInProject(program, file));
+  const watched = [
+    ...own.map((file) => file.fileName),
+    ...config.files,
+    ...(packageJson === null ? [] : [packageJson]),
+  ];
+  return { root, program, files, watched };
 }
 
 interface Config {
@@ -147,7 +152,10 @@ function cachePackageFiles(host: ts.CompilerHost, options: ts.CompilerOptions): 
 }
 
 function isProjectFile(program: ts.Program, file: ts.SourceFile): boolean {
-  if (file.isDeclarationFile || program.isSourceFileFromExternalLibrary(file)) return false;
-  if (/\.json$/.test(file.fileName) || file.fileName.includes("/node_modules/")) return false;
-  return !isOwnFile(file.fileName);
+  return isInProject(program, file) && !file.isDeclarationFile && !file.fileName.endsWith(".json");
+}
+
+function isInProject(program: ts.Program, file: ts.SourceFile): boolean {
+  if (program.isSourceFileFromExternalLibrary(file) || program.isSourceFileDefaultLibrary(file)) return false;
+  return !file.fileName.includes("/node_modules/") && !isOwnFile(file.fileName);
 }

@@ -56,7 +56,9 @@ function requestInput(c: Conversion, fn: string, params: Param[], wire: Param[],
 }
 
 function paramsSchema(wire: Param[], schemas: SchemaObject[]): SchemaObject {
-  const required = wire.filter((p) => !p.spec.optional && !p.spec.rest).map((p) => p.spec.name);
+  // A rest parameter that is left out is an empty list, which only a tuple or @minItems refuses.
+  const needed = (p: Param, i: number) => (p.spec.rest ? Number(schemas[i]?.minItems ?? 0) > 0 : !p.spec.optional);
+  const required = wire.filter(needed).map((p) => p.spec.name);
   const properties = Object.fromEntries(wire.map((p, i) => [p.spec.name, schemas[i] ?? {}]));
   return { type: "object", properties, ...(required.length === 0 ? {} : { required }), additionalProperties: false };
 }
