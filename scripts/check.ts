@@ -5,7 +5,16 @@
  *   npm run check [-- WORD ...]     only the steps whose name holds one of the words
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import { globSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, realpathSync, rmSync } from "node:fs";
+import {
+  existsSync,
+  globSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  realpathSync,
+  rmSync,
+} from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { STEPS, type Step } from "./steps.ts";
@@ -40,7 +49,8 @@ try {
   for (const step of selected(STEPS, process.argv.slice(2))) {
     const startedAt = performance.now();
     console.log(`== ${step.name}`);
-    const counts = "command" in step ? await runCommand(step.command) : await runTests(step.tests, step.concurrency);
+    const counts =
+      "command" in step ? await runCommand(step.command, step.needs) : await runTests(step.tests, step.concurrency);
     add(total, counts);
     const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
     if (counts.failed > 0) {
@@ -85,7 +95,11 @@ function filesOf(patterns: string[]): string[] {
   return globSync(patterns, { cwd: ROOT, exclude: ["**/node_modules/**", "**/fixtures/**"] }).toSorted();
 }
 
-async function runCommand(command: string[]): Promise<Counts> {
+async function runCommand(command: string[], needs: string | undefined): Promise<Counts> {
+  if (needs !== undefined && !existsSync(path.join(ROOT, needs))) {
+    console.log(`    skipped: there is no ${needs}`);
+    return { passed: 0, failed: 0, skipped: 1 };
+  }
   const { ok } = await run(command, "inherit");
   return { passed: ok ? 1 : 0, failed: ok ? 0 : 1, skipped: 0 };
 }

@@ -1,7 +1,10 @@
 /** What the gate runs, in this order: what fails fastest comes first. */
 
-export type Step = { /** Where to look when it fails. */ hint: string; name: string } & (
-  | { command: string[] }
+export type Step = {
+  /** Where to look when it fails. */ hint: string;
+  name: string;
+} /** Skipped where the path that it needs is missing. */ & (
+  | { command: string[]; needs?: string }
   /** Run by `node --test`; finding no file is a failure. */
   | { tests: string[]; concurrency?: number }
 );
@@ -16,6 +19,12 @@ export const STEPS: Step[] = [
     name: "types of the examples",
     command: ["tsc", "--noEmit", "--pretty", "false", "-p", "examples"],
     hint: "an example no longer compiles",
+  },
+  {
+    name: "types of the benchmarks",
+    command: ["tsc", "--noEmit", "--pretty", "false", "-p", "bench"],
+    needs: "bench/node_modules",
+    hint: "a benchmark no longer compiles",
   },
   {
     name: "lint and format",
@@ -39,7 +48,11 @@ export const STEPS: Step[] = [
     hint: "a schema or a bundle changed; if it should, see test/schema",
   },
   { name: "store conformance and schema dump", tests: ["test/store/**/*.test.ts"], hint: "see test/store" },
-  { name: "engine conformance", tests: ["test/engine/**/*.test.ts"], hint: "see test/engine" },
+  {
+    name: "engine conformance, and replicas",
+    tests: ["test/engine/**/*.test.ts", "test/runtime/**/*.test.ts"],
+    hint: "see test/engine and test/runtime",
+  },
   { name: "end to end", tests: ["test/e2e/**/*.test.ts"], hint: "see test/e2e" },
   { name: "package", tests: ["test/pack/**/*.test.ts"], hint: "the packed tarball does not work for who installs it" },
   {
