@@ -3,5 +3,5 @@
  * `.function()` on an athanor `App` in project files is a site; its handler's signature becomes its input and output spec.
  */
 
-export type { Analysis, AnalyzedHook, AnalyzedSite, AnalyzeParams, SiteArgument } from "./analysis.ts";
+export type { Analysis, AnalyzedHook, AnalyzedSite } from "./analysis.ts";
 export { analyze } from "./analyze.ts";

@@ -25,7 +25,7 @@ export function nameOf(c: Conversion, type: ts.Type, typeNode: ts.TypeNode | und
 }
 
 /** The alias by which the type is written here, where it stands for exactly this type. */
-export function writtenAlias(c: Conversion, type: ts.Type, typeNode: ts.TypeNode | undefined): ts.Symbol | null {
+function writtenAlias(c: Conversion, type: ts.Type, typeNode: ts.TypeNode | undefined): ts.Symbol | null {
   const symbol = aliasAt(c, typeNode);
   if (symbol === null || c.origins.isPlatform(symbol)) return null;
   return c.checker.getDeclaredTypeOfSymbol(symbol) === type ? symbol : null;

@@ -124,7 +124,7 @@ function docsOfSymbol(symbol: ts.Symbol): Doc {
 }
 
 /** What is right of the `=` of a type alias. */
-export function aliasBody(symbol: ts.Symbol): ts.TypeNode | undefined {
+function aliasBody(symbol: ts.Symbol): ts.TypeNode | undefined {
   const declaration = symbol.declarations?.find(ts.isTypeAliasDeclaration);
   return unwrapNode(declaration?.type);
 }
