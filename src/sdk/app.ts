@@ -148,6 +148,7 @@ export class App {
         hint: kind === "endpoint" ? "app.endpoint(path?, options?, handler)" : "app.function(options?, handler)",
       });
     }
+    if (handler && site) nameHandler(handler, site.codeName);
     const registration: Registration = { site, kind, path, options, handler, methodName: null };
     this.#registrations.push(registration);
     const handle = new LocalHandle({
@@ -188,6 +189,12 @@ function takeSite(args: unknown[]): Site | null {
   if (typeof last !== "object" || last === null || !Object.hasOwn(last, SITE_KEY)) return null;
   args.pop();
   return (last as { [SITE_KEY]: Site })[SITE_KEY];
+}
+
+/** Stacks name a function by this; an arrow function that is handed over has no name of its own. */
+function nameHandler(handler: object, name: string): void {
+  if ((handler as { name?: unknown }).name === "")
+    Object.defineProperty(handler, "name", { value: name, configurable: true });
 }
 
 /** A callable schema is never the handler by mistake: it would be called with a body and answer with itself. */

@@ -1,10 +1,13 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const CLI = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
+
+const OUTPUT_TIMEOUT_MS = 60_000;
 
 export interface CliResult {
   /** Null: ended by a signal. */
@@ -48,9 +51,11 @@ export class CliRun {
     });
   }
 
-  /** Resolves when the output matches; rejects where the process ends first. */
+  /** Resolves when the output matches; rejects where the process ends first, or nothing of the kind comes for long. */
   async until(name: "stdout" | "stderr", pattern: RegExp): Promise<RegExpExecArray> {
+    const late = AbortSignal.timeout(OUTPUT_TIMEOUT_MS);
     for (;;) {
+      if (late.aborted) throw new Error(`${name} never had ${pattern}:\n${this.stdout}\n${this.stderr}`);
       const match = pattern.exec(this[name]);
       if (match) return match;
       if (this.#child.exitCode !== null || this.#child.signalCode !== null) {
@@ -59,7 +64,7 @@ export class CliRun {
         if (last) return last;
         throw new Error(`athanor ended with ${status} before ${name} had ${pattern}:\n${this.stdout}\n${this.stderr}`);
       }
-      await this.#onOutput.promise;
+      await Promise.race([this.#onOutput.promise, once(late, "abort")]);
     }
   }
 
