@@ -81,12 +81,12 @@ async function bundle(out: string): Promise<void> {
     // Split, so that a command loads what it needs: the compiler only to deploy, the server only to be one.
     esbuild.build({
       ...node,
-      // The build imports a bundle in a process of its own, which runs the second.
-      entryPoints: { cli: "src/cli/main.ts", "manifest-child": "src/build/manifest-child.ts" },
+      entryPoints: { cli: "src/cli/main.ts", "compile-worker": "src/server/deployments/compile-worker.ts" },
       splitting: true,
       chunkNames: "cli-[hash]",
     }),
-    // Programs of processes of their own, one small file each: every replica loads the runtime before it can do anything.
+    // Programs of processes of their own, one small file each: every replica loads the runtime before it can do anything,
+    // and the build imports each bundle in a process.
     esbuild.build({
       ...node,
       entryPoints: { runtime: "src/runtime/main.ts", "manifest-child": "src/build/manifest-child.ts" },

@@ -17,7 +17,7 @@ export async function run({ rounds }: { rounds: number }): Promise<string> {
 			);
 		await answer.text();
 		// Both have had time to settle; no figure here is a duration.
-		await new Promise((resolve) => setTimeout(resolve, 3000));
+		await new Promise((resolve) => setTimeout(resolve, 15_000));
 		const listed = await fetch(`${server.url}/v1/replicas`, {
 			headers: { authorization: `Bearer ${server.token}` },
 		});

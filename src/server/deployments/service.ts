@@ -19,6 +19,7 @@ import { removeTemporaries, writeDeployment } from "./files.ts";
 import { loadDeployment } from "./load.ts";
 import type { LoadedDeployment } from "./loaded.ts";
 import { checkUpload } from "./upload.ts";
+import { compileInThread } from "./validators.ts";
 
 export interface Deployments {
   /** In memory, or loaded from disk. Throws deployment_not_found. */
@@ -163,15 +164,9 @@ export class DeploymentService implements Deployments {
   }
 
   async #writeFiles(upload: DeploymentUpload): Promise<void> {
-    // Ajv and esbuild are heavy, and only a deployment needs them.
-    const { compileValidators } = await import("../../schema/compile.ts");
     const [nodeModules, validators] = await Promise.all([
       this.#dependencies.install(upload.dependencies),
-      compileValidators(upload.spec).catch((error: Error) => {
-        throw error instanceof AthanorError
-          ? error
-          : new AthanorError("deployment_invalid", `the schemas do not compile: ${error.message}`, { cause: error });
-      }),
+      compileInThread(upload.spec),
     ]);
     await writeDeployment({ root: this.#root, upload, validators, nodeModules });
   }
