@@ -121,7 +121,10 @@ export async function createContext(p: ContextOptions): Promise<WiredContext> {
       gateway.setLive(live);
       if (retired) scheduler.retire(retired.number);
       if (added) scheduler.add(added);
-      else events.refresh();
+      else {
+        events.refresh();
+        if (retired) jobs.dropApp(retired.app);
+      }
     },
   });
   const jobs = new Jobs({ store, scheduler, events, blobs, deployments, log });

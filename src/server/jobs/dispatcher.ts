@@ -111,6 +111,12 @@ export class Dispatcher {
     else attempt.stop("cancelled");
   }
 
+  /** Kills what runs of the app, whose jobs are in the store no more. */
+  dropApp(app: string): void {
+    for (const attempt of this.#attempts.values()) if (attempt.record.app === app) void attempt.abandon();
+    void this.due.refresh();
+  }
+
   #claim(replica: Replica, places: number): void {
     const { group } = replica;
     this.#options.scheduler.take(replica, places);

@@ -6,12 +6,14 @@ import type { JobsOptions } from "./jobs.ts";
 /** Reads of the store by timers keep at least this apart. */
 const MIN_REFRESH_GAP_MS = 25;
 const RETRY_MS = 5000;
+/** Jobs that left the queue unclaimed are noticed so late. */
+const LAZY_MS = 1000;
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /**
  * How many jobs each group could run now, kept in memory so that the store is asked for jobs only when there are some. A count may be
  * too high (a claim then comes back short and corrects it), but never too low: whatever adds a due job raises it afterwards.
- * Jobs that wait for a retry are counted when they become due, by one timer at the next such time.
+ * Counting the store anew puts it right. Jobs that wait for a retry are counted when they become due, by one timer at the next such time.
  */
 export class DueJobs {
   readonly #options: JobsOptions;
@@ -53,6 +55,11 @@ export class DueJobs {
     this.#timer = setTimeout(() => void this.refresh(), delayMs);
   }
 
+  /** Jobs have left the queue without a claim: counts anew, soon. */
+  lowered(): void {
+    this.refreshAt(this.#now() + LAZY_MS);
+  }
+
   /** Counts what the store has due, of every group, and sets the timer for what becomes due next. Never rejects. */
   refresh(): Promise<void> {
     if (this.#refreshing !== null) {
@@ -72,10 +79,13 @@ export class DueJobs {
     if (!this.#running) return;
     this.#clearTimer();
     const { store, log } = this.#options;
+    const versions = new Map(Array.from(this.#options.scheduler.groups(), (group) => [group, group.dueVersion]));
     try {
       const now = this.#now();
-      const counts = await store.jobCounts({ now });
-      for (const [group, due] of await this.#byGroup(counts)) this.#set(group, due);
+      const due = await this.#byGroup(await store.jobCounts({ now }));
+      for (const group of new Set([...versions.keys(), ...due.keys()])) {
+        this.#set(group, due.get(group) ?? 0, versions.get(group) ?? 0);
+      }
       const next = await store.jobNextDue({ now });
       if (next !== null) this.refreshAt(next);
     } catch (error) {
@@ -110,10 +120,19 @@ export class DueJobs {
     return fn === undefined ? null : scheduler.groupFor(deployment, fn);
   }
 
-  /** What was added while the store was read may be in the count or not; too high is harmless. */
-  #set(group: Group, due: number): void {
-    if (group.forgotten) this.#again = true;
-    else this.raise(group, Math.max(0, due - group.dueJobs));
+  /** Where jobs were added since `version`, while the store was read, they may be in the count or not: the higher number holds. */
+  #set(group: Group, due: number, version: number): void {
+    if (group.forgotten) {
+      this.#again ||= due > 0;
+      return;
+    }
+    const before = group.dueJobs;
+    const count = group.dueVersion === version ? due : Math.max(due, before);
+    group.dueJobs = count;
+    if (count > before) group.dueVersion++;
+    if (count < before) this.#options.scheduler.replan(group);
+    // Even where the count is as it was: what held the jobs back may be over.
+    if (count > 0) this.#pump(group);
   }
 
   #clearTimer(): void {

@@ -4,7 +4,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { setImmediate as turn } from "node:timers/promises";
+import { setTimeout as setTimeoutPromise, setImmediate as turn } from "node:timers/promises";
 import { exitOf, type FakeCall, type FakeReplica, FakeStarter } from "../../../test/harness/fake-replicas.ts";
 import { deploymentOf, functionSpec } from "../../../test/harness/specs.ts";
 import { AthanorError } from "../../protocol/errors.ts";
@@ -459,6 +459,34 @@ describe("Jobs", () => {
     assert.deepEqual([waiting?.reason, waiting?.detail], ["no_capacity", "no model"]);
     (await setup.starter.replica(2)).becomeReady();
     assert.equal((await setup.end(job)).status, "succeeded");
+  });
+
+  it("starts no more replicas for a job that was cancelled while none would start", async () => {
+    await using disk = await Disk.make();
+    await using setup = await Setup.started(disk);
+    setup.starter.autoReady = false;
+    const job = await setup.spawn();
+    (await setup.starter.replica(1)).failToStart(new AthanorError("startup_failed", "no model"));
+    await setup.jobs.cancel(job);
+    const group = setup.scheduler.groupFor(setup.deployment, setup.fn);
+    for (let n = 2; group.dueJobs > 0; n++) {
+      const again = await Promise.race([setup.starter.replica(n), setTimeoutPromise(2000, null)]);
+      again?.failToStart(new AthanorError("startup_failed", "no model"));
+    }
+    assert.equal((await setup.record(job)).status, "cancelled");
+  });
+
+  it("kills what runs of an app that was deleted", async () => {
+    await using disk = await Disk.make();
+    await using setup = await Setup.started(disk);
+    await setup.spawn();
+    await setup.starter.call(1);
+    await disk.store.appDelete({ app: "demo", now: 2 });
+    setup.scheduler.retire(setup.deployment.number);
+    setup.jobs.dropApp("demo");
+    await (setup.starter.replicas[0] as FakeReplica).ended;
+    while (setup.scheduler.replicas().length > 0) await turn();
+    assert.ok((setup.starter.replicas[0] as FakeReplica).killed);
   });
 
   it("keeps how a job ended while the disk is full, takes no more jobs, and goes on when there is room", async () => {

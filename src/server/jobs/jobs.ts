@@ -139,7 +139,13 @@ export class Jobs implements AsyncDisposable {
     }
     this.#announce(change);
     if (status === "running") this.#dispatcher.cancelRunning(job);
+    else this.#dispatcher.due.lowered();
     return change.job;
+  }
+
+  /** The app's jobs have been deleted: what still runs of them is killed. */
+  dropApp(app: string): void {
+    this.#dispatcher.dropApp(app);
   }
 
   /** The job once it has ended, or as it is after `timeoutMs` or when the signal aborts. Rejects with job_not_found. */

@@ -78,7 +78,7 @@ export class Scheduler implements AsyncDisposable {
   async stop(): Promise<void> {
     this.#stopping = true;
     const ends: Promise<unknown>[] = [];
-    for (const group of this.#allGroups()) {
+    for (const group of this.groups()) {
       clearPlanTimer(group);
       group.held.rejectAll(() => shuttingDown());
       for (const replica of group.replicas) {
@@ -107,7 +107,7 @@ export class Scheduler implements AsyncDisposable {
 
   /** Plans everything again; only needed where something changed that the scheduler cannot see. */
   wake(): void {
-    for (const group of [...this.#allGroups()]) this.replan(group);
+    for (const group of [...this.groups()]) this.replan(group);
   }
 
   /** A place on a ready replica, if one has room now; synchronous, for the hot path. Then `acquire` need not be called. */
@@ -146,7 +146,7 @@ export class Scheduler implements AsyncDisposable {
   }
 
   replicas(): ReplicaJson[] {
-    return [...this.#allGroups()].flatMap((group) => group.replicas.map((replica) => replicaJson(replica)));
+    return [...this.groups()].flatMap((group) => group.replicas.map((replica) => replicaJson(replica)));
   }
 
   // For the dispatcher of jobs
@@ -165,6 +165,11 @@ export class Scheduler implements AsyncDisposable {
         `${formatId("deployments", deployment.number)} has no function ${fn.name}.`,
       );
     return group;
+  }
+
+  /** All that is known. */
+  *groups(): Iterable<Group> {
+    for (const groups of this.#byDeployment.values()) yield* groups;
   }
 
   /** As groupFor, but only where the group is known already. */
@@ -388,10 +393,6 @@ export class Scheduler implements AsyncDisposable {
       other.forgotten = true;
       for (const fn of other.group.functions) this.#groups.delete(fn);
     }
-  }
-
-  *#allGroups(): Iterable<Group> {
-    for (const groups of this.#byDeployment.values()) yield* groups;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
