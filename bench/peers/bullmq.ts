@@ -31,7 +31,7 @@ export function bullmq(appendFsync: "always" | "everysec"): Contestant {
 			]);
 			return {
 				async once(n) {
-					const job = await queue.add("add", { n }, { removeOnComplete: true });
+					const job = await queue.add("add", { n }, { removeOnComplete: { count: 1000 } });
 					return { answer: await job.waitUntilFinished(events) };
 				},
 				async [Symbol.asyncDispose]() {
