@@ -24,7 +24,11 @@ after(() => server?.[Symbol.asyncDispose]());
 
 const at = (path: string): string => `${server.url}/web${path}`;
 const post = (path: string, body: unknown, headers: Record<string, string> = {}): Promise<Response> =>
-  fetch(at(path), { method: "POST", body: JSON.stringify(body), headers: { "content-type": "application/json", ...headers } });
+  fetch(at(path), {
+    method: "POST",
+    body: JSON.stringify(body),
+    headers: { "content-type": "application/json", ...headers },
+  });
 
 /** The answer is a complete problem of this code, with the table's status. */
 async function problem(answer: Response | Promise<Response>, code: keyof typeof ERRORS): Promise<Problem> {
@@ -48,7 +52,12 @@ describe("a synchronous endpoint", () => {
 
   it("is found by its app's host too", async () => {
     const { port } = new URL(server.url);
-    const answer = request({ host: "127.0.0.1", port, path: "/hello?name=host", headers: { host: `web.localhost:${port}` } }).end();
+    const answer = request({
+      host: "127.0.0.1",
+      port,
+      path: "/hello?name=host",
+      headers: { host: `web.localhost:${port}` },
+    }).end();
     const [response] = await once(answer, "response");
     response.setEncoding("utf8");
     let text = "";
@@ -59,7 +68,12 @@ describe("a synchronous endpoint", () => {
   it("reads JSON, a urlencoded form and multipart alike", async () => {
     const expected = { text: "a", count: 2, tags: ["x", "y"] };
     assert.deepEqual(await (await post("/echo", expected)).json(), expected);
-    const pairs = new URLSearchParams([["text", "a"], ["count", "2"], ["tags", "x"], ["tags", "y"]]);
+    const pairs = new URLSearchParams([
+      ["text", "a"],
+      ["count", "2"],
+      ["tags", "x"],
+      ["tags", "y"],
+    ]);
     assert.deepEqual(await (await fetch(at("/echo"), { method: "PUT", body: pairs })).json(), expected);
     const form = new FormData();
     for (const [name, value] of pairs) form.append(name, value);
@@ -70,11 +84,22 @@ describe("a synchronous endpoint", () => {
     const form = new FormData();
     form.append("page", new Blob([PNG], { type: "image/png" }), "dot.png");
     form.append("note", "n");
-    assert.deepEqual(await (await fetch(at("/size"), { method: "POST", body: form })).json(), { type: "image/png", size: PNG.length, note: "n" });
-    for (const page of [PNG.toString("base64"), `data:image/png;base64,${PNG.toString("base64")}`, { file_name: "dot.png", content: PNG.toString("base64") }]) {
+    assert.deepEqual(await (await fetch(at("/size"), { method: "POST", body: form })).json(), {
+      type: "image/png",
+      size: PNG.length,
+      note: "n",
+    });
+    for (const page of [
+      PNG.toString("base64"),
+      `data:image/png;base64,${PNG.toString("base64")}`,
+      { file_name: "dot.png", content: PNG.toString("base64") },
+    ]) {
       assert.deepEqual(await (await post("/size", { page })).json(), { type: "image/png", size: PNG.length, note: "" });
     }
-    const json = (await (await post("/same", { page: PNG.toString("base64") })).json()) as { content: string; content_type: string };
+    const json = (await (await post("/same", { page: PNG.toString("base64") })).json()) as {
+      content: string;
+      content_type: string;
+    };
     assert.deepEqual([json.content, json.content_type], [PNG.toString("base64"), "image/png"]);
     const bytes = await post("/same", { page: PNG.toString("base64") }, { accept: "image/png" });
     assert.equal(bytes.headers.get("content-type"), "image/png");
@@ -83,11 +108,21 @@ describe("a synchronous endpoint", () => {
 
   it("streams what a generator yields", async () => {
     const text = await (await fetch(at("/count?to=3"))).text();
-    assert.deepEqual(text.trim().split("\n").map((line) => JSON.parse(line)), [{ i: 0 }, { i: 1 }, { i: 2 }]);
+    assert.deepEqual(
+      text
+        .trim()
+        .split("\n")
+        .map((line) => JSON.parse(line)),
+      [{ i: 0 }, { i: 1 }, { i: 2 }],
+    );
   });
 
   it("passes the request and the Response of a handler that wants them, hop-by-hop headers aside", async () => {
-    const response = await fetch(at("/raw?x=1"), { method: "POST", body: "raw body", headers: { "content-type": "text/plain", "x-forwarded-for": "1.2.3.4", "x-request-id": "mine-1" } });
+    const response = await fetch(at("/raw?x=1"), {
+      method: "POST",
+      body: "raw body",
+      headers: { "content-type": "text/plain", "x-forwarded-for": "1.2.3.4", "x-request-id": "mine-1" },
+    });
     assert.equal(response.status, 201);
     assert.equal(response.headers.get("x-own"), "yes");
     assert.deepEqual(response.headers.getSetCookie(), ["a=1", "b=2"]);
@@ -119,14 +154,17 @@ describe("a synchronous endpoint", () => {
 
   it("hears when its client has left", async () => {
     const left = new AbortController();
-    const before = (await (await fetch(at("/aborted"))).json()) as number;
+    const aborted = async (): Promise<number> => (await (await fetch(at("/aborted"))).json()) as number;
+    const open = async (): Promise<number> =>
+      (await server.api.replicas()).find(({ functions }) => functions.includes("hang"))?.requests ?? 0;
+    const before = await aborted();
+    while ((await open()) > 0);
     const answer = fetch(at("/hang"), { signal: left.signal });
     answer.catch(() => {});
-    // The call is under way once its replica counts it.
-    while (!(await server.api.replicas()).some(({ requests }) => requests > 0));
+    while ((await open()) === 0);
     left.abort();
-    while (((await (await fetch(at("/aborted"))).json()) as number) === before);
-    assert.ok((await server.api.replicas()).every(({ requests }) => requests === 0));
+    while ((await aborted()) === before);
+    while ((await open()) > 0);
   });
 
   it("is answered for with 504 when its time is over", async () => {
@@ -142,7 +180,10 @@ describe("a synchronous endpoint", () => {
   });
 
   it("lets in pages of the origins that it names", async () => {
-    const preflight = await fetch(at("/shared"), { method: "OPTIONS", headers: { origin: "https://page.example", "access-control-request-method": "POST" } });
+    const preflight = await fetch(at("/shared"), {
+      method: "OPTIONS",
+      headers: { origin: "https://page.example", "access-control-request-method": "POST" },
+    });
     assert.equal(preflight.status, 204);
     assert.equal(preflight.headers.get("access-control-allow-origin"), "https://page.example");
     assert.match(preflight.headers.get("access-control-allow-methods") ?? "", /POST/);
@@ -151,7 +192,12 @@ describe("a synchronous endpoint", () => {
     assert.equal(own.headers.get("vary"), "Origin");
     const other = await fetch(at("/shared"), { headers: { origin: "https://other.example" } });
     assert.equal(other.headers.get("access-control-allow-origin"), null);
-    assert.equal((await fetch(at("/hello"), { headers: { origin: "https://page.example" } })).headers.get("access-control-allow-origin"), null);
+    assert.equal(
+      (await fetch(at("/hello"), { headers: { origin: "https://page.example" } })).headers.get(
+        "access-control-allow-origin",
+      ),
+      null,
+    );
   });
 });
 
@@ -163,7 +209,8 @@ describe("bad input", () => {
     await problem(server.api.fetch("/v1/apps/nobody"), "app_not_found");
     await problem(server.api.fetch("/v1/apps/nobody", { method: "DELETE" }), "app_not_found");
     await problem(server.api.fetch("/v1/apps/web/functions/nothing/jobs", { method: "POST" }), "function_not_found");
-    for (const id of ["jobs:999", "jobs:0", "jobs:x", "deployments:1", "%2e%2e"]) await problem(server.api.fetch(`/v1/jobs/${id}`), "job_not_found");
+    for (const id of ["jobs:999", "jobs:0", "jobs:x", "deployments:1"])
+      await problem(server.api.fetch(`/v1/jobs/${id}`), "job_not_found");
     await problem(server.api.fetch("/v1/deployments/999"), "deployment_not_found");
   });
 
@@ -184,21 +231,40 @@ describe("bad input", () => {
       assert.ok(body.errors?.every(({ expected }) => expected !== ""));
     }
     const query = await problem(fetch(at("/hello?times=many")), "input_invalid");
-    assert.deepEqual(query.errors?.map((error) => error.path), ["/times"]);
-    const spawned = await problem(server.api.fetch("/v1/apps/web/functions/infer/jobs", { method: "POST", body: JSON.stringify({ args: [1] }), headers: { "content-type": "application/json" } }), "input_invalid");
-    assert.deepEqual(spawned.errors?.map((error) => error.path), ["/text"]);
+    assert.deepEqual(
+      query.errors?.map((error) => error.path),
+      ["/times"],
+    );
+    const spawned = await problem(
+      server.api.fetch("/v1/apps/web/functions/infer/jobs", {
+        method: "POST",
+        body: JSON.stringify({ args: [1] }),
+        headers: { "content-type": "application/json" },
+      }),
+      "input_invalid",
+    );
+    assert.deepEqual(
+      spawned.errors?.map((error) => error.path),
+      ["/text"],
+    );
   });
 
   it("malformed JSON: 400 with the position", async () => {
     for (const path of ["/echo", "/work"]) {
-      const body = await problem(fetch(at(path), { method: "POST", body: '{"text": "a",}', headers: { "content-type": "application/json" } }), "malformed_json");
+      const body = await problem(
+        fetch(at(path), { method: "POST", body: '{"text": "a",}', headers: { "content-type": "application/json" } }),
+        "malformed_json",
+      );
       assert.match(body.detail, /position 13|line 1|column 14/, body.detail);
     }
   });
 
   it("neither JSON nor a form: 415", async () => {
     for (const path of ["/echo", "/work"]) {
-      await problem(fetch(at(path), { method: "POST", body: "x", headers: { "content-type": "text/plain" } }), "unsupported_media_type");
+      await problem(
+        fetch(at(path), { method: "POST", body: "x", headers: { "content-type": "text/plain" } }),
+        "unsupported_media_type",
+      );
     }
   });
 
@@ -207,7 +273,15 @@ describe("bad input", () => {
     for (const path of ["/echo", "/work"]) {
       await problem(post(path, { text: large }), "body_too_large");
       const stream = new Blob([JSON.stringify({ text: large })]).stream();
-      await problem(fetch(at(path), { method: "POST", body: stream, duplex: "half", headers: { "content-type": "application/json" } }), "body_too_large");
+      await problem(
+        fetch(at(path), {
+          method: "POST",
+          body: stream,
+          duplex: "half",
+          headers: { "content-type": "application/json" },
+        }),
+        "body_too_large",
+      );
     }
     const form = new FormData();
     form.append("page", new Blob([PNG, new Uint8Array(2 * 1024 * 1024)]), "big.png");
@@ -225,12 +299,12 @@ describe("bad input", () => {
     }
   });
 
-  it("what the function throws: 500 with its message and no stack", async () => {
+  it("what the function throws: 500 with a code, and neither message nor stack", async () => {
     const response = await post("/fail", { secret: "value" });
     const text = await response.clone().text();
-    const body = await problem(response, "handler_error");
-    assert.match(body.detail, /it broke on value/);
-    assert.ok(!text.includes("http.ts") && !text.includes("at fail"), text);
+    await problem(response, "handler_error");
+    // Whoever may call a public endpoint need not be who may read its logs.
+    assert.ok(!text.includes("http.ts") && !text.includes("at fail") && !text.includes("it broke on"), text);
   });
 
   it("a result that is of the wrong type, or cannot be sent: 500 output_invalid", async () => {
@@ -239,7 +313,16 @@ describe("bad input", () => {
   });
 
   it("unknown, doubled and wrong query parameters of the API: 400", async () => {
-    for (const query of ["colour=red", "limit=0", "limit=1e9", "limit=x", "limit=1&limit=2", "cursor=x", "cursor=deployments:1", "status=done"]) {
+    for (const query of [
+      "colour=red",
+      "limit=0",
+      "limit=1e9",
+      "limit=x",
+      "limit=1&limit=2",
+      "cursor=x",
+      "cursor=deployments:1",
+      "status=done",
+    ]) {
       await problem(server.api.fetch(`/v1/jobs?${query}`), "bad_request");
     }
   });
@@ -257,7 +340,10 @@ describe("a queued endpoint", () => {
     assert.equal(shown.links.result, job.links.result, "the key stays in the links");
     assert.equal(await (await fetch(`${server.url}${job.links.result}&wait=30`)).json(), "ABC");
     const events = await (await fetch(`${server.url}${job.links.events}`)).text();
-    assert.match(events, /event: job\.queued[\s\S]*event: job\.progress[\s\S]*event: job\.result[\s\S]*event: job\.end/);
+    assert.match(
+      events,
+      /event: job\.queued[\s\S]*event: job\.progress[\s\S]*event: job\.result[\s\S]*event: job\.end/,
+    );
     // Without the key, with a wrong one, or for another job: closed.
     await problem(fetch(`${server.url}/v1/jobs/${job.job_id}`), "unauthorized");
     await problem(fetch(location.replace(/key=.{5}/, "key=xxxxx")), "unauthorized");
@@ -310,7 +396,11 @@ describe("a queued endpoint", () => {
     const response = await post("/echo", { text: "later" }, { prefer: "respond-async" });
     assert.deepEqual([response.status, response.headers.get("preference-applied")], [202, "respond-async"]);
     const job = (await response.json()) as JobJson;
-    assert.deepEqual(await (await fetch(`${server.url}${job.links.result}&wait=30`)).json(), { text: "later", count: null, tags: [] });
+    assert.deepEqual(await (await fetch(`${server.url}${job.links.result}&wait=30`)).json(), {
+      text: "later",
+      count: null,
+      tags: [],
+    });
     await problem(post("/raw", {}, { prefer: "respond-async" }), "bad_request");
   });
 
@@ -318,7 +408,10 @@ describe("a queued endpoint", () => {
     const form = new FormData();
     form.append("page", new Blob([PNG], { type: "image/png" }), "dot.png");
     const job = (await (await fetch(at("/picture"), { method: "POST", body: form })).json()) as JobJson;
-    const result = (await (await fetch(`${server.url}${job.links.result}&wait=30`)).json()) as { content: string; url: string | null };
+    const result = (await (await fetch(`${server.url}${job.links.result}&wait=30`)).json()) as {
+      content: string;
+      url: string | null;
+    };
     assert.equal(result.content, PNG.toString("base64"));
     assert.ok(result.url);
     const file = await fetch(server.url + result.url);
@@ -338,7 +431,8 @@ describe("the API", () => {
       await problem(answer, "unauthorized");
       assert.equal((await server.api.fetch(path)).status, 200, path);
     }
-    for (const path of ["/", "/healthz", "/readyz", "/openapi.json"]) assert.equal((await fetch(server.url + path)).status, 200, path);
+    for (const path of ["/", "/healthz", "/readyz", "/openapi.json"])
+      assert.equal((await fetch(server.url + path)).status, 200, path);
   });
 
   it("pages through jobs without missing or repeating one", async () => {
@@ -347,19 +441,30 @@ describe("the API", () => {
     let cursor: string | null = null;
     do {
       const at: string = cursor === null ? "" : `&cursor=${cursor}`;
-      const page: { items: JobJson[]; next_cursor: string | null } = await server.api.json("GET", `/v1/jobs?function=infer&app=web&limit=2${at}`);
+      const page: { items: JobJson[]; next_cursor: string | null } = await server.api.json(
+        "GET",
+        `/v1/jobs?function=infer&app=web&limit=2${at}`,
+      );
       ids.push(...page.items.map(({ job_id }) => job_id));
       cursor = page.next_cursor;
     } while (cursor !== null);
     assert.ok(ids.length >= 5);
     const numbers = ids.map((id) => Number(id.split(":")[1]));
-    assert.deepEqual(numbers, [...new Set(numbers)].sort((a, b) => b - a));
+    assert.deepEqual(
+      numbers,
+      [...new Set(numbers)].sort((a, b) => b - a),
+    );
   });
 
   it("enqueues calls by arguments in order and by name", async () => {
     assert.equal((await server.api.run("web", "infer", { args: ["ab"] })).result, "AB");
     assert.equal((await server.api.run("web", "infer", { args: ["ab"], kwargs: { upper: false } })).result, "ab");
-    const failed = (body: string): Promise<Response> => server.api.fetch("/v1/apps/web/functions/infer/jobs", { method: "POST", body, headers: { "content-type": "application/json" } });
+    const failed = (body: string): Promise<Response> =>
+      server.api.fetch("/v1/apps/web/functions/infer/jobs", {
+        method: "POST",
+        body,
+        headers: { "content-type": "application/json" },
+      });
     await problem(failed('{"args": ["a", true, 1]}'), "input_invalid");
     await problem(failed('{"args": ["a"], "kwargs": {"text": "b"}}'), "input_invalid");
     await problem(failed('{"arguments": []}'), "input_invalid");
@@ -369,14 +474,22 @@ describe("the API", () => {
 
   it("resumes a job's events after the cursor, and refuses one that is none", async () => {
     const { job_id, links } = await server.api.run("web", "infer", { args: ["ab"] });
-    const text = async (query: string, headers = {}): Promise<string> => (await server.api.fetch(`${links.events}${query}`, { headers })).text();
+    const text = async (query: string, headers = {}): Promise<string> =>
+      (await server.api.fetch(`${links.events}${query}`, { headers })).text();
     const all = await text("");
     assert.match(all, /^id: 1\nevent: job\.queued\n/);
     assert.equal(await text("?after=0"), all);
     assert.ok(!(await text("?after=1")).includes("job.queued"));
     assert.equal(await text("", { "last-event-id": "1" }), await text("?after=1"));
     assert.match(await text("?snapshot=true"), /^id: \d+\nevent: job\.snapshot\n/);
-    for (const query of ["?after=-1", "?after=x", "?after=1.5", "?after=99999999999999999999", "?snapshot=maybe", "?from=1"]) {
+    for (const query of [
+      "?after=-1",
+      "?after=x",
+      "?after=1.5",
+      "?after=99999999999999999999",
+      "?snapshot=maybe",
+      "?from=1",
+    ]) {
       await problem(server.api.fetch(`/v1/jobs/${job_id}/events${query}`), "bad_request");
     }
     await problem(server.api.fetch(`/v1/jobs/${job_id}/events`, { headers: { "last-event-id": "x" } }), "bad_request");
@@ -403,7 +516,10 @@ describe("the API", () => {
 describe("documentation of an app", () => {
   it("is an index, an OpenAPI document and a page that loads nothing from elsewhere", async () => {
     const index = (await (await fetch(at(""))).json()) as { links: { openapi: string; docs: string } };
-    const document = (await (await fetch(server.url + index.links.openapi)).json()) as { openapi: string; paths: object };
+    const document = (await (await fetch(server.url + index.links.openapi)).json()) as {
+      openapi: string;
+      paths: object;
+    };
     assert.match(document.openapi, /^3\.1\./);
     assert.ok(Object.hasOwn(document.paths, "/hello"));
     const page = await fetch(server.url + index.links.docs);

@@ -65,8 +65,8 @@ function forwardedFor(x: Exchange, behindProxy: boolean): string {
   return behindProxy && given !== undefined ? `${given}, ${peer}` : peer;
 }
 
-/** Sends the head of the function's answer. A header that HTTP cannot carry is left out. */
-export function writeAnswerHead(x: Exchange, head: { status: number; headers: [string, string][] }): void {
+/** Sets the head of the function's answer, which leaves with the first bytes. A header that HTTP cannot carry is left out. */
+export function setAnswerHead(x: Exchange, head: { status: number; headers: [string, string][] }): void {
   const { res } = x;
   res.statusCode = head.status;
   for (const [name, value] of head.headers) {
@@ -78,7 +78,6 @@ export function writeAnswerHead(x: Exchange, head: { status: number; headers: [s
     }
   }
   res.setHeader("x-request-id", x.requestId);
-  res.flushHeaders();
 }
 
 function appendHeader(res: ServerResponse, name: string, value: string): void {

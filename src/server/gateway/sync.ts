@@ -1,12 +1,12 @@
 import { SERVER_DEFAULTS } from "../../protocol/defaults.ts";
 import { AthanorError } from "../../protocol/errors.ts";
 import type { OpenHttp } from "../../protocol/replica.ts";
-import { writeWithBackPressure } from "../http/answer.ts";
+import { endAnswer, writeWithBackPressure } from "../http/answer.ts";
 import { acceptBody, bodyStream } from "../http/body.ts";
 import type { Exchange } from "../http/exchange.ts";
 import type { HttpCall } from "../replicas/session.ts";
 import type { Lease, Scheduler } from "../scheduler/scheduler.ts";
-import { writeAnswerHead } from "./headers.ts";
+import { setAnswerHead } from "./headers.ts";
 import type { EndpointRoute } from "./routes.ts";
 
 const MAX_TIMER_MS = 2 ** 31 - 1;
@@ -59,11 +59,17 @@ function openCall(x: Exchange, lease: Lease, message: OpenHttp): HttpCall {
 async function passAnswer(x: Exchange, call: HttpCall): Promise<void> {
   const head = await call.head;
   if (x.res.headersSent || x.res.destroyed) return;
-  writeAnswerHead(x, head);
-  for await (const chunk of call.body) {
-    if (!(await writeWithBackPressure(x.res, chunk, x.signal))) return;
+  setAnswerHead(x, head);
+  // The head leaves with the first bytes, or by itself where those are long in coming.
+  const flush = setImmediate(() => x.res.flushHeaders());
+  try {
+    for await (const chunk of call.body) {
+      if (!(await writeWithBackPressure(x.res, chunk, x.signal))) return;
+    }
+  } finally {
+    clearImmediate(flush);
   }
-  x.res.end();
+  endAnswer(x);
 }
 
 interface TimeLimit {

@@ -5,7 +5,7 @@ import type { Log } from "../log.ts";
 import type { Exchange } from "./exchange.ts";
 
 /** Bytes and time for which a refused body is still read, so that the client gets to see the refusal. */
-const LINGER_BYTES = 4 * 1024 * 1024;
+const LINGER_BYTES = 64 * 1024 * 1024;
 const LINGER_MS = 1000;
 const RETRY_AFTER_S = "1";
 
@@ -25,7 +25,7 @@ export function sendText(
   res.setHeader("x-request-id", x.requestId);
   res.setHeader("x-content-type-options", "nosniff");
   res.writeHead(status, { ...headers, "content-length": bytes.length });
-  finish(x, bytes);
+  endAnswer(x, bytes);
 }
 
 /** Answers with no body: 204, 304. */
@@ -77,14 +77,17 @@ function describe(thrown: unknown): string {
   return `${thrown.stack}${cause}`;
 }
 
-/** Ends the answer. Where the request's body was not read, it is read for a while first: a connection closed on unread bytes is reset, and takes the answer with it. */
-function finish(x: Exchange, bytes: Uint8Array): void {
+/**
+ * Ends the answer with its last bytes. Where the request's body was not read to its end, it is read for a while first: a connection closed
+ * on unread bytes is reset, and takes the answer with it; one that is kept would have them before its next request.
+ */
+export function endAnswer(x: Exchange, last?: Uint8Array): void {
   const { req, res } = x;
-  if (req.complete || !x.hasBody) {
-    res.end(bytes);
+  if (req.complete || !x.hasBody || req.destroyed) {
+    res.end(last);
     return;
   }
-  res.write(bytes);
+  if (last) res.write(last);
   let left = LINGER_BYTES;
   const end = (): void => {
     clearTimeout(timer);
@@ -97,7 +100,8 @@ function finish(x: Exchange, bytes: Uint8Array): void {
     if (left < 0) end();
   };
   const timer = setTimeout(end, LINGER_MS);
-  req.on("data", onData).once("end", end).once("error", end).resume();
+  // Whoever read it before has stopped; its listeners would keep the rest from flowing.
+  req.removeAllListeners("readable").on("data", onData).once("end", end).once("error", end).resume();
   res.once("close", () => clearTimeout(timer));
 }
 

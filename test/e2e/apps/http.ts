@@ -3,11 +3,17 @@ import { App, type ImageFile, type JobContext, type JobProgress } from "athanor"
 
 const app = new App("web");
 
+/** A replica that only `hang` and `aborted` share. */
+const apart = { memoryMb: 700 };
+
 /** Calls of `hang` whose client has left. */
 let aborted = 0;
 
 const untilAborted = (signal: AbortSignal): Promise<void> =>
-  new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+  new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener("abort", () => resolve(), { once: true });
+  });
 
 /** Says hello. */
 export const hello = app.endpoint("/hello", { methods: ["GET"], summary: "Hello" }, (name = "you", times = 1) => ({
@@ -40,13 +46,13 @@ export const cycle = app.endpoint("/cycle", { methods: ["GET"] }, (): unknown =>
   return value;
 });
 
-export const hang = app.endpoint("/hang", { methods: ["GET"] }, async (context: JobContext) => {
+export const hang = app.endpoint("/hang", { methods: ["GET"], ...apart }, async (context: JobContext) => {
   await untilAborted(context.signal);
   aborted++;
   return "late";
 });
 
-export const abortedCount = app.endpoint("/aborted", { methods: ["GET"] }, () => aborted);
+export const abortedCount = app.endpoint("/aborted", { methods: ["GET"], ...apart }, () => aborted);
 
 export const slow = app.endpoint(
   "/slow",
