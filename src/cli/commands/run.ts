@@ -30,7 +30,9 @@ export const run: Command = {
     const api = await call.api();
     const { toWireName } = await import("../../protocol/names.ts");
     const name = toWireName(requireArg(call, "function"));
-    const job = await api.spawn(textOption(call, "appName") ?? "", name, payload, crypto.randomUUID());
+    const job = await api.spawn(textOption(call, "appName") ?? "", name, payload, {
+      idempotencyKey: crypto.randomUUID(),
+    });
     if (call.options.detach === true) {
       call.out.result(job, () => job.job_id);
       call.out.note(`Watch it with: athanor job watch ${job.job_id}`);

@@ -78,8 +78,18 @@ export class Api {
     await this.send("DELETE", `/v1/apps/${encodeURIComponent(app)}`);
   }
 
-  spawn(app: string, name: string, request: SpawnRequest, idempotencyKey?: string): Promise<JobJson> {
-    const headers = idempotencyKey === undefined ? undefined : { "idempotency-key": idempotencyKey };
+  /** With `waitS` the answer comes once the job has ended, or after so many seconds. */
+  spawn(
+    app: string,
+    name: string,
+    request: SpawnRequest,
+    options: { idempotencyKey?: string | undefined; waitS?: number | undefined } = {},
+  ): Promise<JobJson> {
+    const { idempotencyKey, waitS } = options;
+    const headers = {
+      ...(idempotencyKey === undefined ? {} : { "idempotency-key": idempotencyKey }),
+      ...(waitS === undefined ? {} : { prefer: `wait=${waitS}` }),
+    };
     const path = `/v1/apps/${encodeURIComponent(app)}/functions/${encodeURIComponent(name)}/jobs`;
     return this.#json("POST", path, { body: request, headers });
   }

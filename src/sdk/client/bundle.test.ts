@@ -36,7 +36,7 @@ test("the bundle works where there is neither process nor Buffer", async () => {
         const calls = [];
         const fetch = async (url, init) => {
           calls.push([init.method, url, init.headers.authorization, JSON.parse(init.body ?? "null")]);
-          const body = init.method === "POST" ? { job_id: "jobs:1", function: "infer", deployment_id: "deployments:1" } : true;
+          const body = init.method === "POST" ? { job_id: "jobs:1", status: "queued", function: "infer", deployment_id: "deployments:1" } : true;
           return new Response(JSON.stringify(body), { status: 200 });
         };
         const demo = new Client({ url: "http://server/", token: "t", fetch }).app("demo");

@@ -20,13 +20,15 @@ export interface EventSourceParams {
   after?: number | undefined;
   snapshot?: boolean | undefined;
   signal?: AbortSignal | undefined;
+  /** The server has answered before. */
+  reached?: boolean | undefined;
 }
 
 export async function* eventStream(params: EventSourceParams): AsyncGenerator<WatchEvent, void, undefined> {
   const backoff = new Backoff();
   let cursor = params.after ?? null;
   let snapshotDue = params.snapshot ?? false;
-  let reached = false;
+  let reached = params.reached ?? false;
   for (;;) {
     params.signal?.throwIfAborted();
     const connection = new Connection(params);

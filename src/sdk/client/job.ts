@@ -6,8 +6,8 @@ import type { Json } from "../../protocol/json.ts";
 import type { JobJson } from "../../protocol/wire.ts";
 import { JobFailedError, type JobHandle, type JobWatchEvent, type WatchOptions } from "../handle.ts";
 import type { Api } from "./api.ts";
-import { Backoff, delay } from "./backoff.ts";
 import { eventStream } from "./event-stream.ts";
+import { type PersistOptions, persist } from "./persist.ts";
 import { isPassing } from "./request.ts";
 import { revive } from "./revive.ts";
 
@@ -15,7 +15,10 @@ import { revive } from "./revive.ts";
 export class RemoteJob implements JobHandle {
   readonly id: string;
   readonly #api: Api;
-  /** Which function and deployment it belongs to: where its results' types are found. Asked for where it is not known. */
+  /**
+   * Which function and deployment it belongs to: where its results' types are found. Asked for where it is not known; where it is, the
+   * server has been reached before, and is waited for when it is away.
+   */
   #origin: Promise<JobOrigin> | null;
 
   constructor(api: Api, id: string, origin?: JobOrigin) {
@@ -33,11 +36,19 @@ export class RemoteJob implements JobHandle {
   }
 
   async result(options: { signal?: AbortSignal } = {}): Promise<unknown> {
-    return this.#revive(await waitForResult(this.#api, this.id, options.signal));
+    const reached = this.#origin !== null;
+    return this.#revive(await waitForResult(this.#api, this.id, { ...options, reached }));
+  }
+
+  /** Of a job that is known to have ended. @throws JobFailedError where it ended in any other way than by success. */
+  async resultOf(job: JobJson): Promise<unknown> {
+    if (job.status !== "succeeded") throw new JobFailedError(job);
+    return this.#revive(job.result);
   }
 
   async *watch(options: WatchOptions = {}): AsyncGenerator<JobWatchEvent, void, undefined> {
-    for await (const event of watchJob(this.#api, this.id, options)) yield await this.#decoded(event);
+    const reached = this.#origin !== null;
+    for await (const event of watchJob(this.#api, this.id, { ...options, reached })) yield await this.#decoded(event);
   }
 
   async #decoded(event: WatchEvent): Promise<JobWatchEvent> {
@@ -63,13 +74,14 @@ export type JobOrigin = Pick<JobJson, "function" | "deployment_id">;
 export function watchJob(
   api: Api,
   id: string,
-  options: WatchOptions = {},
+  options: WatchOptions & PersistOptions = {},
 ): AsyncGenerator<WatchEvent, void, undefined> {
   return eventStream({
     url: api.url,
     after: options.after,
     snapshot: options.snapshot,
     signal: options.signal,
+    reached: options.reached,
     connect: ({ after, snapshot, signal }) =>
       api.send("GET", `/v1/jobs/${encodeURIComponent(id)}/events`, {
         query: { snapshot: snapshot || undefined },
@@ -83,22 +95,14 @@ export function watchJob(
  * The result as the wire has it, once the job has ended; it is asked for in long polls, through a restart of the server.
  * @throws JobFailedError where the job ended in any other way than by success.
  */
-export async function waitForResult(api: Api, id: string, signal?: AbortSignal): Promise<Json> {
-  const backoff = new Backoff();
-  let reached = false;
+export async function waitForResult(api: Api, id: string, options: PersistOptions = {}): Promise<Json> {
+  let { reached } = options;
   for (;;) {
     try {
-      return await askResult(api, id, CLIENT_DEFAULTS.waitS, signal);
+      return await persist(() => askResult(api, id, CLIENT_DEFAULTS.waitS, options.signal), { ...options, reached });
     } catch (error) {
-      if (error instanceof AthanorError && error.code === "job_not_ended") {
-        reached = true;
-        backoff.succeeded();
-        continue;
-      }
-      if (!isPassing(error) || !reached) throw error;
-      const waitMs = backoff.failed(Date.now());
-      if (waitMs === null) throw error;
-      await delay(waitMs, signal);
+      if (!(error instanceof AthanorError) || error.code !== "job_not_ended") throw error;
+      reached = true;
     }
   }
 }

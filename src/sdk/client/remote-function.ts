@@ -1,16 +1,14 @@
 import { CLIENT_DEFAULTS } from "../../protocol/defaults.ts";
 import { AthanorError } from "../../protocol/errors.ts";
+import { isFinal } from "../../protocol/job.ts";
 import type { FunctionSpec } from "../../protocol/spec.ts";
-import type { FunctionJson, SpawnRequest } from "../../protocol/wire.ts";
+import type { FunctionJson, JobJson, SpawnRequest } from "../../protocol/wire.ts";
 import type { Handle, JobWatchEvent, WatchOptions } from "../handle.ts";
 import type { Api } from "./api.ts";
 import { delay } from "./backoff.ts";
 import { encodeArgument } from "./encode.ts";
 import { RemoteJob } from "./job.ts";
-import { isPassing } from "./request.ts";
-
-/** Times that an enqueueing is tried. It is safe to repeat: its Idempotency-Key makes one job of all tries. */
-const SPAWN_TRIES = 3;
+import { persist } from "./persist.ts";
 
 /** A function of an app on a server, by names alone. */
 export class RemoteFunction implements Handle<unknown[], unknown, unknown> {
@@ -25,21 +23,22 @@ export class RemoteFunction implements Handle<unknown[], unknown, unknown> {
   }
 
   async remote(...args: unknown[]): Promise<unknown> {
-    return (await this.spawn(...args)).result();
+    // One exchange where the job ends soon: the answer to the enqueueing waits for it.
+    const json = await this.#enqueue(args, CLIENT_DEFAULTS.waitS);
+    const job = new RemoteJob(this.#api, json.job_id, json);
+    return isFinal(json.status) ? job.resultOf(json) : job.result();
   }
 
   async spawn(...args: unknown[]): Promise<RemoteJob> {
+    const json = await this.#enqueue(args);
+    return new RemoteJob(this.#api, json.job_id, json);
+  }
+
+  async #enqueue(args: unknown[], waitS?: number): Promise<JobJson> {
     const request = await this.#request(args);
-    const key = crypto.randomUUID();
-    for (let left = SPAWN_TRIES - 1; ; left--) {
-      try {
-        const job = await this.#api.spawn(this.#app, this.#name, request, key);
-        return new RemoteJob(this.#api, job.job_id, job);
-      } catch (error) {
-        if (left === 0 || !isPassing(error)) throw error;
-        await delay(CLIENT_DEFAULTS.retryFirstMs);
-      }
-    }
+    // Its key makes one job of all tries.
+    const options = { idempotencyKey: crypto.randomUUID(), waitS };
+    return persist(() => this.#api.spawn(this.#app, this.#name, request, options));
   }
 
   async *remoteEvents(args: unknown[], options?: WatchOptions): AsyncGenerator<JobWatchEvent, void, undefined> {

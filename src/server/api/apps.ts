@@ -1,5 +1,6 @@
 import { SERVER_DEFAULTS } from "../../protocol/defaults.ts";
 import { AthanorError } from "../../protocol/errors.ts";
+import { isFinal } from "../../protocol/job.ts";
 import { formatId } from "../../protocol/names.ts";
 import type { AppJson, Page } from "../../protocol/wire.ts";
 import { bodyFromCall, extractMedia } from "../../schema/body.ts";
@@ -7,7 +8,8 @@ import { checkInput } from "../../schema/check.ts";
 import type { LoadedDeployment } from "../deployments/loaded.ts";
 import { sendEmpty, sendJson } from "../http/answer.ts";
 import { readJson } from "../http/body.ts";
-import type { JobCount } from "../store/store.ts";
+import { preferencesOf } from "../http/prefer.ts";
+import type { JobCount, JobRecord } from "../store/store.ts";
 import { idempotencyKeyOf } from "./idempotency.ts";
 import { type ApiCall, type Route, requireParam } from "./route.ts";
 import { appLinks, functionsJson } from "./show.ts";
@@ -55,9 +57,12 @@ export const appRoutes: Route[] = [
     path: "/v1/apps/:app/functions/:function/jobs",
     access: "app",
     summary: "Enqueue a call",
-    headers: { "Idempotency-Key": "The same key within 24 h gives the same job." },
+    headers: {
+      "Idempotency-Key": "The same key within 24 h gives the same job.",
+      Prefer: "`wait=N`: answer once the job has ended, with 200, or after N seconds.",
+    },
     body: "SpawnRequest",
-    answers: { 202: "Job" },
+    answers: { 200: "Job", 202: "Job" },
     handle: spawn,
   },
 ];
@@ -76,8 +81,21 @@ async function spawn(call: ApiCall): Promise<void> {
   const { body, attachments } = extractMedia(fn, deployment.spec.$defs, bodyFromCall(fn, request));
   checkInput({ fn: fn.name, validators: deployment.validators(), body });
   const { job } = await context.jobs.spawn({ deployment, fn, body, attachments, idempotencyKey: idempotencyKeyOf(x) });
-  const json = await context.jobs.toJson(job);
-  sendJson(x, 202, json, { location: json.links.self });
+  const { waitS } = preferencesOf(x.header("prefer"));
+  if (waitS === null) return sendJob(call, job, 202);
+  const signal = AbortSignal.any([x.signal, context.stopping]);
+  const record = await context.jobs.wait({ job: job.job, timeoutMs: waitS * 1000, signal });
+  await sendJob(call, record, isFinal(record.status) ? 200 : 202, { "preference-applied": `wait=${waitS}` });
+}
+
+async function sendJob(
+  call: ApiCall,
+  job: JobRecord,
+  status: number,
+  headers: Record<string, string> = {},
+): Promise<void> {
+  const json = await call.context.jobs.toJson(job);
+  sendJson(call.x, status, json, { ...headers, location: json.links.self });
 }
 
 function liveOf(call: ApiCall): LoadedDeployment {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { preferencesOf } from "./prefer.ts";
+import { preferencesOf } from "../http/prefer.ts";
 import { targetOf } from "./routes.ts";
 
 const target = (host: string, path: string, publicHost: string | null = null, domain = "localhost") => {
