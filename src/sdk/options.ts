@@ -122,5 +122,3 @@ export interface SchemaOptions<I extends StandardSchemaV1 | undefined, O extends
   /** Parses the result. */
   output?: O | undefined;
 }
-
-export { type ResolvedOptions, resolveCompute, resolveOptions } from "./resolve-options.ts";

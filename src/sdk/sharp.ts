@@ -4,6 +4,8 @@ import { runtimeGlobal } from "./registry.ts";
 
 type MakeSharp = (input: Uint8Array) => Sharp;
 
+const PACKAGE = "sharp";
+
 let loaded: MakeSharp | undefined;
 
 /** The project's own sharp where it has one, else Athanor's. It is a native addon, so it is loaded only when first used. */
@@ -14,12 +16,12 @@ export function requireSharp(): MakeSharp {
 
 function load(): MakeSharp {
   const runtime = runtimeGlobal();
-  if (runtime) return runtime.require("sharp") as MakeSharp;
+  if (runtime) return runtime.require(PACKAGE) as MakeSharp;
   const { createRequire } = nodeModule("node:module");
   const errors: unknown[] = [];
   for (const from of [`${process.cwd()}/package.json`, import.meta.url]) {
     try {
-      return createRequire(from)("sharp") as MakeSharp;
+      return createRequire(from)(PACKAGE) as MakeSharp;
     } catch (error) {
       errors.push(error);
     }
