@@ -44,7 +44,7 @@ function setOf(path: string): DependencySet {
 
 async function dependencies(name: string): Promise<{ root: string; installer: Dependencies }> {
   const root = join(folder, name);
-  const env = { ...process.env, npm_config_cache: join(folder, "cache"), npm_config_offline: "true" };
+  const env = { ...process.env, npm_config_cache: join(folder, `cache-${name}`), npm_config_offline: "true" };
   const installer = new Dependencies({ root, log: silent, env });
   await installer.start();
   return { root, installer };
