@@ -4,7 +4,7 @@
  *
  *   npm run check [-- WORD ...]     only the steps whose name holds one of the words
  */
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import {
   existsSync,
   globSync,
@@ -125,7 +125,7 @@ function run([command = "", ...args]: string[], kind: "inherit" | "counts"): Pro
     const child = spawn(command, args, { cwd: ROOT, env: ENV, stdio: ["ignore", "pipe", "inherit"], detached: true });
     running = child;
     const timer = setTimeout(() => {
-      console.log(`    stopped after ${STEP_TIMEOUT_S} s`);
+      console.log(`    stopped after ${STEP_TIMEOUT_S} s, in ${testFilesRunning(child).join(", ") || command}`);
       killGroup(child, "SIGKILL");
     }, STEP_TIMEOUT_S * 1000);
     let output = "";
@@ -140,6 +140,13 @@ function run([command = "", ...args]: string[], kind: "inherit" | "counts"): Pro
       resolve({ ok: status === 0, output });
     });
   });
+}
+
+/** The test files whose processes are alive: one that never ends has left something open. */
+function testFilesRunning({ pid }: ChildProcess): string[] {
+  const { stdout } = spawnSync("ps", ["-eo", "pgid=,args="], { encoding: "utf8" });
+  const lines = (stdout ?? "").split("\n").filter((line) => Number.parseInt(line, 10) === pid);
+  return lines.flatMap((line) => /--test-.* (\S+\.test\.ts)$/.exec(line)?.[1] ?? []);
 }
 
 function killGroup(child: ChildProcess, signal: NodeJS.Signals): void {
