@@ -1,4 +1,4 @@
-import { access, mkdir, writeFile } from "node:fs/promises";
+import { access, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import packageJson from "../../package.json" with { type: "json" };
 import { AthanorError } from "../protocol/errors.ts";
@@ -8,9 +8,9 @@ const APP = `import { App, type JobProgress } from "athanor";
 // The app's name is the first part of its URLs.
 const app = new App("demo");
 
-/** Greets someone. The types are the schema: GET /demo/hello?name=Ada */
-export const hello = app.endpoint("/hello", { methods: ["GET"] }, (name = "world") => ({
-  message: \`Hello, \${name}!\`,
+/** Greets someone. The types are the schema: GET /demo/greet?name=Ada, or POST with {"name": "Ada"} */
+export const greet = app.endpoint("/greet", { methods: ["GET", "POST"] }, (name: string, times = 1) => ({
+  message: \`Hello, \${name}!\`.repeat(times),
 }));
 
 /** Queued: POST /demo/count answers 202 with a job, whose events show its progress. */
@@ -40,33 +40,30 @@ const TSCONFIG = {
 
 const ATHANOR = { queue: { maxWorkers: 1, size: 500, ttlS: 3600 } };
 
-function projectPackage(): object {
-  return {
-    name: "demo",
-    private: true,
-    type: "module",
-    scripts: { up: "athanor up", deploy: "athanor deploy app.ts", types: "tsc" },
-    dependencies: { athanor: `^${packageJson.version}` },
-    devDependencies: {
-      "@types/node": `^${packageJson.devDependencies["@types/node"]}`,
-      typescript: packageJson.dependencies.typescript,
-    },
-    engines: { node: ">=24" },
-  };
-}
+const PACKAGE: Manifest = {
+  name: "demo",
+  private: true,
+  type: "module",
+  scripts: { up: "athanor up", deploy: "athanor deploy app.ts", types: "tsc" },
+  dependencies: { athanor: `^${packageJson.version}` },
+  devDependencies: {
+    "@types/node": `^${packageJson.devDependencies["@types/node"]}`,
+    typescript: packageJson.dependencies.typescript,
+  },
+  engines: { node: ">=24" },
+};
+
+type Manifest = Record<string, unknown>;
 
 /**
- * Writes the files of a new project, all or none. Returns the folder and the names.
- * @throws AthanorError `usage` where one of them is there already.
+ * Writes the files of a new project, all or none. Returns the folder and the names. A package.json that is there already, as
+ * `npm i athanor` leaves one, keeps all it says and gets what it lacks.
+ * @throws AthanorError `usage` where another of them is there already, or the package.json is no JSON object.
  */
 export async function writeTemplate(given: string): Promise<{ dir: string; files: string[] }> {
   const dir = resolve(given);
-  const files = {
-    "app.ts": APP,
-    "package.json": jsonText(projectPackage()),
-    "tsconfig.json": jsonText(TSCONFIG),
-    "athanor.json": jsonText(ATHANOR),
-  };
+  const manifest = join(dir, "package.json");
+  const files = { "app.ts": APP, "tsconfig.json": jsonText(TSCONFIG), "athanor.json": jsonText(ATHANOR) };
   const names = Object.keys(files);
   await mkdir(dir, { recursive: true });
   const taken = (await Promise.all(names.map((name) => exists(join(dir, name))))).flatMap((is, index) =>
@@ -74,11 +71,41 @@ export async function writeTemplate(given: string): Promise<{ dir: string; files
   );
   if (taken.length > 0) {
     throw new AthanorError("usage", `${dir} already has ${taken.join(", ")}, and nothing is overwritten`, {
-      hint: "Choose an empty folder: athanor init DIR",
+      hint: "Choose a folder without them: athanor init DIR",
     });
   }
+  const manifestText = (await exists(manifest))
+    ? completed(manifest, await readFile(manifest, "utf8"))
+    : jsonText(PACKAGE);
   for (const [name, text] of Object.entries(files)) await writeFile(join(dir, name), text, { flag: "wx" });
-  return { dir, files: names };
+  await writeFile(manifest, manifestText);
+  return { dir, files: [...names, "package.json"] };
+}
+
+function completed(file: string, text: string): string {
+  const there = parsedManifest(file, text);
+  const merged: Manifest = { ...PACKAGE, ...there };
+  for (const [key, wanted] of Object.entries(PACKAGE)) {
+    const had = there[key];
+    if (isObject(wanted) && isObject(had)) merged[key] = { ...wanted, ...had };
+  }
+  return jsonText(merged);
+}
+
+function parsedManifest(file: string, text: string): Manifest {
+  try {
+    const parsed: unknown = JSON.parse(text);
+    if (isObject(parsed)) return parsed;
+  } catch {
+    // Said below.
+  }
+  throw new AthanorError("usage", `${file} is not a JSON object`, {
+    hint: "Mend it, or choose another folder: athanor init DIR",
+  });
+}
+
+function isObject(value: unknown): value is Manifest {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function jsonText(value: object): string {

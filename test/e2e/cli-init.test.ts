@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readdir, readFile } from "node:fs/promises";
+import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { CliRun, temporaryFolder } from "./cli-process.ts";
@@ -20,7 +20,24 @@ test("init writes a project, says what next, and never overwrites", async () => 
 
   const second = await run("mine", "--json");
   assert.equal(second.status, 2);
-  assert.match(JSON.parse(second.stderr).detail, /already has app\.ts, package\.json, tsconfig\.json, athanor\.json/);
+  assert.match(JSON.parse(second.stderr).detail, /already has app\.ts, tsconfig\.json, athanor\.json/);
   const here = await run("--json");
-  assert.deepEqual(JSON.parse(here.stdout).files, ["app.ts", "package.json", "tsconfig.json", "athanor.json"]);
+  assert.deepEqual(JSON.parse(here.stdout).files, ["app.ts", "tsconfig.json", "athanor.json", "package.json"]);
+});
+
+test("init completes the package.json that `npm i athanor` has left", async () => {
+  await using folder = await temporaryFolder();
+  const run = () => new CliRun(["init", "--json"], { env: {}, cwd: folder.path }).ended;
+  const manifest = join(folder.path, "package.json");
+  await writeFile(manifest, "[]");
+  const refused = await run();
+  assert.deepEqual([refused.status, await readdir(folder.path)], [2, ["package.json"]]);
+  assert.match(JSON.parse(refused.stderr).detail, /package\.json is not a JSON object/);
+
+  const had = { name: "mine", type: "commonjs", dependencies: { athanor: "file:../athanor-0.1.0.tgz", zod: "4" } };
+  await writeFile(manifest, JSON.stringify(had));
+  assert.equal((await run()).status, 0);
+  const { scripts, devDependencies, ...completed } = JSON.parse(await readFile(manifest, "utf8"));
+  assert.deepEqual(completed, { private: true, engines: { node: ">=24" }, ...had });
+  assert.deepEqual([scripts.up, Object.keys(devDependencies)], ["athanor up", ["@types/node", "typescript"]]);
 });

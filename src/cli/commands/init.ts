@@ -16,7 +16,7 @@ export const init: Command = {
     out.result({ dir, files }, () => {
       const enter = args.dir === undefined || args.dir === "." ? "" : `  cd ${args.dir}\n`;
       const written = files.map((file) => `  ${file}`).join("\n");
-      return `Wrote in ${dir}:\n${written}\n\nNext:\n${enter}  npm install\n  npx athanor up            # in a terminal of its own: the server\n  npx athanor deploy app.ts\n  curl http://127.0.0.1:7700/demo/hello?name=you`;
+      return `Wrote in ${dir}:\n${written}\n\nNext:\n${enter}  npm install\n  npx athanor up            # in a terminal of its own: the server\n  npx athanor deploy app.ts\n  curl 'http://127.0.0.1:7700/demo/greet?name=you'`;
     });
   },
 };
