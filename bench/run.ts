@@ -7,35 +7,35 @@ import { parseArgs } from "node:util";
 import { hardware } from "./report.ts";
 
 const scenarios = {
-	b4: () => import("./scenarios/b4-latency.ts"),
-	b5: () => import("./scenarios/b5-cold-start.ts"),
-	b11: () => import("./scenarios/b11-idle.ts"),
+  b4: () => import("./scenarios/b4-latency.ts"),
+  b5: () => import("./scenarios/b5-cold-start.ts"),
+  b11: () => import("./scenarios/b11-idle.ts"),
 };
 
 const { values, positionals } = parseArgs({
-	allowPositionals: true,
-	options: { rounds: { type: "string", default: "3" } },
+  allowPositionals: true,
+  options: { rounds: { type: "string", default: "3" } },
 });
 const names = positionals.length > 0 ? positionals : Object.keys(scenarios);
 const unknown = names.filter((name) => !(name in scenarios));
 const rounds = Number(values.rounds);
 if (unknown.length > 0 || !Number.isInteger(rounds) || rounds < 1) {
-	console.error(
-		`usage: npm run bench -- [${Object.keys(scenarios).join("|")}] [--rounds N]; got ${process.argv.slice(2).join(" ")}`,
-	);
-	process.exit(2);
+  console.error(
+    `usage: npm run bench -- [${Object.keys(scenarios).join("|")}] [--rounds N]; got ${process.argv.slice(2).join(" ")}`,
+  );
+  process.exit(2);
 }
 
 const here = import.meta.dirname;
 if (!existsSync(`${here}/node_modules`)) {
-	execFileSync("npm", ["ci", "--no-audit", "--no-fund"], {
-		cwd: here,
-		stdio: "inherit",
-	});
+  execFileSync("npm", ["ci", "--no-audit", "--no-fund"], {
+    cwd: here,
+    stdio: "inherit",
+  });
 }
 console.log(hardware());
 for (const name of names) {
-	const scenario = await scenarios[name as keyof typeof scenarios]();
-	console.log(`\n## ${scenario.title}\n`);
-	console.log(await scenario.run({ rounds }));
+  const scenario = await scenarios[name as keyof typeof scenarios]();
+  console.log(`\n## ${scenario.title}\n`);
+  console.log(await scenario.run({ rounds }));
 }

@@ -4,43 +4,32 @@ import { startRedis } from "./redis.ts";
 
 /** BullMQ as its guide shows it, the worker in this process; the result comes by its own `waitUntilFinished`. */
 export function bullmq(appendFsync: "always" | "everysec"): Contestant {
-	return {
-		name: `BullMQ, Redis appendfsync ${appendFsync}`,
-		note:
-			appendFsync === "always"
-				? "every write on disk"
-				: "up to 1 s of jobs lost with the machine",
-		async start() {
-			const redis = await startRedis(appendFsync);
-			const connection = {
-				host: "127.0.0.1",
-				port: redis.port,
-				maxRetriesPerRequest: null,
-			};
-			const queue = new Queue("bench", { connection });
-			const events = new QueueEvents("bench", { connection });
-			const worker = new Worker(
-				"bench",
-				async (job) => ({ n: job.data.n + 1 }),
-				{ connection },
-			);
-			await Promise.all([
-				queue.waitUntilReady(),
-				events.waitUntilReady(),
-				worker.waitUntilReady(),
-			]);
-			return {
-				async once(n) {
-					const job = await queue.add("add", { n }, { removeOnComplete: { count: 1000 } });
-					return { answer: await job.waitUntilFinished(events) };
-				},
-				async [Symbol.asyncDispose]() {
-					await worker.close();
-					await events.close();
-					await queue.close();
-					await redis[Symbol.asyncDispose]();
-				},
-			};
-		},
-	};
+  return {
+    name: `BullMQ, Redis appendfsync ${appendFsync}`,
+    note: appendFsync === "always" ? "every write on disk" : "up to 1 s of jobs lost with the machine",
+    async start() {
+      const redis = await startRedis(appendFsync);
+      const connection = {
+        host: "127.0.0.1",
+        port: redis.port,
+        maxRetriesPerRequest: null,
+      };
+      const queue = new Queue("bench", { connection });
+      const events = new QueueEvents("bench", { connection });
+      const worker = new Worker("bench", async (job) => ({ n: job.data.n + 1 }), { connection });
+      await Promise.all([queue.waitUntilReady(), events.waitUntilReady(), worker.waitUntilReady()]);
+      return {
+        async once(n) {
+          const job = await queue.add("add", { n }, { removeOnComplete: { count: 1000 } });
+          return { answer: await job.waitUntilFinished(events) };
+        },
+        async [Symbol.asyncDispose]() {
+          await worker.close();
+          await events.close();
+          await queue.close();
+          await redis[Symbol.asyncDispose]();
+        },
+      };
+    },
+  };
 }

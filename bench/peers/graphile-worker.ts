@@ -5,43 +5,43 @@ import { Waiters } from "./waiters.ts";
 
 /** graphile-worker keeps no results: the handler tells its own, and the sample ends with the event that says the job succeeded. */
 export const graphileWorker: Contestant = {
-	name: "graphile-worker, PostgreSQL",
-	note: "every commit on disk; results are not kept",
-	async start() {
-		const postgres = await startPostgres();
-		const logger = new Logger(() => () => {});
-		const results = new Map<string, { n: number }>();
-		const waiters = new Waiters<{ n: number }>();
-		const runner = await run({
-			connectionString: postgres.url,
-			concurrency: 1,
-			logger,
-			noHandleSignals: true,
-			taskList: {
-				add: async (payload, { job }) => {
-					results.set(job.id, { n: (payload as { n: number }).n + 1 });
-				},
-			},
-		});
-		runner.events.on("job:success", ({ job }) => {
-			const result = results.get(job.id);
-			results.delete(job.id);
-			if (result) waiters.settle(job.id, result);
-		});
-		const client = await makeWorkerUtils({
-			connectionString: postgres.url,
-			logger,
-		});
-		return {
-			async once(n) {
-				const job = await client.addJob("add", { n });
-				return { answer: await waiters.wait(job.id) };
-			},
-			async [Symbol.asyncDispose]() {
-				await client.release();
-				await runner.stop();
-				await postgres[Symbol.asyncDispose]();
-			},
-		};
-	},
+  name: "graphile-worker, PostgreSQL",
+  note: "every commit on disk; results are not kept",
+  async start() {
+    const postgres = await startPostgres();
+    const logger = new Logger(() => () => {});
+    const results = new Map<string, { n: number }>();
+    const waiters = new Waiters<{ n: number }>();
+    const runner = await run({
+      connectionString: postgres.url,
+      concurrency: 1,
+      logger,
+      noHandleSignals: true,
+      taskList: {
+        add: async (payload, { job }) => {
+          results.set(job.id, { n: (payload as { n: number }).n + 1 });
+        },
+      },
+    });
+    runner.events.on("job:success", ({ job }) => {
+      const result = results.get(job.id);
+      results.delete(job.id);
+      if (result) waiters.settle(job.id, result);
+    });
+    const client = await makeWorkerUtils({
+      connectionString: postgres.url,
+      logger,
+    });
+    return {
+      async once(n) {
+        const job = await client.addJob("add", { n });
+        return { answer: await waiters.wait(job.id) };
+      },
+      async [Symbol.asyncDispose]() {
+        await client.release();
+        await runner.stop();
+        await postgres[Symbol.asyncDispose]();
+      },
+    };
+  },
 };

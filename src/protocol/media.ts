@@ -52,7 +52,10 @@ export const IMAGE_SIGNATURES: readonly Signature[] = [
   {
     contentType: "image/svg+xml",
     extension: "svg",
-    matches: (b) => /^\s*(?:<\?xml[^>]*>\s*)?(?:<!--[\s\S]*?-->\s*)*(?:<!DOCTYPE svg[^>]*>\s*)?<svg[\s>]/i.test(new TextDecoder().decode(b.subarray(0, 1024))),
+    matches: (b) =>
+      /^\s*(?:<\?xml[^>]*>\s*)?(?:<!--[\s\S]*?-->\s*)*(?:<!DOCTYPE svg[^>]*>\s*)?<svg[\s>]/i.test(
+        new TextDecoder().decode(b.subarray(0, 1024)),
+      ),
   },
 ];
 
