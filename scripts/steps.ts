@@ -28,7 +28,7 @@ export const STEPS: Step[] = [
   },
   {
     name: "lint and format",
-    command: ["biome", "ci", "--colors=off", "--error-on-warnings", "--max-diagnostics=50", "."],
+    command: ["biome", "ci", "--colors=off", "--error-on-warnings", "--max-diagnostics=10", "."],
     hint: "`npm run fix` corrects most of it",
   },
   {
