@@ -3,7 +3,7 @@
  *
  *   closed --listen()--> listening --close()--> closing (open exchanges go on, idle connections are cut) --last one ends or graceMs--> closed
  */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { AthanorError, PROBLEM_CONTENT_TYPE } from "../../protocol/errors.ts";
@@ -11,6 +11,9 @@ import type { Log } from "../log.ts";
 import { sendProblem } from "./answer.ts";
 import { expectsContinue } from "./body.ts";
 import { Exchange } from "./exchange.ts";
+
+// An import would read all of the module's exports, some of which load Node's HTTP client: a tenth of the server's start.
+const { createServer } = process.getBuiltinModule("node:http");
 
 /** Answers the exchange, or throws what is to be answered as a problem. */
 export type Handler = (x: Exchange) => void | Promise<void>;
