@@ -5,9 +5,9 @@
  *                                                            --npm fails-->     absent (nothing is left)
  */
 import { createHash } from "node:crypto";
-import { existsSync } from "node:fs";
+import { existsSync, readdirSync, readlinkSync, renameSync } from "node:fs";
 import { mkdir, rename, rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { SERVER_DEFAULTS } from "../../protocol/defaults.ts";
 import { AthanorError } from "../../protocol/errors.ts";
 import type { DependencySet } from "../../protocol/spec.ts";
@@ -53,6 +53,17 @@ export class Dependencies {
     return nodeModules;
   }
 
+  /** Moves aside what none of these deployments links to, and returns where to; the caller deletes it. Call while nothing is being deployed. */
+  takeUnused(deployments: string[]): string[] {
+    const used = new Set(deployments.map(installationOf));
+    const unused = readdirSync(this.#root).filter((hash) => /^[0-9a-f]{64}$/.test(hash) && !used.has(hash));
+    return unused.map((hash) => {
+      const temporary = temporaryIn(this.#root);
+      renameSync(join(this.#root, hash), temporary);
+      return temporary;
+    });
+  }
+
   async #install(set: DependencySet, dir: string): Promise<string> {
     const npm = findNpm(this.#env);
     if (npm === null)
@@ -92,6 +103,15 @@ export class Dependencies {
       "dependencies installed",
     );
     return dir;
+  }
+}
+
+/** The hash in a deployment's link to its packages; null where it has none. */
+function installationOf(deployment: string): string | null {
+  try {
+    return basename(dirname(readlinkSync(join(deployment, "node_modules"))));
+  } catch {
+    return null;
   }
 }
 

@@ -6,8 +6,8 @@
  *
  * What is live is also kept in memory, where the hot path finds it; only create(), remove() and start() change that.
  */
-import { existsSync } from "node:fs";
-import { mkdir, readdir, rm } from "node:fs/promises";
+import { existsSync, readdirSync, renameSync } from "node:fs";
+import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { AthanorError } from "../../protocol/errors.ts";
 import { formatId } from "../../protocol/names.ts";
@@ -15,7 +15,7 @@ import type { DeploymentUpload } from "../../protocol/spec.ts";
 import type { Log } from "../log.ts";
 import type { DeploymentRecord, Store } from "../store/store.ts";
 import { Dependencies } from "./dependencies.ts";
-import { removeTemporaries, writeDeployment } from "./files.ts";
+import { removeTemporaries, temporaryIn, writeDeployment } from "./files.ts";
 import { loadDeployment } from "./load.ts";
 import type { LoadedDeployment } from "./loaded.ts";
 import { checkUpload } from "./upload.ts";
@@ -119,19 +119,22 @@ export class DeploymentService implements Deployments {
     });
   }
 
-  /** Deletes the files of deployments that nothing needs. Returns how many folders. */
+  /** Deletes the files of deployments, and the dependencies, that nothing needs. Returns how many folders. */
   async prune(): Promise<number> {
     const needed = await this.#options.store.deploymentListNeeded();
-    const kept = new Set(needed.map((record) => record.digest));
-    // One that is being made is not in the store yet.
+    // What is being made is not in the store yet. Nothing below waits before the last folder is renamed.
     if (this.#turns.size > 0) return 0;
-    const stale = (await readdir(this.#root)).filter((digest) => /^[0-9a-f]{64}$/.test(digest) && !kept.has(digest));
+    const kept = new Set(needed.map((record) => record.digest));
     for (const [number, { digest }] of this.#loaded) if (!kept.has(digest)) this.#loaded.delete(number);
-    for (const digest of stale) {
-      if (this.#turns.size > 0) break;
-      await rm(join(this.#root, digest), { recursive: true, force: true });
-    }
-    return stale.length;
+    const stale = readdirSync(this.#root).filter((digest) => /^[0-9a-f]{64}$/.test(digest) && !kept.has(digest));
+    const removed = stale.map((digest) => {
+      const temporary = temporaryIn(this.#root);
+      renameSync(join(this.#root, digest), temporary);
+      return temporary;
+    });
+    removed.push(...this.#dependencies.takeUnused([...kept].map((digest) => join(this.#root, digest))));
+    for (const dir of removed) await rm(dir, { recursive: true, force: true });
+    return removed.length;
   }
 
   async #create(upload: DeploymentUpload): Promise<{ record: DeploymentRecord; unchanged: boolean }> {

@@ -1,0 +1,90 @@
+import assert from "node:assert/strict";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { deploymentOf, functionSpec } from "../../test/harness/specs.ts";
+import { Blobs } from "./blobs.ts";
+import type { Context } from "./context.ts";
+import { ReplicaLogs } from "./deployments/logs.ts";
+import { DeploymentService } from "./deployments/service.ts";
+import type { Log } from "./log.ts";
+import { Maintenance } from "./maintenance.ts";
+import { openSqliteStore } from "./store/sqlite.ts";
+
+const silent: Log = {
+  debug: () => {},
+  info: () => {},
+  warn: () => {},
+  error: (fields, message) => assert.fail(`${message} ${JSON.stringify(fields)}`),
+};
+
+test("one round clears away ended jobs, and files that nothing needs, and keeps the others", async () => {
+  const dataDir = mkdtempSync(join(tmpdir(), "athanor-prune-"));
+  try {
+    await using store = await openSqliteStore({ path: join(dataDir, "athanor.db") });
+    const logs = new ReplicaLogs({ dir: join(dataDir, "logs"), log: silent });
+    const blobs = new Blobs({ dir: join(dataDir, "blobs") });
+    const deployments = new DeploymentService({
+      store,
+      dataDir,
+      log: silent,
+      env: {},
+      trial: async () => {},
+      onChange: () => {},
+      now: Date.now,
+    });
+    await Promise.all([logs.start(), blobs.start(), deployments.start()]);
+    const [live, stale] = ["a".repeat(64), "b".repeat(64)];
+    const [used, unused] = ["c".repeat(64), "d".repeat(64)];
+    for (const hash of [used, unused])
+      mkdirSync(join(dataDir, "dependencies", hash, "node_modules"), { recursive: true });
+    for (const digest of [live, stale]) {
+      mkdirSync(join(dataDir, "deployments", digest));
+      writeFileSync(join(dataDir, "deployments", digest, "bundle.mjs"), "");
+    }
+    symlinkSync(
+      join("..", "..", "dependencies", used, "node_modules"),
+      join(dataDir, "deployments", live, "node_modules"),
+    );
+    const { spec } = deploymentOf(1, [functionSpec("infer")]);
+    const { deployment } = await store.deploymentInsert({ app: "demo", digest: live, spec, now: 1 });
+    await store.deploymentActivate({ deployment, now: 1 });
+    await logs.flush();
+    for (const number of [deployment, 99]) writeFileSync(join(dataDir, "logs", `${number}.ndjson`), "");
+    const job = {
+      app: "demo",
+      function: "infer",
+      deployment,
+      input: "{}",
+      inputBlobs: [],
+      queueSize: 10,
+      ttlS: 1,
+      eventsWindow: 10,
+      maxAttempts: 1,
+      idempotency: null,
+    };
+    const inserted = await store.jobInsertMany({ jobs: [job, { ...job, ttlS: 1e10 }], now: 1 });
+    for (const { job } of inserted) await store.jobCancel({ job: job.job, now: 1 });
+
+    // The store, the files and the services are real; the rest of a server has no part in it.
+    const context = { store, blobs, deployments, logs, log: silent } as unknown as Context;
+    const maintenance = new Maintenance({ context, intervalMs: 1 });
+    maintenance.start();
+    maintenance.start();
+    while ((await store.jobList({ limit: 10 })).length === 2 || existsSync(join(dataDir, "logs", "99.ndjson")))
+      await new Promise(setImmediate);
+    await maintenance.stop();
+
+    assert.deepEqual(
+      (await store.jobList({ limit: 10 })).map((record) => record.job),
+      [inserted[1]?.job.job],
+    );
+    assert.deepEqual(readdirSync(join(dataDir, "deployments")), [live]);
+    assert.deepEqual(readdirSync(join(dataDir, "dependencies")), [used]);
+    assert.deepEqual(readdirSync(join(dataDir, "logs")), [`${deployment}.ndjson`]);
+    await deployments.stop();
+  } finally {
+    rmSync(dataDir, { recursive: true, force: true });
+  }
+});
