@@ -16,6 +16,7 @@ describe("retryDelayMs", () => {
   it("stays even with a factor of 1, and may be nothing", () => {
     assert.equal(retryDelayMs({ ...spec, backoff: 1 }, 7, 0.5), 1000);
     assert.equal(retryDelayMs({ ...spec, delayS: 0 }, 7, 0.5), 0);
+    assert.equal(retryDelayMs({ ...spec, delayS: 0, backoff: 100 }, 1001, 0.5), 0);
   });
 
   it("spreads by the jitter", () => {
