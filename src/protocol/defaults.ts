@@ -60,6 +60,10 @@ export const SERVER_DEFAULTS = {
   maxListLimit: 500,
   /** Requests that may wait for a replica of one group. */
   maxHeldRequests: 1000,
+  /** Replicas of all groups that may be starting at once; the others wait for their turn. */
+  maxConcurrentStarts: 4,
+  /** A start that takes longer, as one that loads a model may, leaves its turn to the next. */
+  startTurnMs: 5 * SECOND_MS,
 } as const;
 
 /** The client's patience. */

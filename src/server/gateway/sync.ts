@@ -1,6 +1,7 @@
 import { SERVER_DEFAULTS } from "../../protocol/defaults.ts";
 import { AthanorError } from "../../protocol/errors.ts";
 import type { OpenHttp } from "../../protocol/replica.ts";
+import { MAX_TIMER_MS } from "../alarm.ts";
 import { endAnswer, writeWithBackPressure } from "../http/answer.ts";
 import { acceptBody, bodyStream } from "../http/body.ts";
 import type { Exchange } from "../http/exchange.ts";
@@ -8,8 +9,6 @@ import type { HttpCall } from "../replicas/session.ts";
 import type { Lease, Scheduler } from "../scheduler/scheduler.ts";
 import { setAnswerHead } from "./headers.ts";
 import type { EndpointRoute } from "./routes.ts";
-
-const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /**
  * One exchange with a synchronous endpoint: the body goes to a replica as it comes, and its answer back as it comes.

@@ -4,13 +4,12 @@ import type { JobError } from "../../protocol/job.ts";
 import type { Json } from "../../protocol/json.ts";
 import { formatId } from "../../protocol/names.ts";
 import type { FunctionSpec } from "../../protocol/spec.ts";
+import { MAX_TIMER_MS } from "../alarm.ts";
 import type { JobAnswer, JobCall, ReplicaSession } from "../replicas/session.ts";
 import type { JobRecord } from "../store/store.ts";
 import type { JobBlobs, JobEvents } from "./jobs.ts";
 import { hasMedia, loadMedia } from "./media.ts";
 import type { Stopping } from "./outcome.ts";
-
-const MAX_TIMER_MS = 2 ** 31 - 1;
 
 export interface AttemptOptions {
   record: JobRecord;

@@ -1,3 +1,4 @@
+import { Alarm } from "../alarm.ts";
 import type { RunnableDeployment } from "../scheduler/deployment.ts";
 import type { Group } from "../scheduler/group.ts";
 import type { JobCount } from "../store/store.ts";
@@ -8,7 +9,6 @@ const MIN_REFRESH_GAP_MS = 25;
 const RETRY_MS = 5000;
 /** Jobs that left the queue unclaimed are noticed so late. */
 const LAZY_MS = 1000;
-const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /**
  * How many jobs each group could run now, kept in memory so that the store is asked for jobs only when there are some. A count may be
@@ -19,8 +19,7 @@ export class DueJobs {
   readonly #options: JobsOptions;
   readonly #now: () => number;
   readonly #pump: (group: Group) => void;
-  #timer: NodeJS.Timeout | null = null;
-  #timerAt: number | null = null;
+  readonly #alarm: Alarm;
   #refreshing: Promise<void> | null = null;
   #again = false;
   #running = false;
@@ -29,6 +28,7 @@ export class DueJobs {
     this.#options = options;
     this.#now = options.now ?? Date.now;
     this.#pump = pump;
+    this.#alarm = new Alarm({ now: this.#now, ring: () => void this.refresh() });
   }
 
   start(): void {
@@ -37,7 +37,7 @@ export class DueJobs {
 
   stop(): void {
     this.#running = false;
-    this.#clearTimer();
+    this.#alarm.clear();
   }
 
   raise(group: Group, jobs: number): void {
@@ -46,13 +46,9 @@ export class DueJobs {
     this.#pump(group);
   }
 
-  /** Counts anew at that time, or before. */
+  /** Counts anew at that time or before, though not at once. */
   refreshAt(at: number): void {
-    if (!this.#running || (this.#timerAt !== null && this.#timerAt <= at)) return;
-    this.#clearTimer();
-    this.#timerAt = at;
-    const delayMs = Math.min(Math.max(MIN_REFRESH_GAP_MS, at - this.#now()), MAX_TIMER_MS);
-    this.#timer = setTimeout(() => void this.refresh(), delayMs);
+    if (this.#running) this.#alarm.at(Math.max(at, this.#now() + MIN_REFRESH_GAP_MS));
   }
 
   /** Jobs have left the queue without a claim: counts anew, soon. */
@@ -77,7 +73,7 @@ export class DueJobs {
 
   async #refresh(): Promise<void> {
     if (!this.#running) return;
-    this.#clearTimer();
+    this.#alarm.clear();
     const { store, log } = this.#options;
     const versions = new Map(Array.from(this.#options.scheduler.groups(), (group) => [group, group.dueVersion]));
     try {
@@ -133,11 +129,5 @@ export class DueJobs {
     if (count < before) this.#options.scheduler.replan(group);
     // Even where the count is as it was: what held the jobs back may be over.
     if (count > 0) this.#pump(group);
-  }
-
-  #clearTimer(): void {
-    if (this.#timer !== null) clearTimeout(this.#timer);
-    this.#timer = null;
-    this.#timerAt = null;
   }
 }

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { AthanorError } from "../../protocol/errors.ts";
-import type { Log } from "../scheduler/scheduler.ts";
+import type { Log } from "../log.ts";
 import type { JobChange, JobOutcome, JobRecord, Store } from "../store/store.ts";
 
 const FIRST_DELAY_MS = 100;
@@ -17,13 +17,13 @@ export type Prepare = (now: number) => JobOutcome | Promise<JobOutcome>;
  */
 export class Finisher {
   readonly #store: Pick<Store, "jobFinish">;
-  readonly #log: Log;
+  readonly #log: Pick<Log, "error">;
   readonly #now: () => number;
   readonly #unblocked: () => void;
   #waiting = 0;
   #stop = new AbortController();
 
-  constructor(p: { store: Pick<Store, "jobFinish">; log: Log; now(): number; unblocked(): void }) {
+  constructor(p: { store: Pick<Store, "jobFinish">; log: Pick<Log, "error">; now(): number; unblocked(): void }) {
     this.#store = p.store;
     this.#log = p.log;
     this.#now = p.now;

@@ -7,8 +7,9 @@ import type { Json } from "../../protocol/json.ts";
 import { formatId } from "../../protocol/names.ts";
 import type { FunctionSpec } from "../../protocol/spec.ts";
 import type { JobJson } from "../../protocol/wire.ts";
+import type { Log } from "../log.ts";
 import type { RunnableDeployment } from "../scheduler/deployment.ts";
-import type { Log, Scheduler } from "../scheduler/scheduler.ts";
+import type { Scheduler } from "../scheduler/scheduler.ts";
 import type { EventBatch, InsertedJob, JobChange, JobRecord, Store } from "../store/store.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import { jobJson } from "./json.ts";
@@ -40,7 +41,7 @@ export interface JobsOptions {
   blobs: JobBlobs;
   /** Any deployment by number, live or not; rejects where it is gone. */
   deployments: { get(deployment: number): Promise<RunnableDeployment> };
-  log: Log;
+  log: Pick<Log, "info" | "error">;
   /** Time that running jobs have to end when the server stops; default 10 s. Then they go back to the queue. */
   drainMs?: number;
   /** Time that a job's code has to heed its abort signal; default SERVER_DEFAULTS.cancelGraceMs. */

@@ -2,6 +2,7 @@ import type { ReplicaExit } from "../../engines/engine.ts";
 import { SERVER_DEFAULTS } from "../../protocol/defaults.ts";
 import type { JobError } from "../../protocol/job.ts";
 import type { RetrySpec } from "../../protocol/spec.ts";
+import { exitStatus } from "../replicas/exit.ts";
 import type { JobOutcome } from "../store/store.ts";
 import { retryDelayMs } from "./retry.ts";
 
@@ -74,7 +75,7 @@ function failOrRetry(p: Attempt, error: JobError): JobOutcome {
   return { type: "retry", error, runAfter: p.now + retryDelayMs(p.retries, p.attempt, p.random) };
 }
 
-export function crashError(exit: ReplicaExit): JobError {
+function crashError(exit: ReplicaExit): JobError {
   const lines =
     exit.lastStderr.length === 0
       ? "It wrote nothing to stderr."
@@ -86,6 +87,5 @@ export function crashError(exit: ReplicaExit): JobError {
       message: `The replica used more than its memoryMb${used} and was killed. ${lines}`,
     };
   }
-  const how = exit.signal === null ? `exit code ${exit.code}` : `signal ${exit.signal}`;
-  return { code: "replica_crashed", message: `The replica died with ${how}. ${lines}` };
+  return { code: "replica_crashed", message: `The replica died with ${exitStatus(exit)}. ${lines}` };
 }

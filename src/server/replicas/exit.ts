@@ -1,6 +1,11 @@
 import type { ReplicaExit } from "../../engines/engine.ts";
 import { AthanorError } from "../../protocol/errors.ts";
 
+/** `exit code 3`, `signal SIGKILL`. */
+export function exitStatus({ code, signal }: ReplicaExit): string {
+  return signal === null ? `exit code ${code}` : `signal ${signal}`;
+}
+
 /** In words: `it was killed by SIGKILL`, `it exited with code 3`. */
 function describeExit(exit: ReplicaExit): string {
   if (exit.reason === "memory")

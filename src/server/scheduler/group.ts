@@ -1,18 +1,14 @@
 import { FUNCTION_DEFAULTS } from "../../protocol/defaults.ts";
-import type { AthanorError } from "../../protocol/errors.ts";
 import type { ReplicaGroup } from "../../protocol/groups.ts";
 import type { FunctionSpec } from "../../protocol/spec.ts";
+import { Alarm } from "../alarm.ts";
 import type { ReplicaSession, StartingReplica } from "../replicas/session.ts";
 import type { RunnableDeployment } from "./deployment.ts";
 import { HeldRequests } from "./held.ts";
 import type { GroupSnapshot } from "./plan.ts";
+import type { StartFailure } from "./start-failure.ts";
 
-/**
- * One replica as the scheduler counts it.
- *
- *   starting --ready resolves-->  ready       --drained-->  draining --ended--> (forgotten)
- *   starting --ready rejects, or no longer wanted-->        draining
- */
+/** One replica as the scheduler counts it; lifecycle.ts has the states, the scheduler keeps the places. */
 export interface Replica {
   readonly session: StartingReplica;
   readonly group: Group;
@@ -32,15 +28,6 @@ export interface Lease {
   release(): void;
 }
 
-/** Why the last start failed; kept until one succeeds. */
-export interface StartFailure {
-  error: AthanorError;
-  /** In a row. */
-  failures: number;
-  /** No start before this. */
-  until: number;
-}
-
 /** The functions that live together in a replica, with the replicas they have and the calls that wait for one. */
 export class Group {
   readonly deployment: RunnableDeployment;
@@ -55,13 +42,13 @@ export class Group {
   /** Grows whenever `dueJobs` is raised, so that an answer from the store that is older than that is known as such. */
   dueVersion = 0;
   failure: StartFailure | null = null;
-  timer: NodeJS.Timeout | null = null;
-  timerAt: number | null = null;
+  /** Rings when the group is to be planned again although nothing happened to it. */
+  readonly alarm: Alarm;
   /** Taken out of the scheduler; a new object stands for the group if it is needed again. */
   forgotten = false;
   readonly #first: FunctionSpec;
 
-  constructor(deployment: RunnableDeployment, group: ReplicaGroup) {
+  constructor(deployment: RunnableDeployment, group: ReplicaGroup, wake: (group: Group) => void, now: () => number) {
     const first = group.functions[0];
     if (first === undefined) throw new Error(`group ${group.name} has no functions`);
     this.#first = first;
@@ -69,6 +56,7 @@ export class Group {
     this.group = group;
     this.concurrency = first.concurrency;
     this.functionNames = group.functions.map((fn) => fn.name);
+    this.alarm = new Alarm({ now, ring: () => wake(this) });
   }
 
   /** The ready replica with the fewest calls that has room for one more. */
@@ -83,6 +71,10 @@ export class Group {
 
   has(state: Replica["state"]): boolean {
     return this.replicas.some((replica) => replica.state === state);
+  }
+
+  get maxReplicas(): number {
+    return this.#first.maxReplicas;
   }
 
   get keepWarmMs(): number {
@@ -104,7 +96,7 @@ export class Group {
     return {
       live: this.live,
       minReplicas: this.#first.minReplicas,
-      maxReplicas: this.#first.maxReplicas,
+      maxReplicas: this.maxReplicas,
       concurrency: this.concurrency,
       keepWarmMs: this.keepWarmMs,
       waiting: this.held.size + this.dueJobs,

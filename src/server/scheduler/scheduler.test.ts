@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
 import { exitOf, type FakeReplica, FakeStarter } from "../../../test/harness/fake-replicas.ts";
-import { deploymentOf, endpointSpec } from "../../../test/harness/specs.ts";
+import { deploymentOf, endpointSpec, functionSpec } from "../../../test/harness/specs.ts";
 import { AthanorError } from "../../protocol/errors.ts";
 import type { FunctionSpec } from "../../protocol/spec.ts";
 import type { RunnableDeployment } from "./deployment.ts";
@@ -188,6 +188,64 @@ describe("Scheduler", () => {
     await assert.rejects(gone, code("cancelled"));
     (await setup.replica(1)).becomeReady();
     assert.equal((await stays).session.id, "replicas:1");
+  });
+
+  it("starts so many replicas at once and no more, over all groups in the order of their calls", async () => {
+    await using setup = new Setup({}, { maxConcurrentStarts: 4 });
+    const { scheduler, starter } = setup;
+    starter.autoReady = false;
+    const functions = Array.from({ length: 200 }, (_, i) => functionSpec(`f${i}`, { maxReplicas: 3 }));
+    const deployment = deploymentOf(2, functions, "cold");
+    scheduler.add(deployment);
+    const { signal } = new AbortController();
+    const calls = functions.map((fn) => scheduler.acquire({ deployment, fn, signal }));
+    // The first function could use three replicas: it waits behind the others for its second.
+    const more = scheduler.acquire({ deployment, fn: functions[0] as FunctionSpec, signal });
+    for (let started = 1; started <= 200; started++) {
+      const replica = await setup.replica(started);
+      assert.equal(replica.group, deployment.groups[started - 1]?.name);
+      assert.ok(starter.replicas.filter(({ state }) => state === "starting").length <= 4);
+      if (started % 10 === 0) replica.failToStart(new Error("none"));
+      else replica.becomeReady();
+    }
+    (await setup.replica(201)).becomeReady();
+    const ends = await Promise.allSettled([...calls, more]);
+    assert.equal(ends.filter(({ status }) => status === "rejected").length, 20);
+  });
+
+  it("does not let starts that take long hold up the others", async () => {
+    await using setup = new Setup({}, { maxConcurrentStarts: 1, startTurnMs: 1 });
+    setup.starter.autoReady = false;
+    const functions = [functionSpec("slow"), functionSpec("quick")];
+    const deployment = deploymentOf(2, functions);
+    const { signal } = new AbortController();
+    const [slow, quick] = functions.map((fn) => setup.scheduler.acquire({ deployment, fn, signal }));
+    assert.equal(setup.starter.replicas.length, 1);
+    (await setup.replica(2)).becomeReady();
+    assert.equal((await quick)?.session.id, "replicas:2");
+    (await setup.replica(1)).becomeReady();
+    assert.equal((await slow)?.session.id, "replicas:1");
+  });
+
+  it("starts nothing for a call that left while its group waited for its turn", async () => {
+    await using setup = new Setup({}, { maxConcurrentStarts: 1 });
+    setup.starter.autoReady = false;
+    const functions = [functionSpec("a"), functionSpec("b"), functionSpec("c")];
+    const deployment = deploymentOf(2, functions);
+    const left = new AbortController();
+    const stays = new AbortController().signal;
+    const [a, b, c] = functions.map((fn, i) =>
+      setup.scheduler.acquire({ deployment, fn, signal: i === 1 ? left.signal : stays }),
+    );
+    left.abort();
+    await assert.rejects(b as Promise<Lease>, code("cancelled"));
+    (await setup.replica(1)).becomeReady();
+    (await setup.replica(2)).becomeReady();
+    await Promise.all([a, c]);
+    assert.deepEqual(
+      setup.starter.replicas.map(({ request }) => request.group.functions[0]?.name),
+      ["a", "c"],
+    );
   });
 
   it("refuses what it holds when it stops, kills what starts, and can start again", async () => {
