@@ -52,7 +52,7 @@ export class JobContext {
 
   /**
    * Aborts when the job is cancelled or times out, or the client of a synchronous call is gone. Code that does not heed it is
-   * stopped with its process 5 seconds later.
+   * stopped with its process 5 seconds later; where only the client is gone, 5 seconds after its `timeoutS` is over.
    */
   get signal(): AbortSignal {
     return this.#init.signal;

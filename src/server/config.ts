@@ -71,7 +71,7 @@ export function resolveConfig(flags: ServerFlags, env: NodeJS.ProcessEnv): Confi
 }
 
 /** `$XDG_DATA_HOME/athanor`, or `~/.local/share/athanor`. */
-export function defaultDataDir(env: NodeJS.ProcessEnv): string {
+function defaultDataDir(env: NodeJS.ProcessEnv): string {
   const xdg = env.XDG_DATA_HOME;
   return xdg !== undefined && isAbsolute(xdg) ? join(xdg, "athanor") : join(homedir(), ".local", "share", "athanor");
 }

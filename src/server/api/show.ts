@@ -4,7 +4,7 @@ import type { AppSpec, FunctionSpec } from "../../protocol/spec.ts";
 import type { DeploymentJson, FunctionJson } from "../../protocol/wire.ts";
 import type { DeploymentRecord } from "../store/store.ts";
 
-export function functionJson(app: string, fn: FunctionSpec): FunctionJson {
+function functionJson(app: string, fn: FunctionSpec): FunctionJson {
   return {
     name: fn.name,
     kind: fn.kind,

@@ -1,5 +1,6 @@
 import { AthanorError } from "../../protocol/errors.ts";
 import type { OpenHttp } from "../../protocol/replica.ts";
+import { MAX_TIMER_MS } from "../alarm.ts";
 import { idempotencyKeyOf } from "../api/idempotency.ts";
 import { functionsJson } from "../api/show.ts";
 import type { GatewayContext } from "../context.ts";
@@ -89,7 +90,7 @@ export class Gateway {
     ];
     // Without a preference the client of a synchronous endpoint waits as long as the call may take, its replica's start included.
     const untilDone = queued || preferences.respondAsync ? 0 : route.fn.timeoutS + endpoint.serviceStartupTimeoutS;
-    const waitMs = Math.min((preferences.waitS ?? untilDone) * 1000, 2 ** 31 - 1);
+    const waitMs = Math.min((preferences.waitS ?? untilDone) * 1000, MAX_TIMER_MS);
     const origins = this.#origins(x, target);
     return callAsJob(x, {
       context: this.#context,
@@ -138,7 +139,8 @@ export class Gateway {
     sendJson(x, 200, {
       app: deployment.app,
       deployment_id: deployment.id,
-      functions: functionsJson(deployment.spec),
+      // Plain functions are called with the token alone, and named to its holders alone.
+      functions: functionsJson(deployment.spec).filter(({ url }) => url !== null),
       links,
     });
   }

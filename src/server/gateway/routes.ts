@@ -20,9 +20,6 @@ export interface AppRoutes {
 
 export type RouteTable = ReadonlyMap<string, AppRoutes>;
 
-/** Paths below an app that the gateway answers itself. */
-export const OWN_PATHS = ["/openapi.json", "/docs"] as const;
-
 export function routeTable(live: LoadedDeployment[]): RouteTable {
   return new Map(live.map((deployment) => [deployment.app, { deployment, byPath: pathsOf(deployment) }]));
 }

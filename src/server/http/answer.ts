@@ -55,7 +55,7 @@ export function sendProblem(x: Exchange, thrown: unknown, log: Log): void {
   });
 }
 
-export function headersOf(error: AthanorError): Record<string, string> {
+function headersOf(error: AthanorError): Record<string, string> {
   const headers = { ...error.headers };
   if (error.status === 429 || error.code === "overloaded" || error.code === "shutting_down")
     headers["retry-after"] ??= RETRY_AFTER_S;
@@ -63,7 +63,7 @@ export function headersOf(error: AthanorError): Record<string, string> {
   return headers;
 }
 
-export function toAthanorError(thrown: unknown): AthanorError {
+function toAthanorError(thrown: unknown): AthanorError {
   if (thrown instanceof AthanorError) return thrown;
   const { code } = (thrown ?? {}) as NodeJS.ErrnoException;
   if (code === "ENOSPC" || code === "EDQUOT")
