@@ -5,11 +5,11 @@ import type { CodeType, FunctionSpec } from "../protocol/spec.ts";
 import type { InvalidPath, SpawnRequest } from "../protocol/wire.ts";
 import { invalid } from "./check.ts";
 import { type Accepts, coerceField, emptyIsAbsent, fieldName, fieldsOf, itemAccepts } from "./coerce.ts";
-import { brief, pointer } from "./explain.ts";
 import { addImage, extractInto, maxFileBytes, type ReadBody, startExtraction, tooLarge } from "./extract.ts";
 import { parseJson, refuseNames } from "./json-text.ts";
 import { checkFieldName, type Part, readMultipart } from "./multipart.ts";
 import { inputPlan, planHas } from "./plan.ts";
+import { brief, pointer } from "./words.ts";
 
 export { extractMedia, type ReadBody } from "./extract.ts";
 

@@ -2,10 +2,10 @@ import type { Json, JsonSchema } from "../protocol/json.ts";
 import type { MediaRef } from "../protocol/media.ts";
 import type { FunctionSpec } from "../protocol/spec.ts";
 import { invalid } from "./check.ts";
-import { brief, pointer } from "./explain.ts";
 import { isMediaRef } from "./media.ts";
 import { inputPlan, type Plan } from "./plan.ts";
 import type { Validators } from "./validators.ts";
+import { brief, pointer } from "./words.ts";
 
 interface Decoding {
   fn: string;

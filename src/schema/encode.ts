@@ -1,7 +1,7 @@
 import { AthanorError } from "../protocol/errors.ts";
 import type { Json } from "../protocol/json.ts";
-import { brief, pointer } from "./explain.ts";
 import { MEDIA_REF_KEY } from "./media.ts";
+import { brief, pointer } from "./words.ts";
 
 export interface EncodedMedia {
   bytes: Uint8Array;

@@ -3,9 +3,9 @@ import { AthanorError } from "../protocol/errors.ts";
 import type { Json, JsonSchema } from "../protocol/json.ts";
 import { sniffImage } from "../protocol/media.ts";
 import type { FunctionSpec } from "../protocol/spec.ts";
-import { brief, pointer } from "./explain.ts";
 import { MEDIA_REF_KEY } from "./media.ts";
 import { inputPlan, type Plan, planHas } from "./plan.ts";
+import { brief, pointer } from "./words.ts";
 
 const MIB = 1024 * 1024;
 const IMAGES: ReadonlySet<"image"> = new Set(["image"]);

@@ -1,7 +1,8 @@
 import { compileFunction } from "node:vm";
 import type { Json } from "../protocol/json.ts";
 import type { InvalidPath } from "../protocol/wire.ts";
-import { explain, type SchemaError } from "./explain.ts";
+import { explain } from "./explain.ts";
+import type { SchemaError } from "./union-errors.ts";
 import type { Defs } from "./walk.ts";
 
 /** What a deployment's compiled validators answer. Bodies and results are checked with media in place as MediaRef. */
