@@ -187,14 +187,14 @@ export async function createContext(p: ContextOptions): Promise<WiredContext> {
 }
 
 function keepLines(logs: ReplicaLogs, session: ReplicaSession, deployment: number, group: ReplicaGroup): void {
-  // In a replica of several functions a line may be any one's.
+  // A line of no known call, of a replica of several functions, may be any one's.
   const fn = group.functions.length === 1 ? (group.functions[0]?.name ?? null) : null;
-  session.onLog(({ fd, line, at }) => {
+  session.onLog(({ fd, line, at }, writer) => {
     logs.append(deployment, {
       at: new Date(at).toISOString(),
       replica_id: session.id,
-      function: fn,
-      job_id: null,
+      function: writer?.function ?? fn,
+      job_id: writer?.jobId ?? null,
       stream: fd,
       line,
     });

@@ -138,7 +138,9 @@ describe("a deployment", () => {
     const path = `/v1/deployments/${job.deployment_id}/logs?function=keep`;
     const { items } = await server.api.json<Page<LogLine>>("GET", path);
     assert.ok(
-      items.some(({ line, stream }) => line === `kept this in ${job.job_id}` && stream === "stdout"),
+      items.some(
+        (at) => at.line === `kept this in ${job.job_id}` && at.stream === "stdout" && at.job_id === job.job_id,
+      ),
       JSON.stringify(items),
     );
     const left = new AbortController();

@@ -1,5 +1,5 @@
 import type { ReplicaExit } from "../../src/engines/engine.ts";
-import type { LoggedLine, OpenJob, ReadyMessage } from "../../src/protocol/replica.ts";
+import type { OpenJob, ReadyMessage } from "../../src/protocol/replica.ts";
 import type { ReplicaStarter, StartReplicaRequest } from "../../src/server/replicas/hub.ts";
 import type {
   CancelReason,
@@ -124,7 +124,7 @@ export class FakeReplica implements StartingReplica {
     return this.ended;
   }
 
-  onLog(_listener: (line: LoggedLine) => void): void {}
+  onLog(): void {}
 }
 
 /** Starts fake replicas, and lets a test wait for what happens to them. */

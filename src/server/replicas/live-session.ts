@@ -15,7 +15,7 @@ import { OpenHttpCall } from "./http-call.ts";
 import { type OpenCall, OpenJobCall } from "./job-call.ts";
 import { parseLines, parseReady, parseStartFailed } from "./messages.ts";
 import { RawLines } from "./raw-lines.ts";
-import type { HttpCall, JobCall, JobListeners, StartingReplica } from "./session.ts";
+import type { HttpCall, JobCall, JobListeners, LineWriter, StartingReplica } from "./session.ts";
 
 const LAST_STDERR_LINES = 20;
 /** After its connection closed a process mostly ends by itself, and then says why. */
@@ -31,6 +31,12 @@ export interface LiveSessionOptions {
   startupTimeoutMs: number;
 }
 
+/** Where the lines of a call go, and what it is. */
+interface CallLines {
+  on?: { log(line: LoggedLine): void } | undefined;
+  writer?: LineWriter;
+}
+
 /** See StartingReplica for the states. */
 export class LiveSession implements StartingReplica {
   readonly id: string;
@@ -44,8 +50,8 @@ export class LiveSession implements StartingReplica {
   readonly #readiness = Promise.withResolvers<ReadyMessage>();
   readonly #end = Promise.withResolvers<ReplicaExit>();
   readonly #startupTimer: NodeJS.Timeout;
-  readonly #calls = new Map<number, OpenCall & { on?: { log(line: LoggedLine): void } | undefined }>();
-  readonly #logListeners: ((line: LoggedLine) => void)[] = [];
+  readonly #calls = new Map<number, OpenCall & CallLines>();
+  readonly #logListeners: ((line: LoggedLine, writer: LineWriter | null) => void)[] = [];
   readonly #lastStderr = new NewestBuffer<string>(LAST_STDERR_LINES, Number.POSITIVE_INFINITY);
   readonly #rawLines = new RawLines((line) => this.#logged(line));
   #process: ReplicaProcess | null = null;
@@ -109,8 +115,9 @@ export class LiveSession implements StartingReplica {
 
   openJob(open: OpenJob, media: Uint8Array[], on: JobListeners): JobCall {
     const [connection, stream] = this.#nextStream();
-    const call: OpenJobCall & { on?: JobListeners } = new OpenJobCall({ connection, stream, open, media, on });
+    const call: OpenJobCall & CallLines = new OpenJobCall({ connection, stream, open, media, on });
     call.on = on;
+    call.writer = { function: open.function, jobId: open.jobId };
     this.#calls.set(stream, call);
     this.#jobs++;
     return call;
@@ -118,7 +125,7 @@ export class LiveSession implements StartingReplica {
 
   openHttp(open: OpenHttp, body: AsyncIterable<Uint8Array> | null, on?: { log(line: LoggedLine): void }): HttpCall {
     const [connection, stream] = this.#nextStream();
-    const call: OpenHttpCall & { on?: typeof on } = new OpenHttpCall({
+    const call: OpenHttpCall & CallLines = new OpenHttpCall({
       replicaId: this.id,
       connection,
       stream,
@@ -126,6 +133,7 @@ export class LiveSession implements StartingReplica {
       body,
     });
     call.on = on;
+    call.writer = { function: open.function, jobId: null };
     this.#calls.set(stream, call);
     return call;
   }
@@ -145,7 +153,7 @@ export class LiveSession implements StartingReplica {
     return this.ended;
   }
 
-  onLog(listener: (line: LoggedLine) => void): void {
+  onLog(listener: (line: LoggedLine, writer: LineWriter | null) => void): void {
     this.#logListeners.push(listener);
   }
 
@@ -231,8 +239,9 @@ export class LiveSession implements StartingReplica {
 
   #logged(line: LoggedLine): void {
     if (line.fd === "stderr") this.#lastStderr.push(line.line, 0);
-    this.#calls.get(line.stream)?.on?.log(line);
-    for (const listener of this.#logListeners) listener(line);
+    const call = this.#calls.get(line.stream);
+    call?.on?.log(line);
+    for (const listener of this.#logListeners) listener(line, call?.writer ?? null);
   }
 
   #processEnded(processExit: ReplicaExit): void {

@@ -45,8 +45,15 @@ export interface ReplicaSession {
   kill(): Promise<ReplicaExit>;
   /** Resolves once, when the process and its whole group are gone. Never rejects. */
   readonly ended: Promise<ReplicaExit>;
-  /** All lines, those of calls included (`stream` 0: of no call that is known). */
-  onLog(listener: (line: LoggedLine) => void): void;
+  /** All lines, with the call that wrote each, where one is known. */
+  onLog(listener: (line: LoggedLine, writer: LineWriter | null) => void): void;
+}
+
+/** The call that wrote a line. */
+export interface LineWriter {
+  function: string;
+  /** `jobs:123`; null for an HTTP call. */
+  jobId: string | null;
 }
 
 /** A session that is being started: `ready` rejects with startup_failed, startup_timeout or out_of_memory, and never hangs. */
