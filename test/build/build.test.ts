@@ -210,6 +210,30 @@ export const ark = app.endpoint("/ark", { input: type({ n: "number > 0" }) }, (i
   assert.deepEqual(validators.input("valibot", { n: "x" }), []);
 });
 
+test("what a Zod schema coerces is left to it, and what has no JSON Schema does not hide the rest", async () => {
+  await using project = await makeProject(
+    {
+      "app.ts": `${HEAD}import { z } from "zod";
+const input = z.object({ n: z.coerce.number().int().min(1).describe("how many"), when: z.coerce.date(), name: z.string() });
+export const order = app.endpoint("/order", { input, output: z.object({ n: z.coerce.number() }) }, ({ n }) => ({ n }));
+`,
+    },
+    ["zod"],
+  );
+  const { spec } = await project.build();
+  const input = spec.functions[0]?.input;
+  assert(input?.mode === "standard");
+  assert.deepEqual((input.schema as { properties: object }).properties, {
+    n: { description: "how many" },
+    when: {},
+    name: { type: "string" },
+  });
+  const validators = loadValidators(await compileValidators(spec));
+  assert.deepEqual(validators.input("order", { n: "2", when: "2026-01-01", name: "a" }), []);
+  assert.equal(validators.input("order", { n: "2", when: "2026-01-01", name: 1 }).length, 1);
+  assert.equal(validators.output("order", { n: "2" }).length, 1);
+});
+
 test("a workspace's package is bundled as source, and its lock is found above", async () => {
   await using project = await makeProject({
     "packages/app/package.json": '{ "name": "inner", "type": "module" }',
