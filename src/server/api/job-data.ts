@@ -16,7 +16,7 @@ export const jobDataRoutes: Route[] = [
     summary: "The job's events as server-sent events, from the cursor on, until its end",
     query: {
       after: {
-        description: "The id of the last event that is known; wins over Last-Event-ID.",
+        description: "The id of the last event that is known; Last-Event-ID wins over it.",
         schema: { type: "integer", minimum: 0 },
       },
       snapshot: { description: "Begin with a `job.snapshot`.", schema: { type: "boolean" } },
@@ -74,12 +74,13 @@ async function dataOf(call: ApiCall, job: number, event: WatchEvent): Promise<un
 
 function cursorOf(call: ApiCall): number | null {
   const after = call.query.get("after");
-  const text = after ?? call.x.header("last-event-id");
-  // An empty Last-Event-ID is what the standard's client sends before it has seen an id.
-  if (text === undefined || (after === null && text === "")) return null;
+  // A browser reconnects to the URL that it was given, with the id that it has seen since. An empty one: it has seen none.
+  const lastEventId = call.x.header("last-event-id") || null;
+  const text = lastEventId ?? after;
+  if (text === null) return null;
   const cursor = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN;
   if (!Number.isSafeInteger(cursor)) {
-    const name = after === null ? "Last-Event-ID" : "after";
+    const name = lastEventId === null ? "after" : "Last-Event-ID";
     throw new AthanorError(
       "bad_request",
       `${name} is ${JSON.stringify(text.slice(0, 100))}; the id of an event, a whole number from 0, is needed`,
