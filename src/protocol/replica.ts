@@ -48,6 +48,14 @@ export const WINDOW_BYTES = 1024 * 1024;
 /** Senders cut bodies into DATA frames of at most this. */
 export const DATA_CHUNK_BYTES = 64 * 1024;
 
+/**
+ * What a CHUNK frame counts against its stream's window. Small ones count for more than their bytes: no more of them are under way than half
+ * the job's event window, so that the function waits at its `yield` and none has to give way to later ones before it was stored.
+ */
+export function chunkCost(bytes: number, eventsWindow: number): number {
+  return Math.max(bytes, Math.ceil(WINDOW_BYTES / Math.max(1, Math.floor(eventsWindow / 2))));
+}
+
 export interface HelloMessage {
   token: string;
   pid: number;

@@ -2,6 +2,7 @@ import { FrameError } from "../protocol/frames.ts";
 import type { Json } from "../protocol/json.ts";
 import {
   type ChunkMessage,
+  chunkCost,
   FrameType,
   type HeadMessage,
   type OpenJob,
@@ -46,7 +47,7 @@ export async function runJob(p: {
       },
     });
     const chunks = chunksOf(fn, value);
-    if (chunks) await sendChunks(call, app, fn, chunks);
+    if (chunks) await sendChunks(call, app, fn, chunks, open.eventsWindow);
     answer = chunks ? { value: null, attachments: [] } : await encode(app, fn, value);
   } catch (error) {
     failure = error;
@@ -86,13 +87,14 @@ async function sendChunks(
   app: LoadedApp,
   fn: LoadedFunction,
   chunks: AsyncIterable<unknown> | Iterable<unknown>,
+  eventsWindow: number,
 ): Promise<void> {
   let index = 0;
   for await (const chunk of chunks) {
     const message: ChunkMessage = { index: index++, value: withInlineMedia(await encode(app, fn, chunk)) };
     if (!(await call.output.room())) return;
     const payload = Buffer.from(JSON.stringify(message));
-    call.output.spend(payload.length);
+    call.output.spend(chunkCost(payload.length, eventsWindow));
     call.connection.bytes(FrameType.CHUNK, call.stream, payload);
     if (call.cancelled) throw call.cancelled;
   }

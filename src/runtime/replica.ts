@@ -22,6 +22,8 @@ import { isRetryable, shown, toJobError } from "./thrown.ts";
 
 /** Lines of a synchronous call that are kept while they wait to be sent. */
 const HTTP_LOG_LINES = 1000;
+/** What an HTTP client is told. */
+const UNCAUGHT = "the function threw an error that nothing caught; its log says more";
 /** The last words of a replica that leaves are given this long. */
 const SETTLE_MS = 1000;
 /** The compile cache is written this long after the start, out of the way of the first calls. */
@@ -189,7 +191,8 @@ export class Replica {
     this.#logs.write("stderr", `${shown(thrown)}\n`);
     if (call && !call.finished) {
       this.#logs.finish(call);
-      this.#fail(call, thrown, true);
+      // Whoever may call an endpoint need not be who may read its logs.
+      this.#fail(call, call.kind === "http" ? new AthanorError("handler_error", UNCAUGHT) : thrown, true);
       this.#finish(call);
     }
     void this.#leave(1);

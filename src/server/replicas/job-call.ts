@@ -1,6 +1,6 @@
 import type { ReplicaExit } from "../../engines/engine.ts";
 import { type FrameConnection, FrameError, keepPayload } from "../../protocol/frames.ts";
-import { FrameType, type HeadMessage, type OpenJob } from "../../protocol/replica.ts";
+import { chunkCost, FrameType, type HeadMessage, type OpenJob } from "../../protocol/replica.ts";
 import { Credit, Outflow } from "../../protocol/streams.ts";
 import { parseChunk, parseHead, parseProgress } from "./messages.ts";
 import type { CancelReason, JobAnswer, JobCall, JobListeners } from "./session.ts";
@@ -28,6 +28,7 @@ export class OpenJobCall implements OpenCall, JobCall {
   readonly answer: Promise<JobAnswer>;
   readonly #connection: FrameConnection;
   readonly #stream: number;
+  readonly #eventsWindow: number;
   readonly #on: JobListeners;
   readonly #output: Outflow;
   readonly #credit: Credit;
@@ -47,6 +48,7 @@ export class OpenJobCall implements OpenCall, JobCall {
   }) {
     this.#connection = p.connection;
     this.#stream = p.stream;
+    this.#eventsWindow = p.open.eventsWindow;
     this.#on = p.on;
     this.#output = new Outflow(p.connection, p.stream);
     this.#credit = new Credit(p.connection, p.stream);
@@ -103,9 +105,10 @@ export class OpenJobCall implements OpenCall, JobCall {
   }
 
   #chunk(payload: Buffer): void {
-    this.#credit.arrived(payload.length);
+    const cost = chunkCost(payload.length, this.#eventsWindow);
+    this.#credit.arrived(cost);
     const taken = this.#on.chunk(parseChunk(payload));
-    const consumed = () => this.#credit.consumed(payload.length);
+    const consumed = () => this.#credit.consumed(cost);
     if (taken instanceof Promise) void taken.then(consumed, consumed);
     else consumed();
   }
