@@ -26,7 +26,7 @@ export const ERRORS = {
   body_too_large: { status: 413, cause: "user", title: "Body too large", hint: "Send less, or raise the endpoint's maxUploadFileSizeMb." },
   input_invalid: { status: 422, cause: "user", title: "Invalid input", hint: "Correct the paths listed in `errors`; the app's /docs page shows the schema." },
   media_invalid: { status: 422, cause: "user", title: "Invalid media", hint: "Send the file as a multipart part, a data URI, or base64 of the right kind of file." },
-  unauthorized: { status: 401, cause: "user", title: "Unauthorized", hint: "Send `Authorization: Bearer TOKEN`; the server's token is in `token` in its data folder." },
+  unauthorized: { status: 401, cause: "user", title: "Unauthorized", hint: "Send `Authorization: Bearer TOKEN`, as the CLI does with ATHANOR_TOKEN; the server's token is in the file `token` in its data folder." },
   queue_full: { status: 429, cause: "user", title: "Queue full", hint: "Try again after the `Retry-After` seconds, or raise the queue's size." },
   job_ended: { status: 409, cause: "user", title: "Job has ended", hint: "A job that has ended cannot be cancelled; read its result instead." },
   job_not_ended: { status: 409, cause: "user", title: "Job has not ended", hint: "Wait for it with `?wait=SECONDS`, or watch its events." },
@@ -117,10 +117,15 @@ export class AthanorError extends Error {
 
   /** The error that a problem document describes; an unknown code (a newer server's) becomes `internal` with the detail kept. */
   static fromProblem(problem: Problem): AthanorError {
-    const code = problem.code in ERRORS ? (problem.code as ErrorCode) : "internal";
-    const { hint, errors } = problem;
-    return new AthanorError(code, problem.detail, { hint, ...(errors === undefined ? {} : { errors }) });
+    return errorOf(problem);
   }
+}
+
+// Not in the class: where a class names itself, bundlers rename it, and uncaught it is reported as "_AthanorError".
+function errorOf(problem: Problem): AthanorError {
+  const code = problem.code in ERRORS ? (problem.code as ErrorCode) : "internal";
+  const { hint, errors } = problem;
+  return new AthanorError(code, problem.detail, { hint, ...(errors === undefined ? {} : { errors }) });
 }
 
 export const PROBLEM_CONTENT_TYPE = "application/problem+json";

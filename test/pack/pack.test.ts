@@ -123,6 +123,11 @@ describe("the packed tarball", () => {
     });
   }
 
+  test("reports its error under its own name where nobody catches it", async () => {
+    const script = `import { AthanorError } from "athanor/client"; process.stdout.write(new AthanorError("usage", "x").constructor.name);`;
+    assert.equal(await stranger.succeed("node", ["--input-type=module", "-e", script]), "AthanorError");
+  });
+
   test("has a client that a browser can load", async () => {
     const bundled = await esbuild.build({
       stdin: { contents: 'export { Client } from "athanor/client";', resolveDir: stranger.project },
