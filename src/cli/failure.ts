@@ -1,6 +1,7 @@
 import { AthanorError, ERRORS } from "../protocol/errors.ts";
 import { JobFailedError } from "../sdk/handle.ts";
 import { EXIT } from "./command.ts";
+import { ending } from "./show.ts";
 
 /** The exit status that says what kind of failure it was. */
 export function exitStatus(error: unknown): number {
@@ -14,7 +15,7 @@ export function describeFailure(error: unknown, json: boolean): string {
   if (json) return JSON.stringify(problemOf(error));
   if (error instanceof JobFailedError) {
     const at = error.remoteStack ?? `${error.message}`;
-    return `${error.jobId} ${error.status}: ${error.code}: ${at}\n  Next: athanor job logs ${error.jobId}`;
+    return `${error.jobId} ${ending(error.status, error.code)}: ${at}\n  Next: athanor job logs ${error.jobId}`;
   }
   if (!(error instanceof AthanorError)) return error instanceof Error ? (error.stack ?? error.message) : String(error);
   const paths = (error.errors ?? []).map(

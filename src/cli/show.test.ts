@@ -123,4 +123,12 @@ test("every event is one line", () => {
     describeEvent({ id: 4, event: "job.end", data: { status: "failed", error: { code: "timeout", message: "late" } } }),
     "end  failed: timeout: late",
   );
+  assert.equal(
+    describeEvent({
+      id: 5,
+      event: "job.end",
+      data: { status: "cancelled", error: { code: "cancelled", message: "On request." } },
+    }),
+    "end  cancelled: On request.",
+  );
 });

@@ -49,6 +49,11 @@ export function showFunctions(functions: readonly FunctionJson[], server: string
   return table(["FUNCTION", "METHODS", "RUNS", "URL", ""], rows);
 }
 
+/** How a job ended: its status, and the error's code where that says more. */
+export function ending(status: string, code: string): string {
+  return status === code ? status : `${status}: ${code}`;
+}
+
 export function percent(fraction: number): string {
   return `${Math.round(fraction * 100)}%`;
 }

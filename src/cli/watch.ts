@@ -5,7 +5,7 @@ import { EXIT } from "./command.ts";
 import { untilInterrupted } from "./interrupt.ts";
 import { type Output, printable } from "./output.ts";
 import { ProgressLine } from "./progress-line.ts";
-import { percent, shorten } from "./show.ts";
+import { ending, percent, shorten } from "./show.ts";
 
 export interface WatchParams {
   after?: number | undefined;
@@ -78,7 +78,8 @@ export function describeEvent(event: WatchEvent): string {
     case "job.result":
       return `${name}  ${shorten(JSON.stringify(event.data.value))}`;
     case "job.end":
-      return `${name}  ${event.data.status}${event.data.error ? `: ${event.data.error.code}: ${printable(event.data.error.message)}` : ""}`;
+      if (!event.data.error) return `${name}  ${event.data.status}`;
+      return `${name}  ${ending(event.data.status, event.data.error.code)}: ${printable(event.data.error.message)}`;
     case "job.snapshot":
       return `${name}  ${event.data.status} ${percent(event.data.progress)}${event.data.message ? `  ${printable(event.data.message)}` : ""}`;
     case "stream.reset":
