@@ -3,7 +3,8 @@ import { once } from "node:events";
 
 /**
  * A shell that outlives the server just long enough: it reads `+ GROUP` and `- GROUP` from a pipe, and when the pipe closes, however
- * the server died, it kills every group that is left. It is in a session of its own, so that a terminal's Ctrl-C does not reach it.
+ * the server died, it kills every group that is left; then, where there is /proc, whatever has inherited the mark in its environment: what
+ * left its group too short a time ago to have been seen. It is in a session of its own, so that a terminal's Ctrl-C does not reach it.
  */
 const SCRIPT = `
 trap '' INT TERM HUP
@@ -15,6 +16,15 @@ while read -r op group; do
   esac
 done
 for g in $groups; do kill -9 "-$g" 2>/dev/null; done
+[ "$groups" = " " ] && exit
+for round in 1 2 3 4 5 6 7 8 9 10; do
+  found=
+  for file in $(grep -lsF "$1" /proc/[0-9]*/environ); do
+    pid="\${file#/proc/}"
+    kill -9 "\${pid%/environ}" 2>/dev/null && found=1
+  done
+  [ "$found" ] || exit
+done
 `;
 
 const RESTART_DELAY_MS = 1000;
@@ -24,9 +34,15 @@ const RESTART_DELAY_MS = 1000;
  *   running: a shell that dies by itself is replaced, and told all groups again.
  */
 export class Reaper {
+  /** `NAME=value`, or the beginning of it, of this server's replicas alone. */
+  readonly #mark: string;
   #wanted = false;
   #shell: ChildProcess | null = null;
   #groups: ReadonlySet<number> = new Set();
+
+  constructor(p: { mark: string }) {
+    this.#mark = p.mark;
+  }
 
   start(): void {
     this.#wanted = true;
@@ -54,7 +70,7 @@ export class Reaper {
   }
 
   #spawn(): void {
-    const shell = spawn("/bin/sh", ["-c", SCRIPT], {
+    const shell = spawn("/bin/sh", ["-c", SCRIPT, "athanor-reaper", this.#mark], {
       detached: true,
       cwd: "/",
       env: {},

@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { mkdirSync, mkdtempSync } from "node:fs";
 import { readdir, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
@@ -43,7 +44,9 @@ export class ProcessEngine implements Engine {
   readonly name = "process";
   readonly capabilities: EngineCapabilities = { memoryLimit: true, cpuLimit: false, gpu: false };
   readonly #options: Required<ProcessEngineOptions>;
-  readonly #reaper = new Reaper();
+  readonly #reaper: Reaper;
+  /** Of this engine alone: another may start on the folder while this one's reaper is at work. */
+  readonly #workDirPrefix = `${WORK_DIR_PREFIX}${randomBytes(4).toString("hex")}-`;
   readonly #memory: MemoryWatch;
   readonly #children = new Set<ReplicaChild>();
   #blanks: ReplicaChild[] = [];
@@ -57,6 +60,7 @@ export class ProcessEngine implements Engine {
       ...options,
       dir: resolve(options.dir),
     };
+    this.#reaper = new Reaper({ mark: `HOME=${join(this.#options.dir, this.#workDirPrefix)}` });
     this.#memory = new MemoryWatch({
       pollMs: this.#options.memoryPollMs,
       replicas: () => [...this.#children],
@@ -120,7 +124,7 @@ export class ProcessEngine implements Engine {
 
   #spawn(heapMb: number | null): ReplicaChild {
     const { dir, runtimePath, address } = this.#options;
-    const workDir = mkdtempSync(join(dir, WORK_DIR_PREFIX));
+    const workDir = mkdtempSync(join(dir, this.#workDirPrefix));
     const token = newToken();
     const child = new ReplicaChild({
       replicaId: BLANK_ID,
