@@ -192,7 +192,8 @@ describe("replicas", () => {
     assert.equal(new Set([shared, ...apart]).size, 5, JSON.stringify([shared, ...apart]));
     const replicas = await server.api.replicas();
     const own = replicas.find(({ pid }) => pid === shared);
-    assert.ok(own?.functions.includes("beat"));
+    assert.ok(own);
+    assert.ok(own.functions.includes("beat"));
     assert.ok(own.functions.includes("beat-again"));
     assert.ok(!own.functions.includes("queued") && !own.functions.includes("plain"));
   });
