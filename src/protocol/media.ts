@@ -31,7 +31,7 @@ const ascii = (bytes: Uint8Array, at: number, text: string): boolean => {
 };
 
 /** The image kinds that are recognised by their first bytes, as in the WHATWG MIME Sniffing standard, and three more. */
-export const IMAGE_SIGNATURES: readonly Signature[] = [
+const IMAGE_SIGNATURES: readonly Signature[] = [
   { contentType: "image/png", extension: "png", matches: (b) => b[0] === 0x89 && ascii(b, 1, "PNG\r\n\x1a\n") },
   { contentType: "image/jpeg", extension: "jpg", matches: (b) => b[0] === 0xff && b[1] === 0xd8 && b[2] === 0xff },
   { contentType: "image/gif", extension: "gif", matches: (b) => ascii(b, 0, "GIF87a") || ascii(b, 0, "GIF89a") },

@@ -1,6 +1,5 @@
 import type { JobError, JobStatus, Waiting } from "./job.ts";
 import type { Json } from "./json.ts";
-import type { AppSpec } from "./spec.ts";
 
 /** A job as the API shows it. Times are ISO 8601; `progress` is 0 to 1. */
 export interface JobJson {
@@ -126,5 +125,3 @@ export interface ServerFile {
   pid: number;
   version: string;
 }
-
-export type { AppSpec };
