@@ -1,0 +1,157 @@
+/** --json of every command: one JSON document on stdout (a line each where there are many), and nothing else there. */
+import assert from "node:assert/strict";
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { COMMANDS } from "../../src/cli/commands/index.ts";
+import { CliRun, temporaryFolder } from "./cli-process.ts";
+
+const APP = fileURLToPath(new URL("./fixtures/cli/app.ts", import.meta.url));
+
+const folder = await temporaryFolder();
+const data = join(folder.path, "data");
+const env = { ATHANOR_DATA: data };
+let server: CliRun;
+let url: string;
+
+before(async () => {
+  server = new CliRun(["up", "--port", "0", "--data", data, "--log-level", "silent", "--json"], { env: {} });
+  url = (await server.until("stdout", /"url": ?"(http:[^"]+)"/))[1] ?? "";
+});
+
+after(async () => {
+  await server[Symbol.asyncDispose]();
+  await folder[Symbol.asyncDispose]();
+});
+
+const athanor = (...args: string[]) => new CliRun(args, { env, cwd: folder.path }).ended;
+
+/** Of each command that was run with --json. */
+const tried = new Set<string>(["up"]);
+
+async function document(command: string, args: string[], status = 0): Promise<Record<string, unknown>> {
+  tried.add(command);
+  const ended = await athanor(...command.split(" "), ...args, "--json");
+  assert.equal(ended.status, status, `${command}: ${ended.stderr}`);
+  return JSON.parse(ended.stdout);
+}
+
+async function documents(command: string, args: string[]): Promise<Record<string, unknown>[]> {
+  tried.add(command);
+  const ended = await athanor(...command.split(" "), ...args, "--json");
+  assert.equal(ended.status, 0, `${command}: ${ended.stderr}`);
+  return ended.stdout
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line));
+}
+
+test("every command prints JSON where it is asked for it", async () => {
+  const announced = JSON.parse(server.stdout);
+  assert.deepEqual([announced.url, announced.data_dir], [url, data]);
+  assert.ok(((await document("init", ["made"])).files as string[]).includes("app.ts"));
+  assert.equal((await document("deploy", [APP])).unchanged, false);
+
+  const run = await document("run", ["work", "--app-name", "shop", "--payload", '{"args":["x"]}']);
+  assert.deepEqual([run.status, run.result], ["succeeded", { text: "x" }]);
+  const id = String(run.job_id);
+  const detached = await document("run", ["hang", "--app-name", "shop", "--detach"]);
+  assert.match(String(detached.job_id), /^jobs:\d+$/);
+
+  assert.equal((await document("job list", [])).next_cursor, null);
+  assert.equal((await document("job show", [id])).status, "succeeded");
+  assert.deepEqual(await document("job result", [id]), { text: "x" });
+  const events = await documents("job watch", [id, "--snapshot", "--after", "0"]);
+  assert.deepEqual([events[0]?.event, events.at(-1)?.event], ["job.snapshot", "job.end"]);
+  const lines = await documents("job logs", [id]);
+  assert.ok(lines.some((line) => JSON.stringify(line).includes("working on x")));
+  assert.equal((await document("job cancel", [String(detached.job_id)])).job_id, detached.job_id);
+
+  const { items } = (await document("deployment list", [])) as { items: Record<string, unknown>[] };
+  assert.equal(items[0]?.deployment_id, "deployments:1");
+  assert.equal((await document("deployment show", ["1"])).status, "live");
+  const logs = await documents("deployment logs", ["1"]);
+  assert.ok(logs.some(({ line }) => line === "working on x"));
+
+  const apps = (await document("app list", [])) as { items: { app: string }[] };
+  assert.deepEqual(
+    apps.items.map(({ app }) => app),
+    ["shop"],
+  );
+  assert.equal((await document("app show", ["shop"])).app, "shop");
+  assert.equal((await document("doctor", [])).ok, true);
+  tried.add("app delete");
+  const deleted = await athanor("app", "delete", "shop", "--yes", "--json");
+  assert.equal(deleted.status, 0, deleted.stderr);
+  assert.doesNotThrow(() => JSON.parse(deleted.stdout), deleted.stdout);
+
+  assert.deepEqual(
+    COMMANDS.map(({ name }) => name).filter((name) => !tried.has(name)),
+    [],
+    "every command is tried here",
+  );
+});
+
+test("every command that asks a server ends with 3 where there is none, and says so as JSON", async () => {
+  const asking: [string, string[]][] = [
+    ["deploy", [APP]],
+    ["run", ["work", "--app-name", "shop"]],
+    ["job list", []],
+    ["job show", ["jobs:1"]],
+    ["job watch", ["jobs:1"]],
+    ["job result", ["jobs:1"]],
+    ["job cancel", ["jobs:1"]],
+    ["job logs", ["jobs:1"]],
+    ["deployment list", []],
+    ["deployment show", ["1"]],
+    ["deployment logs", ["1"]],
+    ["app list", []],
+    ["app show", ["shop"]],
+    ["app delete", ["shop", "--yes"]],
+  ];
+  const ended = await Promise.all(
+    // Port 1 is nobody's.
+    asking.map(([command, args]) =>
+      athanor(...command.split(" "), ...args, "--url", "http://127.0.0.1:1", "--token", "t".repeat(20), "--json"),
+    ),
+  );
+  for (const [index, { status, stdout, stderr }] of ended.entries()) {
+    const name = asking[index]?.[0];
+    assert.equal(status, 3, `${name}: ${stderr}`);
+    assert.equal(stdout, "", name);
+    assert.equal(JSON.parse(stderr.trim().split("\n").at(-1) ?? "").code, "server_unreachable", name);
+  }
+});
+
+test("a deploy that fails in any way names file and line, and leaves the old deployment live", async () => {
+  const dir = join(folder.path, "keep");
+  await mkdir(dir);
+  const entry = join(dir, "app.ts");
+  const head = 'import { App } from "athanor";\nconst app = new App("keep");\n';
+  const endpoint = 'export const hi = app.endpoint("/hi", { methods: ["GET"] }, () => "old");\n';
+  await writeFile(entry, head + endpoint);
+  const first = await document("deploy", [entry]);
+  const live = (first.deployment as { deployment_id: string }).deployment_id;
+  const broken: [string, string, RegExp][] = [
+    [
+      "type_not_serialisable",
+      `${head}${endpoint}export const f = app.function((callback: () => void) => callback);\n`,
+      /app\.ts:4/,
+    ],
+    ["build_failed", `${head}${endpoint}export const f = app.function((n: Missing) => n);\n`, /app\.ts:4/],
+    ["import_failed", `${head}${endpoint}\nthrow new Error("at import");\n`, /app\.ts:5/],
+    ["no_app", "export const nothing = 1;\n", /app\.ts/],
+    ["build_failed", `${head}${endpoint}const = 1;\n`, /app\.ts:4/],
+  ];
+  for (const [code, source, place] of broken) {
+    await writeFile(entry, source);
+    const { status, stdout, stderr } = await athanor("deploy", entry, "--json");
+    assert.deepEqual([status, stdout], [1, ""], code);
+    const problem = JSON.parse(stderr.trim().split("\n").at(-1) ?? "");
+    assert.equal(problem.code, code, stderr);
+    assert.match(problem.detail, place);
+    assert.equal(await (await fetch(`${url}/keep/hi`)).json(), "old");
+  }
+  assert.equal((await document("app show", ["keep"])).deployment_id, live);
+});
