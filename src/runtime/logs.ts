@@ -16,6 +16,8 @@ const FRAME_CHARS = 256 * 1024;
 /** After a burst of so many lines the next are gathered for a while, so that a flood costs the server little. */
 const BURST_LINES = 100;
 const BURST_PAUSE_MS = 50;
+/** The first lines of a turn are sent as they are written: what code says before it blocks for ever, or is killed, matters most. */
+const EAGER_LINES = 16;
 
 /** What one call, or the replica itself, has written and not sent yet: the newest lines, and how many were let go. */
 export class CallLog {
@@ -68,8 +70,9 @@ export class CallLog {
 }
 
 /**
- * Ties what is written to stdout and stderr, by console or otherwise, to the call that wrote it. A turn's lines go out together; while
- * the server is slower than the code, or after a burst, the newest of each call are kept and the number of the others.
+ * Ties what is written to stdout and stderr, by console or otherwise, to the call that wrote it. The first lines of a turn go out at once,
+ * the others together; while the server is slower than the code, or after a burst, the newest of each call are kept and the number of the
+ * others.
  *
  *   idle --line--> scheduled --end of turn, pause or drain--> idle
  */
@@ -79,6 +82,7 @@ export class Logs {
   readonly #waiting = new Set<CallLog>();
   #scheduled = false;
   #pausedUntil = 0;
+  #eagerLeft = EAGER_LINES;
 
   constructor(connection: FrameConnection) {
     this.#connection = connection;
@@ -125,8 +129,17 @@ export class Logs {
     const log: CallLog = new CallLog(stream, maxLines, () => {
       this.#waiting.add(log);
       this.#schedule();
+      if (this.#eagerLeft > 0) this.#sendEagerly();
     });
     return log;
+  }
+
+  #sendEagerly(): void {
+    if (this.#connection.backlogged) return;
+    this.#eagerLeft--;
+    for (const log of this.#waiting) this.#send(log.take());
+    this.#waiting.clear();
+    this.#connection.flush();
   }
 
   #schedule(): void {
@@ -143,7 +156,9 @@ export class Logs {
     let lines = 0;
     for (const log of this.#waiting) lines += this.#send(log.take());
     this.#waiting.clear();
-    if (lines > BURST_LINES) this.#pausedUntil = Date.now() + BURST_PAUSE_MS;
+    const isBurst = lines > BURST_LINES;
+    if (isBurst) this.#pausedUntil = Date.now() + BURST_PAUSE_MS;
+    this.#eagerLeft = isBurst ? 0 : EAGER_LINES;
   }
 
   #send(lines: LoggedLine[]): number {

@@ -75,6 +75,7 @@ describe("beside a job that", () => {
   it("never yields the event loop, others go on", async () => {
     const job = await beside("spins");
     assert.deepEqual([job.status, job.error?.code], ["timed_out", "timeout"]);
+    assert.deepEqual(linesOf(await server.api.events(job.job_id)), ["before the loop", "and nothing after"]);
   });
 
   it("exits, others go on, and it has failed though its code was 0", async () => {

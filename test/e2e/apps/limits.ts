@@ -22,6 +22,8 @@ export const plain = app.function(() => process.pid);
 export const other = app.function(() => process.pid);
 
 export const spins = app.function({ timeoutS: 0.2 }, () => {
+  console.log("before the loop");
+  console.error("and nothing after");
   for (;;);
 });
 export const exits = app.function(() => {
