@@ -510,6 +510,28 @@ describe("Jobs", () => {
     assert.equal(setup.starter.calls.length, 3);
   });
 
+  it("waits before it claims again where the store refused, and then runs what is due", async () => {
+    await using disk = await Disk.make();
+    await using setup = await Setup.started(disk);
+    const { store } = disk;
+    const claim = store.jobClaim.bind(store);
+    let claims = 0;
+    let full = true;
+    store.jobClaim = async (p) => {
+      claims++;
+      if (!full) return await claim(p);
+      await turn();
+      throw new AthanorError("storage_full", "The disk is full.");
+    };
+    setup.starter.onCall = (call) => call.answer(result("ran"));
+    const job = await setup.spawn();
+    while (claims === 0) await turn();
+    for (let i = 0; i < 50; i++) await turn();
+    assert.ok(claims < 10, `${claims} claims in 50 turns`);
+    full = false;
+    assert.equal((await setup.end(job)).status, "succeeded");
+  });
+
   it("lets running jobs end when it stops, and refuses new ones", async () => {
     await using disk = await Disk.make();
     await using setup = await Setup.started(disk);

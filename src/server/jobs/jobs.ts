@@ -139,7 +139,7 @@ export class Jobs implements AsyncDisposable {
       throw new AthanorError("job_ended", `${formatId("jobs", job)} has ended already: it is ${status}.`);
     }
     this.#announce(change);
-    if (status === "running") this.#dispatcher.cancelRunning(job);
+    if (status === "running") this.#dispatcher.attempts.cancel(job);
     else this.#dispatcher.due.lowered();
     return change.job;
   }

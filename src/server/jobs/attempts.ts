@@ -1,0 +1,162 @@
+import { AthanorError } from "../../protocol/errors.ts";
+import type { Json } from "../../protocol/json.ts";
+import { runningEvent } from "../events.ts";
+import type { Replica } from "../scheduler/group.ts";
+import type { JobChange, JobOutcome, JobRecord } from "../store/store.ts";
+import { Attempt, type AttemptAnswer } from "./attempt.ts";
+import { Finisher } from "./finisher.ts";
+import type { JobsOptions } from "./jobs.ts";
+import { storeMedia } from "./media.ts";
+import { type AttemptEnd, outcomeOf } from "./outcome.ts";
+
+export interface AttemptsListener {
+  /** The attempt's place on its replica may be given to another. */
+  placeFree(replica: Replica): void;
+  /** The attempt's end is stored. */
+  ended(change: JobChange, replica: Replica): void;
+  /** Ends can be stored again: `blocked` no more. */
+  unblocked(): void;
+}
+
+/**
+ * The attempts under way, each from its claim to its stored end.
+ *
+ *   claimed --run()--> running --the replica's answer, or its loss--> ending --its end is stored--> over
+ *
+ * The end is issued to the store before the place is given away, so that the job that takes it is claimed after that.
+ */
+export class Attempts {
+  readonly #options: JobsOptions;
+  readonly #listener: AttemptsListener;
+  readonly #finisher: Finisher;
+  readonly #byJob = new Map<number, Attempt>();
+  /** Those running or ending. */
+  readonly #open = new Set<Promise<void>>();
+  /** Replicas that died under a job among others, by job. */
+  readonly #crashes = new Map<number, number>();
+  /** Cancelled between their claim and its answer. */
+  readonly #cancelledEarly = new Set<number>();
+
+  constructor(options: JobsOptions, listener: AttemptsListener) {
+    this.#options = options;
+    this.#listener = listener;
+    this.#finisher = new Finisher({
+      store: options.store,
+      log: options.log,
+      now: options.now ?? Date.now,
+      unblocked: () => listener.unblocked(),
+    });
+  }
+
+  /** Ends cannot be stored just now: none should be made. */
+  get blocked(): boolean {
+    return this.#finisher.blocked;
+  }
+
+  start(): void {
+    this.#finisher.start();
+  }
+
+  /** What runs has `drainMs` to end; then its replicas are killed, and what cannot be stored is given up. */
+  async stop(drainMs: number): Promise<void> {
+    await this.#allOver(drainMs);
+    await Promise.all([...this.#byJob.values()].map((attempt) => attempt.abandon()));
+    this.#finisher.stop();
+    await Promise.all(this.#open);
+  }
+
+  /** A job that was claimed for the replica, on a place that was taken for it. */
+  run(record: JobRecord, replica: Replica): void {
+    const { events, blobs, cancelGraceMs } = this.#options;
+    const fn = replica.group.group.functions.find(({ name }) => name === record.function);
+    if (fn === undefined) throw new Error(`the store gave a job of ${record.function} to ${replica.session.id}`);
+    const grace = cancelGraceMs === undefined ? {} : { cancelGraceMs };
+    const attempt = new Attempt({ record, fn, session: replica.session, events, blobs, ...grace });
+    this.#byJob.set(record.job, attempt);
+    events.publish(record.job, [runningEvent(record)]);
+    if (this.#cancelledEarly.delete(record.job)) attempt.stop("cancelled");
+    const over = this.#see(attempt, replica);
+    this.#open.add(over);
+    void over.finally(() => this.#open.delete(over));
+  }
+
+  /** Stops the code of a running job whose cancellation the store has noted. */
+  cancel(job: number): void {
+    const attempt = this.#byJob.get(job);
+    if (attempt === undefined) this.#cancelledEarly.add(job);
+    else attempt.stop("cancelled");
+  }
+
+  /** Kills what runs of the app. */
+  abandonApp(app: string): void {
+    for (const attempt of this.#byJob.values()) if (attempt.record.app === app) void attempt.abandon();
+  }
+
+  /** From the opening of the call to the stored end of the attempt. */
+  async #see(attempt: Attempt, replica: Replica): Promise<void> {
+    const { record } = attempt;
+    const answer = await attempt.run();
+    // Not waited for: its write stands in the store's queue before the end's does, and shares its transaction.
+    if (attempt.logged) this.#options.events.flush(record.job).catch(() => {});
+    const crashes = this.#countCrash(record.job, answer);
+    let free = false;
+    const giveBack = (): void => {
+      if (!free) this.#listener.placeFree(replica);
+      free = true;
+    };
+    const change = await this.#finisher.finish(record, (now) => this.#outcome(attempt, answer, crashes, now), giveBack);
+    this.#byJob.delete(record.job);
+    this.#cancelledEarly.delete(record.job);
+    if (change === null) return;
+    if (change.job.status !== "queued") this.#crashes.delete(record.job);
+    this.#listener.ended(change, replica);
+  }
+
+  /** Replicas that died under the job among others, where this is one more; else 0. */
+  #countCrash(job: number, answer: AttemptAnswer): number {
+    if (answer.type !== "lost" || answer.alone || answer.exit.reason === "stopped") return 0;
+    const crashes = (this.#crashes.get(job) ?? 0) + 1;
+    this.#crashes.set(job, crashes);
+    return crashes;
+  }
+
+  #outcome(attempt: Attempt, answer: AttemptAnswer, crashes: number, now: number): JobOutcome | Promise<JobOutcome> {
+    const { record, fn, stopping } = attempt;
+    const facts = {
+      stopping,
+      attempt: record.attempt - record.lostCount,
+      maxAttempts: record.maxAttempts,
+      crashes,
+      retries: fn.retries,
+      timeoutS: fn.timeoutS,
+      now,
+      random: Math.random(),
+    };
+    if (answer.type !== "result" || stopping !== null) {
+      const end: AttemptEnd = answer.type === "result" ? { type: "notRun", why: "It was stopped." } : answer;
+      return outcomeOf({ ...facts, end });
+    }
+    return this.#storeResult(answer.value, answer.media).then((end) => outcomeOf({ ...facts, end }));
+  }
+
+  async #storeResult(value: Json, attachments: Uint8Array[]): Promise<AttemptEnd> {
+    const invalid = (detail: string): AthanorError => new AthanorError("output_invalid", detail);
+    try {
+      const { text, hashes } = await storeMedia({ value, attachments, blobs: this.#options.blobs, invalid });
+      return { type: "result", result: text, resultBlobs: hashes };
+    } catch (error) {
+      if (!(error instanceof AthanorError) || error.code !== "output_invalid") throw error;
+      return { type: "error", error: { code: error.code, message: error.detail }, retryable: false };
+    }
+  }
+
+  async #allOver(drainMs: number): Promise<void> {
+    if (this.#open.size === 0) return;
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, drainMs);
+    });
+    await Promise.race([Promise.all(this.#open), late]);
+    clearTimeout(timer);
+  }
+}
