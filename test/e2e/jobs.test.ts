@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { build } from "../../src/build/index.ts";
@@ -107,8 +109,14 @@ describe("a job", () => {
   });
 
   it("runs on several replicas where the maximum allows", async () => {
-    const jobs = await Promise.all([run("wide"), run("wide"), run("wide"), run("wide")]);
-    assert.equal(new Set(jobs.map(({ result }) => result)).size, 2);
+    const dir = await mkdtemp(join(tmpdir(), "athanor-wide-"));
+    try {
+      const jobs = await Promise.all([1, 2, 3, 4].map(() => run("wide", dir, 2)));
+      assert.ok(jobs.every(({ status }) => status === "succeeded"));
+      assert.equal((await readdir(dir)).length, 2);
+    } finally {
+      await rm(dir, { recursive: true, force: true });
+    }
   });
 
   it("may be any endpoint's call", async () => {

@@ -1,5 +1,7 @@
 /** Functions that do each thing that a job can do, for jobs.test.ts. */
 import { spawn } from "node:child_process";
+import { readdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { App, type JobContext, type JobProgress } from "athanor";
 
 const app = new App("jobs");
@@ -104,8 +106,10 @@ export const crowd = app.function({ concurrency: 3 }, async () => {
   return { seen, pid: process.pid };
 });
 
-export const wide = app.function({ maxReplicas: 2 }, async () => {
-  await sleep(150);
+/** Ends only once `replicas` of them have run it: each leaves its process's number in the folder. */
+export const wide = app.function({ maxReplicas: 2 }, async (dir: string, replicas: number) => {
+  writeFileSync(join(dir, String(process.pid)), "");
+  while (readdirSync(dir).length < replicas) await sleep(10);
   return process.pid;
 });
 
