@@ -2,15 +2,12 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { rm } from "node:fs/promises";
-import type { Readable } from "node:stream";
-import { StringDecoder } from "node:string_decoder";
-import { SERVER_DEFAULTS } from "../protocol/defaults.ts";
-import { droppedLinesMark, LineSplitter, NewestBuffer, newestLines } from "../protocol/lines.ts";
+import { NewestBuffer } from "../protocol/lines.ts";
 import type { ReplicaExit, ReplicaProcess } from "./engine.ts";
+import { readLines } from "./process-output.ts";
+import { Strays } from "./process-strays.ts";
 import { family, type ProcessEntry, processesWithEnv, processTable, sendSignal } from "./process-table.ts";
 
-/** Lines of one read of a pipe that are passed on; a flood's older ones are dropped. */
-const MAX_LINES_PER_READ = 1000;
 const LAST_STDERR_LINES = 20;
 /** Pipes that something still holds open after the group's end are given up after this. */
 const PIPE_CLOSE_MS = 1000;
@@ -49,7 +46,7 @@ export class ReplicaChild implements ReplicaProcess {
   readonly #child: ChildProcess;
   readonly #listeners: OnLine[] = [];
   readonly #lastStderr = new NewestBuffer<string>(LAST_STDERR_LINES, Number.POSITIVE_INFINITY);
-  readonly #strays = new Map<number, ProcessEntry>();
+  readonly #strays = new Strays();
   #stopRequested = false;
   #overMemory = false;
   #killTimer: NodeJS.Timeout | null = null;
@@ -68,8 +65,10 @@ export class ReplicaChild implements ReplicaProcess {
       stdio: ["ignore", "pipe", "pipe"],
     });
     this.pid = this.#child.pid ?? null;
-    this.#capture("stdout", this.#child.stdout);
-    this.#capture("stderr", this.#child.stderr);
+    for (const stream of ["stdout", "stderr"] as const) {
+      const pipe = this.#child[stream];
+      if (pipe !== null) readLines(pipe, (line) => this.#said(stream, line));
+    }
     this.exited = this.#watchEnd();
   }
 
@@ -96,39 +95,17 @@ export class ReplicaChild implements ReplicaProcess {
 
   /** Groups of their own that its descendants made. */
   get strayGroups(): Set<number> {
-    return new Set([...this.#strays.values()].map((stray) => stray.group));
+    return this.#strays.groups;
   }
 
-  /** What the memory watch saw: those of its family who left its group are remembered, so that they end with it. */
+  /** What the memory watch saw of its family. */
   sawFamily(members: ProcessEntry[], table: readonly ProcessEntry[]): void {
-    const alive = new Map(table.map((entry) => [entry.pid, entry.startedAt]));
-    for (const stray of this.#strays.values())
-      if (alive.get(stray.pid) !== stray.startedAt) this.#strays.delete(stray.pid);
-    for (const member of members) if (member.group !== this.pid) this.#strays.set(member.pid, member);
+    this.#strays.saw(members, this.pid, table);
   }
 
-  #capture(stream: "stdout" | "stderr", pipe: Readable | null): void {
-    const emit = (line: string) => {
-      if (stream === "stderr") this.#lastStderr.push(line, 0);
-      for (const listener of this.#listeners) listener(stream, line);
-    };
-    const splitter = new LineSplitter(emit, SERVER_DEFAULTS.maxLogLineBytes);
-    let decoder = new StringDecoder("utf8");
-    pipe?.on("data", (piece: Buffer) => {
-      const { bytes, dropped } = newestLines(piece, MAX_LINES_PER_READ);
-      if (dropped > 0) {
-        // The bytes before the first kept line are gone, and with them what the decoder and the splitter held of them.
-        decoder = new StringDecoder("utf8");
-        splitter.push("\n");
-        emit(droppedLinesMark(dropped));
-      }
-      splitter.push(decoder.write(bytes as Buffer));
-    });
-    pipe?.on("end", () => {
-      splitter.push(decoder.end());
-      splitter.end();
-    });
-    pipe?.on("error", () => {});
+  #said(stream: "stdout" | "stderr", line: string): void {
+    if (stream === "stderr") this.#lastStderr.push(line, 0);
+    for (const listener of this.#listeners) listener(stream, line);
   }
 
   async #watchEnd(): Promise<ReplicaExit> {
@@ -173,7 +150,7 @@ export class ReplicaChild implements ReplicaProcess {
   #killAll(): void {
     if (this.pid === null) return;
     sendSignal(-this.pid, "SIGKILL");
-    for (const stray of this.#strays.keys()) sendSignal(stray, "SIGKILL");
+    this.#strays.kill();
   }
 
   /** Waits until nothing of it is alive; a process in the kernel's hands may take a moment. */
@@ -190,13 +167,7 @@ export class ReplicaChild implements ReplicaProcess {
   /** Who is alive of the group, of those seen to leave it, and of those who inherited its environment. */
   async #left(pid: number): Promise<number[]> {
     const table = await processTable();
-    const left = new Set(family(table, pid).map((member) => member.pid));
-    for (const stray of this.#strays.values()) {
-      // A pid that was given to another process meanwhile is none of ours.
-      const same = table.some((entry) => entry.pid === stray.pid && entry.startedAt === stray.startedAt);
-      if (same) for (const member of family(table, stray.pid)) left.add(member.pid);
-      else this.#strays.delete(stray.pid);
-    }
+    const left = new Set([...family(table, pid), ...this.#strays.alive(table)].map((member) => member.pid));
     for (const heir of await processesWithEnv(`HOME=${this.workDir}`)) left.add(heir);
     return [...left];
   }
