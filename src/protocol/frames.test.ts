@@ -6,7 +6,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { FrameConnection, FrameDecoder, FrameEncoder, FrameError, parsePayload } from "./frames.ts";
+import { FrameConnection } from "./frame-connection.ts";
+import { FrameDecoder, FrameEncoder, FrameError, parsePayload } from "./frames.ts";
 import { FrameType, MAX_FRAME_BYTES } from "./replica.ts";
 
 interface Seen {

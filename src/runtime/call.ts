@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { AthanorError } from "../protocol/errors.ts";
-import type { FrameConnection } from "../protocol/frames.ts";
+import type { FrameConnection } from "../protocol/frame-connection.ts";
 import type { CancelMessage } from "../protocol/replica.ts";
 import { Inflow, Outflow } from "../protocol/streams.ts";
 import type { CallLog } from "./logs.ts";

@@ -1,6 +1,6 @@
 import { StringDecoder } from "node:string_decoder";
 import { SERVER_DEFAULTS } from "../protocol/defaults.ts";
-import type { FrameConnection } from "../protocol/frames.ts";
+import type { FrameConnection } from "../protocol/frame-connection.ts";
 import { droppedLinesMark, LineSplitter, NewestBuffer } from "../protocol/lines.ts";
 import { FrameType, type LoggedLine, type LogMessage } from "../protocol/replica.ts";
 import { type Call, currentCall } from "./call.ts";

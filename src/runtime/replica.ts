@@ -1,7 +1,8 @@
 import { flushCompileCache } from "node:module";
 import type { Socket } from "node:net";
 import { AthanorError } from "../protocol/errors.ts";
-import { FrameConnection, FrameError, parsePayload } from "../protocol/frames.ts";
+import { FrameConnection } from "../protocol/frame-connection.ts";
+import { FrameError, parsePayload } from "../protocol/frames.ts";
 import {
   type AssignMessage,
   type CancelMessage,

@@ -1,6 +1,7 @@
 import type { ReplicaExit } from "../../engines/engine.ts";
 import { AthanorError, ERRORS, type ErrorCode } from "../../protocol/errors.ts";
-import { type FrameConnection, FrameError } from "../../protocol/frames.ts";
+import type { FrameConnection } from "../../protocol/frame-connection.ts";
+import { FrameError } from "../../protocol/frames.ts";
 import type { JobError } from "../../protocol/job.ts";
 import { FrameType, type HeadMessage, type OpenHttp } from "../../protocol/replica.ts";
 import { Inflow, Outflow } from "../../protocol/streams.ts";

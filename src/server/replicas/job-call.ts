@@ -1,5 +1,6 @@
 import type { ReplicaExit } from "../../engines/engine.ts";
-import { type FrameConnection, FrameError, keepPayload } from "../../protocol/frames.ts";
+import type { FrameConnection } from "../../protocol/frame-connection.ts";
+import { FrameError, keepPayload } from "../../protocol/frames.ts";
 import { chunkCost, FrameType, type HeadMessage, type OpenJob } from "../../protocol/replica.ts";
 import { Credit, Outflow } from "../../protocol/streams.ts";
 import { parseChunk, parseHead, parseProgress } from "./messages.ts";

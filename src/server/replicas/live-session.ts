@@ -1,6 +1,7 @@
 import type { ReplicaExit, ReplicaProcess } from "../../engines/engine.ts";
 import { AthanorError, type ErrorCode } from "../../protocol/errors.ts";
-import { type FrameConnection, FrameError } from "../../protocol/frames.ts";
+import type { FrameConnection } from "../../protocol/frame-connection.ts";
+import { FrameError } from "../../protocol/frames.ts";
 import { NewestBuffer } from "../../protocol/lines.ts";
 import {
   type AssignMessage,
