@@ -13,8 +13,9 @@ import {
 } from "../../protocol/replica.ts";
 import { startExitError } from "./exit.ts";
 import { OpenHttpCall } from "./http-call.ts";
-import { type OpenCall, OpenJobCall } from "./job-call.ts";
+import { OpenJobCall } from "./job-call.ts";
 import { parseLines, parseReady, parseStartFailed } from "./messages.ts";
+import { OpenCalls } from "./open-calls.ts";
 import { RawLines } from "./raw-lines.ts";
 import type { HttpCall, JobCall, JobListeners, LineWriter, StartingReplica } from "./session.ts";
 
@@ -32,12 +33,6 @@ export interface LiveSessionOptions {
   startupTimeoutMs: number;
 }
 
-/** Where the lines of a call go, and what it is. */
-interface CallLines {
-  on?: { log(line: LoggedLine): void } | undefined;
-  writer?: LineWriter;
-}
-
 /** See StartingReplica for the states. */
 export class LiveSession implements StartingReplica {
   readonly id: string;
@@ -51,16 +46,13 @@ export class LiveSession implements StartingReplica {
   readonly #readiness = Promise.withResolvers<ReadyMessage>();
   readonly #end = Promise.withResolvers<ReplicaExit>();
   readonly #startupTimer: NodeJS.Timeout;
-  readonly #calls = new Map<number, OpenCall & CallLines>();
+  readonly #calls = new OpenCalls();
   readonly #logListeners: ((line: LoggedLine, writer: LineWriter | null) => void)[] = [];
   readonly #lastStderr = new NewestBuffer<string>(LAST_STDERR_LINES, Number.POSITIVE_INFINITY);
   readonly #rawLines = new RawLines((line) => this.#logged(line));
   #process: ReplicaProcess | null = null;
   #connection: FrameConnection | null = null;
-  #lastStream = 0;
-  #jobs = 0;
   #killed = false;
-  #blamed = false;
 
   constructor(options: LiveSessionOptions) {
     this.#options = options;
@@ -82,17 +74,18 @@ export class LiveSession implements StartingReplica {
   }
 
   get jobs(): number {
-    return this.#jobs;
+    return this.#calls.jobs;
   }
 
   get requests(): number {
-    return this.#calls.size - this.#jobs;
+    return this.#calls.requests;
   }
 
   /** The engine has started a process for it. */
   attach(process: ReplicaProcess): void {
     this.#process = process;
-    process.onLine((fd, line) => this.#rawLines.push({ stream: this.#onlyCall(), fd, line, at: Date.now() }));
+    // Bytes that reach a file descriptor bear no call's name; with one call open they are taken for its own.
+    process.onLine((fd, line) => this.#rawLines.push({ stream: this.#calls.onlyStream, fd, line, at: Date.now() }));
     void process.exited.then((exit) => this.#processEnded(exit));
     if (this.#killed) void process.stop({ graceMs: 0 });
   }
@@ -115,27 +108,18 @@ export class LiveSession implements StartingReplica {
   }
 
   openJob(open: OpenJob, media: Uint8Array[], on: JobListeners): JobCall {
-    const [connection, stream] = this.#nextStream();
-    const call: OpenJobCall & CallLines = new OpenJobCall({ connection, stream, open, media, on });
-    call.on = on;
-    call.writer = { function: open.function, jobId: open.jobId };
-    this.#calls.set(stream, call);
-    this.#jobs++;
+    const connection = this.#connectionForCalls();
+    const stream = this.#calls.nextStream();
+    const call = new OpenJobCall({ connection, stream, open, media, on });
+    this.#calls.add(stream, call, { on, writer: { function: open.function, jobId: open.jobId } });
     return call;
   }
 
   openHttp(open: OpenHttp, body: AsyncIterable<Uint8Array> | null, on?: { log(line: LoggedLine): void }): HttpCall {
-    const [connection, stream] = this.#nextStream();
-    const call: OpenHttpCall & CallLines = new OpenHttpCall({
-      replicaId: this.id,
-      connection,
-      stream,
-      open,
-      body,
-    });
-    call.on = on;
-    call.writer = { function: open.function, jobId: null };
-    this.#calls.set(stream, call);
+    const connection = this.#connectionForCalls();
+    const stream = this.#calls.nextStream();
+    const call = new OpenHttpCall({ replicaId: this.id, connection, stream, open, body });
+    this.#calls.add(stream, call, { on, writer: { function: open.function, jobId: null } });
     return call;
   }
 
@@ -160,7 +144,7 @@ export class LiveSession implements StartingReplica {
 
   /** A frame of its connection. Throws FrameError where the replica breaks the protocol. */
   frame(type: FrameType, stream: number, payload: Buffer): void {
-    if (stream !== 0) this.#callFrame(type, stream, payload);
+    if (stream !== 0) this.#calls.frame(type, stream, payload);
     else if (type === FrameType.LOG) for (const line of parseLines(payload)) this.#logged(line);
     else if (type === FrameType.READY && this.#state === "starting") this.#becomeReady(parseReady(payload));
     else if (type === FrameType.START_FAILED && this.#state === "starting") this.#startRefused(payload);
@@ -184,33 +168,13 @@ export class LiveSession implements StartingReplica {
     void this.ended.then(() => clearTimeout(timer));
   }
 
-  #nextStream(): [FrameConnection, number] {
+  #connectionForCalls(): FrameConnection {
     if (this.#state !== "ready" || this.#connection === null || !this.#connection.isOpen)
       throw new AthanorError(
         "replica_crashed",
         `${this.id} takes no calls: it is ${this.#state === "ready" ? "leaving" : this.#state}`,
       );
-    return [this.#connection, ++this.#lastStream];
-  }
-
-  #callFrame(type: FrameType, stream: number, payload: Buffer): void {
-    const call = this.#calls.get(stream);
-    if (!call) {
-      if (stream > this.#lastStream) throw new FrameError(`A frame came on stream ${stream}, which was never opened`);
-      return;
-    }
-    if (type !== FrameType.END) {
-      call.frame(type, payload);
-      return;
-    }
-    call.end();
-    if (call.wasFatal) this.#blamed = true;
-    this.#forget(stream, call);
-  }
-
-  #forget(stream: number, call: OpenCall): void {
-    this.#calls.delete(stream);
-    if (call.kind === "job") this.#jobs--;
+    return this.#connection;
   }
 
   #becomeReady(message: ReadyMessage): void {
@@ -231,18 +195,11 @@ export class LiveSession implements StartingReplica {
     void this.kill();
   }
 
-  /** Bytes that reach a file descriptor bear no call's name; with one call open they are taken for its own. */
-  #onlyCall(): number {
-    if (this.#calls.size !== 1) return 0;
-    for (const stream of this.#calls.keys()) return stream;
-    return 0;
-  }
-
   #logged(line: LoggedLine): void {
     if (line.fd === "stderr") this.#lastStderr.push(line.line, 0);
-    const call = this.#calls.get(line.stream);
-    call?.on?.log(line);
-    for (const listener of this.#logListeners) listener(line, call?.writer ?? null);
+    const lines = this.#calls.lines(line.stream);
+    lines?.on?.log(line);
+    for (const listener of this.#logListeners) listener(line, lines?.writer ?? null);
   }
 
   #processEnded(processExit: ReplicaExit): void {
@@ -251,11 +208,7 @@ export class LiveSession implements StartingReplica {
     const exit = this.#exitOf(processExit);
     this.#state = "ended";
     this.#readiness.reject(startExitError(this.id, exit));
-    const alone = this.#calls.size === 1 && !this.#blamed;
-    for (const [stream, call] of this.#calls) {
-      this.#forget(stream, call);
-      call.lost(exit, alone);
-    }
+    this.#calls.lose(exit);
     this.#connection?.close();
     this.#end.resolve(exit);
   }
