@@ -7,8 +7,8 @@ import type { FunctionSpec } from "../../protocol/spec.ts";
 import { MAX_TIMER_MS } from "../alarm.ts";
 import type { JobAnswer, JobCall, ReplicaSession } from "../replicas/session.ts";
 import type { JobRecord } from "../store/store.ts";
-import type { JobBlobs, JobEvents } from "./jobs.ts";
 import { hasMedia, loadMedia } from "./media.ts";
+import type { JobBlobs, JobEvents } from "./options.ts";
 import type { Stopping } from "./outcome.ts";
 
 export interface AttemptOptions {

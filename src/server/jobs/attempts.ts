@@ -5,8 +5,8 @@ import type { Replica } from "../scheduler/group.ts";
 import type { JobChange, JobOutcome, JobRecord } from "../store/store.ts";
 import { Attempt, type AttemptAnswer } from "./attempt.ts";
 import { Finisher } from "./finisher.ts";
-import type { JobsOptions } from "./jobs.ts";
 import { storeMedia } from "./media.ts";
+import type { JobsOptions } from "./options.ts";
 import { type AttemptEnd, outcomeOf } from "./outcome.ts";
 
 export interface AttemptsListener {

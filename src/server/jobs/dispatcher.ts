@@ -4,7 +4,7 @@ import type { JobChange } from "../store/store.ts";
 import { allot } from "./allot.ts";
 import { Attempts } from "./attempts.ts";
 import { DueJobs } from "./due.ts";
-import type { JobsOptions } from "./jobs.ts";
+import type { JobsOptions } from "./options.ts";
 
 /** Jobs taken by one claim; the rest follow in the next. */
 const MAX_CLAIM = 256;

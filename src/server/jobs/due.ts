@@ -2,7 +2,7 @@ import { Alarm } from "../alarm.ts";
 import type { RunnableDeployment } from "../scheduler/deployment.ts";
 import type { Group } from "../scheduler/group.ts";
 import type { JobCount } from "../store/store.ts";
-import type { JobsOptions } from "./jobs.ts";
+import type { JobsOptions } from "./options.ts";
 
 /** Reads of the store by timers keep at least this apart. */
 const MIN_REFRESH_GAP_MS = 25;

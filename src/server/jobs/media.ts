@@ -3,7 +3,7 @@ import type { Json, JsonObject } from "../../protocol/json.ts";
 import { MEDIA_INLINE_MAX_BYTES, type MediaJson, type MediaRef } from "../../protocol/media.ts";
 import { formatId } from "../../protocol/names.ts";
 import { isMediaRef } from "../../schema/media.ts";
-import type { JobBlobs } from "./jobs.ts";
+import type { JobBlobs } from "./options.ts";
 
 /** A ref in stored JSON text begins so; a text without it need not be walked. */
 const MARK = '"$media"';

@@ -1,0 +1,35 @@
+import type { JobEvent } from "../../protocol/event.ts";
+import type { Log } from "../log.ts";
+import type { RunnableDeployment } from "../scheduler/deployment.ts";
+import type { Scheduler } from "../scheduler/scheduler.ts";
+import type { EventBatch, Store } from "../store/store.ts";
+
+/** What the jobs need of the EventLog. */
+export interface JobEvents {
+  append(batch: EventBatch, eventsWindow?: number): void;
+  /** Issues its write to the store before it returns. */
+  flush(job: number): Promise<void>;
+  publish(job: number, events: JobEvent[]): void;
+}
+
+/** What the jobs need of the Blobs. */
+export interface JobBlobs {
+  put(bytes: Uint8Array): Promise<string>;
+  get(sha256: string): Promise<Uint8Array | null>;
+  size(sha256: string): Promise<number | null>;
+}
+
+export interface JobsOptions {
+  store: Store;
+  scheduler: Scheduler;
+  events: JobEvents;
+  blobs: JobBlobs;
+  /** Any deployment by number, live or not; rejects where it is gone. */
+  deployments: { get(deployment: number): Promise<RunnableDeployment> };
+  log: Pick<Log, "info" | "error">;
+  /** Time that running jobs have to end when the server stops; default 10 s. Then they go back to the queue. */
+  drainMs?: number;
+  /** Time that a job's code has to heed its abort signal; default SERVER_DEFAULTS.cancelGraceMs. */
+  cancelGraceMs?: number;
+  now?(): number;
+}
