@@ -1,4 +1,5 @@
 import type { ReplicaExit } from "../../src/engines/engine.ts";
+import { AthanorError } from "../../src/protocol/errors.ts";
 import type { OpenJob, ReadyMessage } from "../../src/protocol/replica.ts";
 import type { ReplicaStarter, StartReplicaRequest } from "../../src/server/replicas/hub.ts";
 import type {
@@ -40,6 +41,8 @@ export class FakeReplica implements StartingReplica {
   requests = 0;
   drained = false;
   killed = false;
+  /** Its connection has broken, and nobody knows yet. */
+  broken = false;
   readonly #ready = Promise.withResolvers<ReadyMessage>();
   readonly #ended = Promise.withResolvers<ReplicaExit>();
   readonly #open = new Map<FakeCall, (answer: JobAnswer) => void>();
@@ -87,6 +90,7 @@ export class FakeReplica implements StartingReplica {
 
   openJob(open: OpenJob, media: Uint8Array[], on: JobListeners): JobCall {
     if (this.state !== "ready") throw new Error(`${this.id} is ${this.state}`);
+    if (this.broken) throw new AthanorError("replica_crashed", `${this.id} takes no calls: it is leaving`);
     const { promise, resolve } = Promise.withResolvers<JobAnswer>();
     const cancelled: CancelReason[] = [];
     const call: FakeCall = {

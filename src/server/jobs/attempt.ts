@@ -1,4 +1,5 @@
 import { SERVER_DEFAULTS } from "../../protocol/defaults.ts";
+import { AthanorError } from "../../protocol/errors.ts";
 import type { NewJobEvent } from "../../protocol/event.ts";
 import type { JobError } from "../../protocol/job.ts";
 import type { Json } from "../../protocol/json.ts";
@@ -63,11 +64,10 @@ export class Attempt {
     try {
       this.#call = this.#open(value, media);
     } catch (error) {
-      return {
-        type: "error",
-        error: { code: "internal", message: `The job could not be given to its replica: ${messageOf(error)}` },
-        retryable: false,
-      };
+      const why = `The job could not be given to its replica: ${messageOf(error)}`;
+      // Its connection may have broken a moment before its end is known.
+      if (error instanceof AthanorError && error.code === "replica_crashed") return { type: "notRun", why };
+      return { type: "error", error: { code: "internal", message: why }, retryable: false };
     }
     this.#timer = setTimeout(() => this.stop("timeout"), Math.min(this.fn.timeoutS * 1000, MAX_TIMER_MS));
     const answer = await this.#call.answer;

@@ -313,6 +313,22 @@ describe("Jobs", () => {
     assert.match(String((await setup.end(alone)).error?.message), /signal SIGSEGV.*segfault at 0/s);
   });
 
+  it("runs a job again whose replica's connection broke before it got there, at no cost of an attempt", async () => {
+    await using disk = await Disk.make();
+    await using setup = await Setup.started(disk);
+    const first = await setup.spawn({});
+    (await setup.starter.call(1)).answer(result(0));
+    await setup.end(first);
+    const replica = setup.starter.replicas[0] as FakeReplica;
+    replica.broken = true;
+    const job = await setup.spawn({});
+    replica.end(exitOf({ code: null, signal: "SIGKILL" }));
+    (await setup.starter.call(2)).answer(result(1));
+    const ended = await setup.end(job);
+    assert.equal(ended.status, "succeeded");
+    assert.equal(ended.attempt - ended.lostCount, 1);
+  });
+
   it("cancels a queued job at once, and one that has ended not at all", async () => {
     await using disk = await Disk.make();
     await using setup = await Setup.started(disk);

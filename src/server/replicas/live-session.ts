@@ -66,7 +66,8 @@ export class LiveSession implements StartingReplica {
   }
 
   get state(): StartingReplica["state"] {
-    return this.#state;
+    // A connection that has broken takes no calls, though the process may not have ended yet.
+    return this.#state === "ready" && this.#connection?.isOpen !== true ? "draining" : this.#state;
   }
 
   get pid(): number | null {
