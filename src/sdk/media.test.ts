@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { test } from "node:test";
 import { pathToFileURL } from "node:url";
+import { inspect } from "node:util";
 import sharp from "sharp";
 import { ImageFile, MEDIA } from "./media.ts";
 
@@ -53,6 +54,7 @@ test("a JPEG's base64, which begins with a slash, is not taken for a path", asyn
 test("it gives its content in every form", async () => {
   const image = new ImageFile(png, { fileName: "../x/y.png" });
   assert.equal(image.fileName, "y.png");
+  assert.equal(inspect({ image }), `{ image: ImageFile { y.png, image/png, ${png.length} bytes } }`);
   assert.equal(await image.base64(), base64);
   const blob = await image.blob();
   assert.equal(blob.type, "image/png");

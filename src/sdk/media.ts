@@ -30,6 +30,8 @@ export type MediaSource =
   | string
   | ImageFile;
 
+const INSPECT = Symbol.for("nodejs.util.inspect.custom");
+
 const DATA_URI = /^data:([^,;]*)((?:;[^,;]*)*),/i;
 
 /**
@@ -165,6 +167,11 @@ export class ImageFile {
   /** What JSON.stringify makes of it: the object form, with its content. */
   toJSON(): MediaJson {
     return { file_name: this.fileName, content_type: this.contentType, content: toBase64(this.#content.bytes) };
+  }
+
+  /** What console.log shows of it in Node: its content is private. */
+  [INSPECT](): string {
+    return `ImageFile { ${this.fileName}, ${this.contentType}, ${this.size} bytes }`;
   }
 
   [MEDIA](): MediaContent {

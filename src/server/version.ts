@@ -1,2 +1,3 @@
-/** Set by the build; a checkout that runs from its sources has none. */
-export const VERSION = process.env.ATHANOR_VERSION ?? "0.0.0-dev";
+import packageJson from "../../package.json" with { type: "json" };
+
+export const VERSION = packageJson.version;

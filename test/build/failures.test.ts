@@ -28,6 +28,11 @@ test("what is no Error, an exit and a rejected promise out of band are import fa
   assert.match(unsettled.detail, /never settles/);
 });
 
+test("a folder is told from a file", async () => {
+  const error = await buildError({ "app.ts/inner.ts": HEAD });
+  assert.deepEqual([error.code, /app\.ts is a folder$/.test(error.detail)], ["build_failed", true], error.detail);
+});
+
 test("no app, an app without functions, and two apps are refused", async () => {
   const none = await buildError({ "app.ts": "export const x = 1;\n" });
   assert.equal(none.code, "no_app");

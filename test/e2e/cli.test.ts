@@ -300,6 +300,8 @@ test("doctor finds all well, and what is not", async () => {
     well.checks.map((check: { name: string }) => check.name),
     ["node", "npm", "data folder", "token", "disk", "server", "store"],
   );
+  const version = (await athanor("--version")).stdout.trim();
+  assert.ok(JSON.stringify(well.checks).includes(`version ${version},`), version);
   await chmod(join(data, "token"), 0o644);
   const open = await athanor("doctor");
   await chmod(join(data, "token"), 0o600);

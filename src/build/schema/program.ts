@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import path from "node:path";
 import ts from "typescript";
 import { AthanorError } from "../../protocol/errors.ts";
@@ -19,6 +19,11 @@ export interface Project {
 export function openProject(p: AnalyzeParams): Project {
   const entry = path.resolve(p.entry);
   if (!existsSync(entry)) throw new AthanorError("build_failed", `there is no entry file ${p.entry}`);
+  if (statSync(entry).isDirectory()) {
+    throw new AthanorError("build_failed", `the entry ${p.entry} is a folder`, {
+      hint: "Name the file in it that makes the App.",
+    });
+  }
   const packageJson = findUp(path.dirname(entry), "package.json");
   const root = p.root === undefined ? path.dirname(packageJson ?? entry) : path.resolve(p.root);
   const tsconfig = p.tsconfig === undefined ? findUp(path.dirname(entry), "tsconfig.json") : path.resolve(p.tsconfig);
