@@ -10,6 +10,7 @@ const scenarios = {
   b4: () => import("./scenarios/b4-latency.ts"),
   b5: () => import("./scenarios/b5-cold-start.ts"),
   b11: () => import("./scenarios/b11-idle.ts"),
+  start: () => import("./scenarios/start.ts"),
 };
 
 const { values, positionals } = parseArgs({

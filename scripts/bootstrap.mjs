@@ -1,8 +1,8 @@
 // Runs under whatever Node (18 or newer) the machine has, with nothing installed: installs what the lock file says if
-// that is not there yet, builds `dist` if the sources changed, then runs scripts/NAME.ts under the Node 24 that npm
+// that is not there yet, builds `dist` if the sources changed, then runs the script under the Node 24 that npm
 // installed.
 //
-//   node scripts/bootstrap.mjs quickstart|check [arguments]
+//   node scripts/bootstrap.mjs quickstart|check|bench [arguments]
 import { spawn, spawnSync } from "node:child_process";
 import { existsSync, readFileSync, symlinkSync } from "node:fs";
 import path from "node:path";
@@ -11,17 +11,19 @@ import { fileURLToPath } from "node:url";
 const ROOT = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const BIN = path.join(ROOT, "node_modules", ".bin");
 const NODE = path.join(BIN, process.platform === "win32" ? "node.cmd" : "node");
-const SCRIPTS = ["quickstart", "check"];
+const SCRIPTS = { quickstart: "scripts/quickstart.ts", check: "scripts/check.ts", bench: "bench/run.ts" };
 
 const [name, ...scriptArgs] = process.argv.slice(2);
-if (!SCRIPTS.includes(name)) fail(`usage: node scripts/bootstrap.mjs ${SCRIPTS.join("|")} [arguments]`, 2);
+if (!Object.hasOwn(SCRIPTS, name ?? "")) {
+  fail(`usage: node scripts/bootstrap.mjs ${Object.keys(SCRIPTS).join("|")} [arguments]`, 2);
+}
 
 if (!isInstalled()) install();
 checkNode();
 linkCli();
 const env = { ...process.env, PATH: `${BIN}${path.delimiter}${process.env.PATH ?? ""}` };
 await run([path.join(ROOT, "scripts", "build.ts"), "--if-changed"], env);
-await run([path.join(ROOT, "scripts", `${name}.ts`), ...scriptArgs], env);
+await run([path.join(ROOT, SCRIPTS[name]), ...scriptArgs], env);
 
 /** Holds npm's own record of what stands in node_modules against the lock file, so that `npm install` counts as well. */
 function isInstalled() {

@@ -4,7 +4,8 @@ import { join, resolve } from "node:path";
 import { end, startUntil, temporaryFolder } from "./temporary.ts";
 
 const root = resolve(import.meta.dirname, "../..");
-const bin = join(root, "bin/athanor.mjs");
+/** The CLI as it is installed. */
+export const athanorProgram = join(root, "bin/athanor.mjs");
 
 export interface AthanorServer extends AsyncDisposable {
   url: string;
@@ -15,14 +16,14 @@ export interface AthanorServer extends AsyncDisposable {
 /** The built server as a user starts it, on a free port with its own data folder, with the bench app deployed. */
 export async function startAthanor(): Promise<AthanorServer> {
   const folder = await temporaryFolder();
-  const args = [bin, "up", "--port", "0", "--data", folder.path];
+  const args = [athanorProgram, "up", "--port", "0", "--data", folder.path];
   const { child, match } = await startUntil(process.execPath, args, {
     pattern: /http:\/\/127\.0\.0\.1:\d+/,
   });
   const url = match[0];
   const token = readFileSync(join(folder.path, "token"), "utf8").trim();
   const env = { ...process.env, ATHANOR_URL: url, ATHANOR_TOKEN: token };
-  execFileSync(process.execPath, [bin, "deploy", join(root, "bench/fixtures/athanor-app.ts")], {
+  execFileSync(process.execPath, [athanorProgram, "deploy", join(root, "bench/fixtures/athanor-app.ts")], {
     env,
     stdio: "ignore",
   });

@@ -1,4 +1,5 @@
 import { Logger, makeWorkerUtils, run } from "graphile-worker";
+import pg from "pg";
 import type { Contestant } from "../contestant.ts";
 import { startPostgres } from "./postgres.ts";
 import { Waiters } from "./waiters.ts";
@@ -9,11 +10,14 @@ export const graphileWorker: Contestant = {
   note: "every commit on disk; results are not kept",
   async start() {
     const postgres = await startPostgres();
+    const pgPool = new pg.Pool({ connectionString: postgres.url });
+    // Idle connections are cut when the database stops.
+    pgPool.on("error", () => {});
     const logger = new Logger(() => () => {});
     const results = new Map<string, { n: number }>();
     const waiters = new Waiters<{ n: number }>();
     const runner = await run({
-      connectionString: postgres.url,
+      pgPool,
       concurrency: 1,
       logger,
       noHandleSignals: true,
@@ -40,6 +44,7 @@ export const graphileWorker: Contestant = {
       async [Symbol.asyncDispose]() {
         await client.release();
         await runner.stop();
+        await pgPool.end();
         await postgres[Symbol.asyncDispose]();
       },
     };
