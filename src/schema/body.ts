@@ -196,7 +196,7 @@ function partValue(part: Part, accepts: Accepts | undefined, extraction: Extract
   if (part.contentType === "application/json") return parseJson(decodeText(part.bytes, null, "malformed_json"));
   const actual = `file of ${part.bytes.length} bytes`;
   throw invalid("input_invalid", `The input of ${fn}`, [
-    { path, expected: accepts ? "a value, not a file" : "no such name", actual },
+    { path, expected: accepts ? "a value, not a file" : "nothing by this name", actual },
   ]);
 }
 

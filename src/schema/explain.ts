@@ -47,7 +47,7 @@ function describeError(error: SchemaError, $defs: Defs): InvalidPath | null {
       const known = Object.keys(isObject(schema.properties) ? schema.properties : {});
       const hint = known.length > 0 ? `; known: ${listed(known)}` : "";
       const value = isObject(data) ? data[name] : undefined;
-      return { path: `${path}/${pointer(name)}`, expected: `no such name${hint}`, actual: brief(value) };
+      return { path: `${path}/${pointer(name)}`, expected: `nothing by this name${hint}`, actual: brief(value) };
     }
     case "discriminator": {
       const tag = String(params.tag);

@@ -39,7 +39,7 @@ export function refuseName(name: string, value: unknown, path = ""): void {
   const reaches = typeof value === "object" && value !== null && Object.hasOwn(value, "prototype");
   if (name !== "__proto__" && name !== MEDIA_REF_KEY && !(name === "constructor" && reaches)) return;
   throw new AthanorError("input_invalid", `The input has the name "${name}", which is not allowed.`, {
-    errors: [{ path: `${path}/${name}`, expected: "no such name" }],
+    errors: [{ path: `${path}/${name}`, expected: "nothing by this name" }],
   });
 }
 

@@ -69,6 +69,12 @@ export class FakeReplica implements StartingReplica {
     return this.#open.size;
   }
 
+  get takesCalls(): boolean {
+    return this.state === "ready";
+  }
+
+  probe(): void {}
+
   becomeReady(): void {
     this.state = "ready";
     this.#ready.resolve({ timings: { loadMs: 0, enterMs: 0 } });

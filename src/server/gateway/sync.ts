@@ -87,6 +87,7 @@ function timeLimit(call: HttpCall, lease: Lease, timeoutS: number): TimeLimit {
     () => {
       limit.isOver = true;
       call.cancel("timeout");
+      lease.session.probe();
       timer = setTimeout(() => void lease.session.kill(), SERVER_DEFAULTS.cancelGraceMs);
       reject(new AthanorError("timeout", `the function did not answer within ${timeoutS} s`));
     },

@@ -59,7 +59,7 @@ export class Attempt {
     const { value, media, failed } = loaded instanceof Promise ? await loaded : loaded;
     if (failed !== null) return { type: "error", error: failed, retryable: false };
     if (this.stopping !== null) return { type: "notRun", why: "It was stopped before it reached its replica." };
-    if (this.#options.session.state !== "ready")
+    if (!this.#options.session.takesCalls)
       return { type: "notRun", why: "The replica was gone before the job reached it." };
     try {
       this.#call = this.#open(value, media);
@@ -82,6 +82,7 @@ export class Attempt {
     this.stopping = reason;
     if (this.#call === null) return;
     this.#call.cancel(reason);
+    this.#options.session.probe();
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = setTimeout(
       () => void this.#options.session.kill(),

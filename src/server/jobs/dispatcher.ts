@@ -92,7 +92,7 @@ export class Dispatcher {
   /** Gives the group's due jobs to its replicas with room; asks for more replicas where that is not enough. */
   #pump(group: Group): void {
     if (!this.#mayClaim || group.dueJobs <= 0) return;
-    const replicas = group.replicas.filter(({ state, session }) => state === "ready" && session.state === "ready");
+    const replicas = group.replicas.filter(({ state, session }) => state === "ready" && session.takesCalls);
     const loads = replicas.map(({ load }) => load);
     const shares = allot(loads, group.concurrency, Math.min(group.dueJobs, MAX_CLAIM));
     for (const [index, places] of shares.entries()) {

@@ -104,7 +104,7 @@ export class Jobs implements AsyncDisposable {
     if (change === null) throw notFound(job);
     const { status } = change.job;
     if (isFinal(status) && change.events.length === 0) {
-      throw new AthanorError("job_ended", `${formatId("jobs", job)} has ended already: it is ${status}.`);
+      throw new AthanorError("job_ended", `${formatId("jobs", job)} has ended already, as ${status}.`);
     }
     this.#announce(change);
     if (status === "running") this.#dispatcher.attempts.cancel(job);

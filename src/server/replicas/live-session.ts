@@ -42,6 +42,7 @@ export class LiveSession implements StartingReplica {
   readonly ready: Promise<ReadyMessage>;
   readonly ended: Promise<ReplicaExit>;
   #state: StartingReplica["state"] = "starting";
+  #probed = false;
   readonly #options: LiveSessionOptions;
   readonly #readiness = Promise.withResolvers<ReadyMessage>();
   readonly #end = Promise.withResolvers<ReplicaExit>();
@@ -66,8 +67,18 @@ export class LiveSession implements StartingReplica {
   }
 
   get state(): StartingReplica["state"] {
-    // A connection that has broken takes no calls, though the process may not have ended yet.
-    return this.#state === "ready" && this.#connection?.isOpen !== true ? "draining" : this.#state;
+    return this.#state;
+  }
+
+  get takesCalls(): boolean {
+    // A connection may have broken though the process has not ended yet.
+    return this.#state === "ready" && this.#connection?.isOpen === true && !this.#probed;
+  }
+
+  probe(): void {
+    if (!this.takesCalls) return;
+    this.#probed = true;
+    this.#connection?.bare(FrameType.PING, 0);
   }
 
   get pid(): number | null {
@@ -149,8 +160,8 @@ export class LiveSession implements StartingReplica {
     else if (type === FrameType.LOG) for (const line of parseLines(payload)) this.#logged(line);
     else if (type === FrameType.READY && this.#state === "starting") this.#becomeReady(parseReady(payload));
     else if (type === FrameType.START_FAILED && this.#state === "starting") this.#startRefused(payload);
-    else if (type !== FrameType.PONG)
-      throw new FrameError(`A frame of type ${type} came while the replica is ${this.#state}`);
+    else if (type === FrameType.PONG) this.#probed = false;
+    else throw new FrameError(`A frame of type ${type} came while the replica is ${this.#state}`);
   }
 
   connectionClosed(error: Error | null): void {

@@ -35,6 +35,13 @@ export interface ReplicaSession {
   readonly jobs: number;
   /** Open HTTP calls. */
   readonly requests: number;
+  /** It is ready, its connection stands, and it has answered what it was asked by `probe`. */
+  readonly takesCalls: boolean;
+  /**
+   * Asks whether its event loop runs; it takes no calls until it says so. For a replica whose code did not end in time: if that holds the
+   * loop, calls that come now would only wait for its end.
+   */
+  probe(): void;
   /** Only while `ready`; `media` are the attachments that `m.media` gives the sizes of. */
   openJob(m: OpenJob, media: Uint8Array[], on: JobListeners): JobCall;
   /** Only while `ready`. */

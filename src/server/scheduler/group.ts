@@ -63,7 +63,7 @@ export class Group {
   leastLoaded(): Replica | null {
     let best: Replica | null = null;
     for (const replica of this.replicas) {
-      if (replica.state !== "ready" || replica.load >= this.concurrency || replica.session.state !== "ready") continue;
+      if (replica.state !== "ready" || replica.load >= this.concurrency || !replica.session.takesCalls) continue;
       if (best === null || replica.load < best.load) best = replica;
     }
     return best;
