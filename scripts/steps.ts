@@ -1,13 +1,13 @@
 /** What the gate runs, in this order: what fails fastest comes first. */
 
-export type Step = {
-  /** Where to look when it fails. */ hint: string;
+interface Named {
   name: string;
-} /** Skipped where the path that it needs is missing. */ & (
-  | { command: string[]; needs?: string }
-  /** Run by `node --test`; finding no file is a failure. */
-  | { tests: string[]; concurrency?: number }
-);
+  /** Where to look when it fails. */
+  hint: string;
+}
+
+/** A program, skipped where the path that it needs is missing; or test files run by `node --test`, where finding none is a failure. */
+export type Step = Named & ({ command: string[]; needs?: string } | { tests: string[]; concurrency?: number });
 
 export const STEPS: Step[] = [
   {
