@@ -1,5 +1,6 @@
 import { pino } from "pino";
 import type { LogLevel } from "./config.ts";
+import { readableLine } from "./readable-log.ts";
 
 /** The smallest log that any part of the server needs. */
 export interface Log {
@@ -13,10 +14,15 @@ export interface ServerLog extends Log {
   flush(): void;
 }
 
-/** JSON lines on stderr, so that stdout stays the CLI's. Secrets have no business here; the headers that bear them are cut in any case. */
+const terminal = {
+  write: (json: string) => void process.stderr.write(readableLine(json)),
+  flushSync: () => {},
+};
+
+/** JSON lines on stderr, readable ones where that is a terminal; stdout stays the CLI's. Secrets have no business here; the headers that bear them are cut in any case. */
 export function createLog(level: LogLevel): ServerLog {
   // Asynchronous, so that a reader of stderr who stalls does not stall the server.
-  const destination = pino.destination({ dest: 2, sync: false });
+  const destination = process.stderr.isTTY ? terminal : pino.destination({ dest: 2, sync: false });
   const logger = pino(
     {
       level,
