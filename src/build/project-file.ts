@@ -10,12 +10,16 @@ export interface ProjectFile {
   project: object;
 }
 
+const NAMES = ["queue", "external", "$schema"];
+
 /** athanor.json beside the entry file. Throws `option_invalid`. */
 export function readProjectFile(entryDir: string): ProjectFile {
   const file = path.join(entryDir, "athanor.json");
   if (!existsSync(file)) return { external: [], project: {} };
   const content = parse(readFileSync(file, "utf8"));
   if (typeof content !== "object" || content === null || Array.isArray(content)) throw invalid("it must be an object");
+  const unknown = Object.keys(content).find((name) => !NAMES.includes(name));
+  if (unknown !== undefined) throw invalid(`there is no option ${unknown}; there are ${NAMES.join(", ")}`);
   const { $schema: _, external = [], ...project } = content as { $schema?: unknown; external?: unknown };
   if (!Array.isArray(external) || !external.every((name) => typeof name === "string" && packageNameOf(name) === name)) {
     throw invalid(`external is ${JSON.stringify(external).slice(0, 80)}, but must be a list of names of packages`);
@@ -32,5 +36,7 @@ function parse(text: string): unknown {
 }
 
 function invalid(what: string): AthanorError {
-  return new AthanorError("option_invalid", `athanor.json: ${what}`);
+  return new AthanorError("option_invalid", `athanor.json: ${what}`, {
+    hint: "Correct athanor.json, beside the entry file.",
+  });
 }
