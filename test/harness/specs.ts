@@ -1,7 +1,21 @@
 import { FUNCTION_DEFAULTS, QUEUE_DEFAULTS } from "../../src/protocol/defaults.ts";
 import { groupsOf } from "../../src/protocol/groups.ts";
-import type { AppSpec, EndpointSpec, FunctionSpec } from "../../src/protocol/spec.ts";
+import type { AppSpec, EndpointSpec, FunctionSpec, PlacementSpec } from "../../src/protocol/spec.ts";
 import type { RunnableDeployment } from "../../src/server/scheduler/deployment.ts";
+
+export function placement(memoryMb: number): PlacementSpec {
+  return {
+    cpu: 1,
+    memoryMb,
+    diskGb: null,
+    gpu: [],
+    gpuCount: 0,
+    minVramGb: null,
+    geolocation: [],
+    offerFilters: {},
+    env: {},
+  };
+}
 
 /** A function as a build would describe it, with any of its fields changed. */
 export function functionSpec(name: string, changes: Partial<FunctionSpec> = {}): FunctionSpec {
@@ -15,17 +29,7 @@ export function functionSpec(name: string, changes: Partial<FunctionSpec> = {}):
     source: { file: "app.ts", line: 1 },
     endpoint: null,
     queue: { ...QUEUE_DEFAULTS },
-    placement: {
-      cpu: 1,
-      memoryMb: 128,
-      diskGb: null,
-      gpu: [],
-      gpuCount: 0,
-      minVramGb: null,
-      geolocation: [],
-      offerFilters: {},
-      env: {},
-    },
+    placement: placement(128),
     timeoutS: 60,
     concurrency: 1,
     minReplicas: 0,

@@ -2,13 +2,14 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ProcessEngine } from "../../src/engines/process.ts";
-import { FUNCTION_DEFAULTS, QUEUE_DEFAULTS } from "../../src/protocol/defaults.ts";
+import { FUNCTION_DEFAULTS } from "../../src/protocol/defaults.ts";
 import type { JsonSchema } from "../../src/protocol/json.ts";
 import type { LoggedLine, OpenHttp, OpenJob } from "../../src/protocol/replica.ts";
 import type { AppSpec, FunctionSpec, ParamSpec } from "../../src/protocol/spec.ts";
 import { compileValidators } from "../../src/schema/compile.ts";
 import { type HostedDeployment, ReplicaHub } from "../../src/server/replicas/hub.ts";
 import type { JobListeners, StartingReplica } from "../../src/server/replicas/session.ts";
+import { functionSpec, placement } from "../harness/specs.ts";
 
 const SDK_URL = new URL("../../src/index.ts", import.meta.url).href;
 const RUNTIME_PATH = join(import.meta.dirname, "../../src/runtime/main.ts");
@@ -55,7 +56,7 @@ export class ReplicaHarness implements AsyncDisposable {
       specVersion: 1,
       name: "demo",
       compute: "dedicated",
-      functions: p.functions.map(functionSpec),
+      functions: p.functions.map(runnableSpec),
       $defs: {},
     };
     const bundlePath = join(dir, "bundle.mjs");
@@ -101,40 +102,10 @@ export class ReplicaHarness implements AsyncDisposable {
 /** On one line, so that a bundle's own first line is the second. */
 const PRELUDE = `import { App, ImageFile } from ${JSON.stringify(SDK_URL)}; const app = new App("demo"); const fn = (name, handler, options = {}) => app.function(options, handler, { "athanor:site": { name, codeName: name, className: null } });\n`;
 
-function functionSpec(p: Partial<FunctionSpec>): FunctionSpec {
-  const defaults = FUNCTION_DEFAULTS;
-  return {
-    name: "f",
-    codeName: p.name ?? "f",
-    className: null,
-    kind: "function",
-    description: null,
-    deprecated: false,
-    source: { file: "app.ts", line: 1 },
-    endpoint: null,
-    queue: { ...QUEUE_DEFAULTS },
-    placement: {
-      cpu: 1,
-      memoryMb: defaults.memoryMb,
-      diskGb: null,
-      gpu: [],
-      gpuCount: 0,
-      minVramGb: null,
-      geolocation: [],
-      offerFilters: {},
-      env: {},
-    },
-    timeoutS: defaults.timeoutS,
-    concurrency: 1,
-    minReplicas: 0,
-    maxReplicas: 1,
-    keepWarmS: 1,
-    retries: { max: 0, delayS: 1, backoff: 2, maxDelayS: 1, jitter: 0 },
-    events: { window: defaults.eventsWindow },
-    input: params({}),
-    output: { schema: null, stream: false, standard: false },
-    ...p,
-  };
+/** With the memory and the time that a real function has. */
+function runnableSpec(p: Partial<FunctionSpec>): FunctionSpec {
+  const { memoryMb, timeoutS } = FUNCTION_DEFAULTS;
+  return functionSpec(p.name ?? "f", { placement: placement(memoryMb), timeoutS, input: params({}), ...p });
 }
 
 /** The input of a function: each parameter's schema, or how it is injected. */

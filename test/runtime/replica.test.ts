@@ -7,6 +7,7 @@ import { after, before, describe, it } from "node:test";
 import { AthanorError } from "../../src/protocol/errors.ts";
 import type { FunctionSpec } from "../../src/protocol/spec.ts";
 import type { JobAnswer, StartingReplica } from "../../src/server/replicas/session.ts";
+import { placement } from "../harness/specs.ts";
 import { bodyOf, listen, openJob, params, ReplicaHarness } from "./harness.ts";
 
 const TEXT = { type: "string" } as const;
@@ -525,17 +526,3 @@ describe("a replica", { timeout: 120_000 }, () => {
     assert.ok(harness.warnings.length > 0);
   });
 });
-
-function placement(memoryMb: number): FunctionSpec["placement"] {
-  return {
-    cpu: 1,
-    memoryMb,
-    diskGb: null,
-    gpu: [],
-    gpuCount: 0,
-    minVramGb: null,
-    geolocation: [],
-    offerFilters: {},
-    env: {},
-  };
-}
