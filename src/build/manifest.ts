@@ -27,8 +27,6 @@ export function makeSpec(p: { answer: ChildAnswer; analysis: Analysis; entry: st
 function makeFunction(made: ChildFunction, site: AnalyzedSite, $defs: { [name: string]: JsonSchema }): FunctionSpec {
   if (made.resolved === null)
     throw new AthanorError(made.refused?.code ?? "option_invalid", `${place(site)}: ${made.refused?.detail}`);
-  const { endpoint, queue, placement, timeoutS, concurrency, minReplicas, maxReplicas, keepWarmS, retries, events } =
-    made.resolved;
   return {
     name: site.name,
     codeName: site.codeName,
@@ -37,16 +35,7 @@ function makeFunction(made: ChildFunction, site: AnalyzedSite, $defs: { [name: s
     description: site.description,
     deprecated: site.deprecated,
     source: { file: site.file, line: site.line },
-    endpoint,
-    queue,
-    placement,
-    timeoutS,
-    concurrency,
-    minReplicas,
-    maxReplicas,
-    keepWarmS,
-    retries,
-    events,
+    ...made.resolved,
     input: inputOf(made, site, $defs),
     output: outputOf(made, site, $defs),
   };

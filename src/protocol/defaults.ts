@@ -15,6 +15,11 @@ export const FUNCTION_DEFAULTS = {
   maxReplicas: 1,
   keepWarmS: 10 * MINUTE_S,
   eventsWindow: 1000,
+  eventsWindowBytes: 16 * MIB,
+  priority: 0,
+  /** Jobs of one concurrency key at a time. */
+  keyConcurrency: 1,
+  batchWaitMs: 10,
   endpointConcurrency: 100,
   functionConcurrency: 1,
   retryDelayS: 1,
@@ -42,8 +47,15 @@ export const SERVER_DEFAULTS = {
   sseHeartbeatMs: 15 * SECOND_MS,
   /** Events that may wait for one slow watcher. */
   watcherBufferEvents: 1000,
-  /** Times a job's replica may die with it among others before it counts as the cause. */
-  maxLost: 3,
+  /** Replicas that may die under a job before it counts as the cause and fails. */
+  maxCrashes: 3,
+  /** A server that has not renewed its lease for so long has lost its jobs to the others. */
+  leaseMs: 10 * SECOND_MS,
+  leaseRenewMs: 2 * SECOND_MS,
+  /** Arguments and results of a job beyond this go to the blob folder. */
+  payloadInlineMaxBytes: 256 * KIB,
+  /** Calls that one request may enqueue. */
+  maxSpawnMany: 10_000,
   /** Body of a call without uploads: JSON or a urlencoded form. */
   maxJsonBodyBytes: 10 * MIB,
   maxDeploymentBytes: 64 * MIB,

@@ -10,7 +10,8 @@ export interface JobEventData {
   "job.log": { stream: "stdout" | "stderr"; line: string; at: string };
   "job.chunk": { index: number; value: Json };
   "job.retrying": { attempt: number; delay_s: number; error: JobError };
-  "job.result": { value: Json };
+  /** `blob`, inside the server alone: the SHA-256 of the blob that holds the value, which is then null. */
+  "job.result": { value: Json; blob?: string };
   "job.end": { status: JobStatus; error?: JobError };
 }
 

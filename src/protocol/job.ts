@@ -51,7 +51,27 @@ export interface JobError {
   stack?: string;
 }
 
-export type WaitingReason = "position" | "concurrency" | "cold_start" | "no_capacity" | "retry_delay" | "paused";
+export const WAITING_REASONS = [
+  /** Others of its function are ahead. */
+  "position",
+  /** All places are taken: of the replicas, or of the function's own limit. */
+  "concurrency",
+  /** A replica is starting. */
+  "cold_start",
+  /** No replica can be started; `detail` says why. */
+  "no_capacity",
+  /** An attempt has failed, and the next is not due yet. */
+  "retry_delay",
+  /** It was spawned with `delayS` or `runAt`. */
+  "delayed",
+  /** As many jobs of its concurrency key as may run or are next. */
+  "concurrency_key",
+  /** The function's rate limit lets no more start just now. */
+  "rate_limit",
+  /** The function's queue was paused by the operator. */
+  "paused",
+] as const;
+export type WaitingReason = (typeof WAITING_REASONS)[number];
 
 /** Why a queued job is not running yet. */
 export interface Waiting {
@@ -62,4 +82,6 @@ export interface Waiting {
   detail?: string;
   /** ISO 8601. */
   since: string;
+  /** Seconds until it starts, as far as the rate of the last minutes tells; absent where that tells nothing. */
+  estimated_wait_s?: number;
 }

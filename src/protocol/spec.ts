@@ -30,13 +30,21 @@ export interface FunctionSpec {
   queue: QueueSpec | null;
   placement: PlacementSpec;
   timeoutS: number;
-  /** Requests or jobs at a time in one replica. For a queued endpoint this is the queue's `maxWorkers`. */
+  /** Requests or jobs at a time in one replica. Where calls are queued this is the queue's `maxWorkers`. */
   concurrency: number;
   minReplicas: number;
   maxReplicas: number;
   keepWarmS: number;
   retries: RetrySpec;
-  events: { window: number };
+  limits: LimitsSpec;
+  /** Of jobs that are spawned without one; higher starts sooner. */
+  priority: number;
+  /** Seconds within which a job must start, else it expires; null: no limit. */
+  expireS: number | null;
+  /** The handler takes arrays, gathered from several jobs; null: one job a call. */
+  batch: BatchSpec | null;
+  schedule: ScheduleSpec | null;
+  events: EventsSpec;
   input: InputSpec;
   output: OutputSpec;
 }
@@ -70,6 +78,37 @@ export interface QueueSpec {
   maxWorkers: number;
   /** Seconds after its end for which a job and its events are kept. */
   ttlS: number;
+}
+
+/** What bounds the jobs of a function over all its replicas and servers. */
+export interface LimitsSpec {
+  /** Jobs at a time; null: as many as its replicas have places. */
+  concurrency: number | null;
+  /** Jobs of one concurrency key at a time. */
+  keyConcurrency: number;
+  /** At most `limit` starts of attempts in any `perS` seconds. */
+  rate: { limit: number; perS: number } | null;
+}
+
+export interface BatchSpec {
+  /** Jobs in one call of the handler. */
+  maxSize: number;
+  /** Milliseconds that the first job of a batch waits for others. */
+  waitMs: number;
+}
+
+export type ScheduleSpec = (
+  | { type: "cron"; cron: string /** An IANA name, `Europe/Berlin`. */; timeZone: string }
+  | { type: "every"; everyS: number }
+) & {
+  /** Of ticks that passed while no server ran: one run for all of them, or none. */
+  missed: "run_once" | "skip";
+};
+
+/** How much of the newest of a job's log is kept: whichever limit is reached first. */
+export interface EventsSpec {
+  window: number;
+  windowBytes: number;
 }
 
 /** What decides where a replica runs. Functions of one app with equal placement may share a replica. */

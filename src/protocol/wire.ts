@@ -18,6 +18,16 @@ export interface JobJson {
   result: Json;
   error: JobError | null;
   waiting: Waiting | null;
+  priority: number;
+  concurrency_key: string | null;
+  /** The job whose code spawned this one. */
+  parent_id: string | null;
+  /** The job that this one was made from, by `retry` or `replay`. */
+  retry_of: string | null;
+  /** Not started before; null: at once. */
+  run_at: string | null;
+  /** Expires where it has not started by then. */
+  expires_at: string | null;
   links: { self: string; events: string; result: string; cancel: string };
 }
 
@@ -75,6 +85,31 @@ export interface ReplicaJson {
 export interface SpawnRequest {
   args?: Json[];
   kwargs?: { [name: string]: Json };
+  options?: SpawnOptionsJson;
+}
+
+/** How one call is queued. Absent: as the function's own options say. */
+export interface SpawnOptionsJson {
+  /** A whole number from -1000 to 1000; higher starts sooner. */
+  priority?: number;
+  delay_s?: number;
+  /** ISO 8601; in place of `delay_s`. */
+  run_at?: string;
+  ttl_s?: number;
+  expire_s?: number;
+  concurrency_key?: string;
+  /** POSTed to at the job's end. The secret signs the body, and is never shown again. */
+  webhook?: { url: string; secret: string };
+}
+
+/** Body of `POST /v1/apps/:app/functions/:fn/jobs/batch`: all are enqueued, or none. */
+export interface SpawnManyRequest {
+  calls: SpawnRequest[];
+}
+
+export interface SpawnManyResult {
+  /** In the order of the calls. */
+  job_ids: string[];
 }
 
 export interface Page<T> {

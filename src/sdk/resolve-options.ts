@@ -25,6 +25,11 @@ export type ResolvedOptions = Pick<
   | "maxReplicas"
   | "keepWarmS"
   | "retries"
+  | "limits"
+  | "priority"
+  | "expireS"
+  | "batch"
+  | "schedule"
   | "events"
 >;
 
@@ -72,7 +77,12 @@ export function resolveOptions(sources: OptionSources): ResolvedOptions {
     maxReplicas,
     keepWarmS: all.keepWarmS ?? F.keepWarmS,
     retries: resolveRetries(all.retries),
-    events: { window: all.events?.window ?? F.eventsWindow },
+    limits: { concurrency: null, keyConcurrency: F.keyConcurrency, rate: null },
+    priority: F.priority,
+    expireS: null,
+    batch: null,
+    schedule: null,
+    events: { window: all.events?.window ?? F.eventsWindow, windowBytes: F.eventsWindowBytes },
   };
 }
 

@@ -48,8 +48,8 @@ test("one round clears away ended jobs, and files that nothing needs, and keeps 
       join(dataDir, "deployments", live, "node_modules"),
     );
     const { spec } = deploymentOf(1, [functionSpec("infer")]);
-    const { deployment } = await store.deploymentInsert({ app: "demo", digest: live, spec, now: 1 });
-    await store.deploymentActivate({ deployment, now: 1 });
+    const { deployment } = await store.deploymentInsert({ app: "demo", digest: live, spec, uploadBlob: null, now: 1 });
+    await store.deploymentActivate({ deployment, schedules: [], now: 1 });
     await logs.flush();
     for (const number of [deployment, 99]) writeFileSync(join(dataDir, "logs", `${number}.ndjson`), "");
     const job = {
@@ -61,8 +61,16 @@ test("one round clears away ended jobs, and files that nothing needs, and keeps 
       queueSize: 10,
       ttlS: 1,
       eventsWindow: 10,
+      eventsWindowBytes: 100_000,
       maxAttempts: 1,
       idempotency: null,
+      priority: 0,
+      runAfter: null,
+      expiresAt: null,
+      concurrencyKey: null,
+      parent: null,
+      retryOf: null,
+      webhook: null,
     };
     const inserted = await store.jobInsertMany({ jobs: [job, { ...job, ttlS: 1e10 }], now: 1 });
     for (const { job } of inserted) await store.jobCancel({ job: job.job, now: 1 });

@@ -1,5 +1,5 @@
 import { ERRORS } from "../protocol/errors.ts";
-import { JOB_STATUSES } from "../protocol/job.ts";
+import { JOB_STATUSES, WAITING_REASONS } from "../protocol/job.ts";
 import type { JsonObject } from "../protocol/json.ts";
 
 /** JSON Schemas of the shapes in protocol/wire.ts that OpenAPI documents speak of. */
@@ -34,13 +34,21 @@ export const JOB_SCHEMA: JsonObject = object({
   waiting: nullable(
     object(
       {
-        reason: { enum: ["position", "concurrency", "cold_start", "no_capacity", "retry_delay", "paused"] },
+        reason: { enum: [...WAITING_REASONS] },
         position: { type: "integer" },
         since: time,
+        detail: text,
+        estimated_wait_s: { type: "number" },
       },
-      ["position"],
+      ["position", "detail", "estimated_wait_s"],
     ),
   ),
+  priority: { type: "integer" },
+  concurrency_key: nullable(text),
+  parent_id: nullable(text),
+  retry_of: nullable(text),
+  run_at: nullable(time),
+  expires_at: nullable(time),
   links: links("self", "events", "result", "cancel"),
 });
 

@@ -146,7 +146,7 @@ export class DeploymentService implements Deployments {
       if (record) return { record, unchanged: true };
     }
     await this.#writeFiles(upload);
-    const building = await store.deploymentInsert({ app: spec.name, digest, spec, now: now() });
+    const building = await store.deploymentInsert({ app: spec.name, digest, spec, uploadBlob: null, now: now() });
     const deployment = this.#load(building);
     try {
       await trial(deployment);
@@ -160,7 +160,7 @@ export class DeploymentService implements Deployments {
       );
       throw error;
     }
-    const record = await store.deploymentActivate({ deployment: deployment.number, now: now() });
+    const record = await store.deploymentActivate({ deployment: deployment.number, schedules: [], now: now() });
     this.#swap(spec.name, deployment);
     log.info({ deployment: deployment.id, app: spec.name, functions: spec.functions.length }, "deployment is live");
     return { record, unchanged: false };

@@ -4,12 +4,15 @@ import { AthanorError } from "../../protocol/errors.ts";
 import { NAME_PATTERN, RESERVED_APP_NAMES } from "../../protocol/names.ts";
 import type {
   AppSpec,
+  BatchSpec,
   CorsSpec,
   DependencySet,
   DeploymentUpload,
   EndpointSpec,
+  EventsSpec,
   FunctionSpec,
   InputSpec,
+  LimitsSpec,
   OutputSpec,
   ParamSpec,
   PlacementSpec,
@@ -126,7 +129,18 @@ const fn = object<FunctionSpec>({
     maxDelayS: seconds(0, 30 * DAY_S),
     jitter: number({ min: 0, max: 1 }),
   }),
-  events: object<FunctionSpec["events"]>({ window: count(1, 1_000_000) }),
+  limits: object<LimitsSpec>({
+    concurrency: nullable(count(1, 1_000_000)),
+    keyConcurrency: count(1, 1_000_000),
+    rate: nullable(
+      object<NonNullable<LimitsSpec["rate"]>>({ limit: count(1, 1_000_000), perS: number({ min: 0.001, max: DAY_S }) }),
+    ),
+  }),
+  priority: number({ min: -1000, max: 1000 }),
+  expireS: nullable(seconds(0, 3650 * DAY_S)),
+  batch: nullable(object<BatchSpec>({ maxSize: count(1, 10_000), waitMs: number({ min: 0, max: 60_000 }) })),
+  schedule: nullable(json(10)),
+  events: object<EventsSpec>({ window: count(1, 1_000_000), windowBytes: count(1024, 1024 * 1024 * 1024) }),
   input,
   output: object<OutputSpec>({ schema: nullable(schema), stream: bool, standard: bool }),
 });

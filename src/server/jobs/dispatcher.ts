@@ -115,9 +115,9 @@ export class Dispatcher {
     const { group, session } = replica;
     let taken = 0;
     try {
-      const records = await this.#options.store.jobClaim({
+      const { jobs: records } = await this.#options.store.jobClaim({
         deployment: group.deployment.number,
-        functions: group.functionNames,
+        functions: group.functionNames.map((name) => ({ name, concurrency: null, rate: null })),
         limit: places,
         replica: session.id,
         owner: this.owner,

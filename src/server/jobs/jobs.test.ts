@@ -97,9 +97,10 @@ class Setup implements AsyncDisposable {
       app: "demo",
       digest: "d",
       spec: deploymentOf(1, [fn]).spec,
+      uploadBlob: null,
       now: 1,
     });
-    await disk.store.deploymentActivate({ deployment, now: 1 });
+    await disk.store.deploymentActivate({ deployment, schedules: [], now: 1 });
     const setup = new Setup(disk, deploymentOf(deployment, [fn]), options);
     setup.scheduler.add(setup.deployment);
     return setup;
@@ -385,7 +386,7 @@ describe("Jobs", () => {
     for (let i = 0; i < 5; i++) await null;
     const cancelled = disk.store.jobCancel({ job: warm + 1, now: 2 });
     const direct = setup.jobs.cancel(warm + 1);
-    assert.equal((await cancelled)?.job.status, "running");
+    assert.equal((await cancelled)?.[0]?.job.status, "running");
     await direct;
     const call: FakeCall = await setup.starter.call(2);
     if (call.cancelled.length === 0) await turn();

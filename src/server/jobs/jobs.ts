@@ -49,7 +49,12 @@ export class Jobs implements AsyncDisposable {
   async start(): Promise<void> {
     if (this.#running) return;
     this.#running = true;
-    const rescued = await this.#options.store.jobRescue({ owner: this.#dispatcher.owner, now: this.#now() });
+    const rescued = await this.#options.store.jobRescue({
+      server: this.#dispatcher.owner,
+      owners: "all",
+      now: this.#now(),
+      limit: Number.MAX_SAFE_INTEGER,
+    });
     if (rescued.length > 0)
       this.#options.log.info({ jobs: rescued.length }, "jobs of an earlier server taken up again");
     for (const change of rescued) this.#announce(change);
@@ -82,6 +87,14 @@ export class Jobs implements AsyncDisposable {
           queueSize: fn.queue?.size ?? QUEUE_DEFAULTS.size,
           ttlS: fn.queue?.ttlS ?? QUEUE_DEFAULTS.ttlS,
           eventsWindow: fn.events.window,
+          eventsWindowBytes: fn.events.windowBytes,
+          priority: fn.priority,
+          runAfter: null,
+          expiresAt: null,
+          concurrencyKey: null,
+          parent: null,
+          retryOf: null,
+          webhook: null,
           maxAttempts: fn.retries.max + 1,
           idempotency: idempotencyKey === null ? null : { key: idempotencyKey, inputHash: sha256(text) },
         },
@@ -100,8 +113,8 @@ export class Jobs implements AsyncDisposable {
 
   /** A queued job ends at once; a running one is told to stop and ends soon after. Rejects with job_not_found, job_ended. */
   async cancel(job: number): Promise<JobRecord> {
-    const change = await this.#options.store.jobCancel({ job, now: this.#now() });
-    if (change === null) throw notFound(job);
+    const change = (await this.#options.store.jobCancel({ job, now: this.#now() }))?.[0];
+    if (change === undefined) throw notFound(job);
     const { status } = change.job;
     if (isFinal(status) && change.events.length === 0) {
       throw new AthanorError("job_ended", `${formatId("jobs", job)} has ended already, as ${status}.`);

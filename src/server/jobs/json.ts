@@ -25,6 +25,12 @@ export function jobJson(record: JobRecord, result: Json, waiting: Waiting | null
     result,
     error: record.error,
     waiting,
+    priority: record.priority,
+    concurrency_key: record.concurrencyKey?.key ?? null,
+    parent_id: record.parent === null ? null : formatId("jobs", record.parent),
+    retry_of: record.retryOf === null ? null : formatId("jobs", record.retryOf),
+    run_at: record.runAfter === null ? null : iso(record.runAfter),
+    expires_at: record.expiresAt === null ? null : iso(record.expiresAt),
     links: { self, events: `${self}/events`, result: `${self}/result`, cancel: `${self}/cancel` },
   };
 }

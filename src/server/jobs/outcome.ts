@@ -53,7 +53,7 @@ export function outcomeOf(p: Attempt): JobOutcome {
     case "error":
       return end.retryable ? failOrRetry(p, end.error) : { type: "fail", error: end.error };
     case "notRun":
-      return { type: "lose", error: { code: "replica_crashed", message: end.why } };
+      return { type: "lose", error: { code: "replica_crashed", message: end.why }, crashed: false };
     case "lost":
       return outcomeOfLost(p, end);
   }
@@ -62,10 +62,14 @@ export function outcomeOf(p: Attempt): JobOutcome {
 function outcomeOfLost(p: Attempt, { exit, alone }: { exit: ReplicaExit; alone: boolean }): JobOutcome {
   // The server stopped the replica for another call's sake, or its own: no fault of this job.
   if (exit.reason === "stopped")
-    return { type: "lose", error: { code: "replica_crashed", message: "The server stopped the replica." } };
+    return {
+      type: "lose",
+      error: { code: "replica_crashed", message: "The server stopped the replica." },
+      crashed: false,
+    };
   const error = crashError(exit);
   if (alone) return failOrRetry(p, error);
-  if (p.crashes < SERVER_DEFAULTS.maxLost) return { type: "lose", error };
+  if (p.crashes < SERVER_DEFAULTS.maxCrashes) return { type: "lose", error, crashed: true };
   const message = `${p.crashes} replicas died while they ran this job among others. The last: ${error.message}`;
   return { type: "fail", error: { ...error, message } };
 }

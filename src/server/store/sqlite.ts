@@ -29,6 +29,10 @@ type Verb<Name extends keyof Store> = Store[Name] extends (p: infer P) => Promis
   ? (p: P) => Promise<R>
   : never;
 
+async function notYet(): Promise<never> {
+  throw new Error("this verb has no SQLite implementation yet");
+}
+
 /** The store in one SQLite file, on this thread. Verbs that write are committed in groups; reads see what is committed. */
 export class SqliteStore implements Store {
   readonly #db: Connection;
@@ -47,6 +51,30 @@ export class SqliteStore implements Store {
   deploymentListLive = () => this.#read(deployments.deploymentListLive, {});
   deploymentListNeeded = () => this.#read(deployments.deploymentListNeeded, {});
   appDelete: Verb<"appDelete"> = (p) => this.#durably(deployments.appDelete, p);
+
+  readonly shared = false;
+  clock = Date.now;
+  subscribe = () => () => {};
+  serverBeat: Verb<"serverBeat"> = notYet;
+  serverLeave: Verb<"serverLeave"> = notYet;
+  metaClaim: Verb<"metaClaim"> = notYet;
+  numberTake: Verb<"numberTake"> = notYet;
+  jobCancelMany: Verb<"jobCancelMany"> = notYet;
+  jobExpire: Verb<"jobExpire"> = notYet;
+  jobRunNow: Verb<"jobRunNow"> = notYet;
+  queueList: Verb<"queueList"> = notYet;
+  queuePause: Verb<"queuePause"> = notYet;
+  keyList: Verb<"keyList"> = notYet;
+  scheduleList: Verb<"scheduleList"> = notYet;
+  schedulePause: Verb<"schedulePause"> = notYet;
+  scheduleDue: Verb<"scheduleDue"> = notYet;
+  scheduleNext = notYet;
+  scheduleFire: Verb<"scheduleFire"> = notYet;
+  webhookClaim: Verb<"webhookClaim"> = notYet;
+  webhookFinish: Verb<"webhookFinish"> = notYet;
+  webhookGet: Verb<"webhookGet"> = notYet;
+  webhookNext = notYet;
+  backup: Verb<"backup"> = notYet;
 
   jobInsertMany: Verb<"jobInsertMany"> = (p) => this.#durably(queue.jobInsertMany, p);
   jobClaim: Verb<"jobClaim"> = (p) => this.#visibly(queue.jobClaim, p);

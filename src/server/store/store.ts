@@ -1,21 +1,44 @@
 import type { JobEvent, NewJobEvent } from "../../protocol/event.ts";
 import type { JobError, JobStatus } from "../../protocol/job.ts";
-import type { AppSpec } from "../../protocol/spec.ts";
+import type { AppSpec, ScheduleSpec } from "../../protocol/spec.ts";
 
 /**
  * Where state lives. One contract, one conformance suite (test/store), any number of implementations.
  *
- * Every verb takes one params object and the time (`now`, milliseconds since 1970), runs as one atomic step, and resolves
- * only after that step is committed: durably (on disk, surviving power loss) for the verbs marked D, visibly for the others,
+ * Every verb takes one params object and the time (`now`, milliseconds since 1970, of `clock()`), runs as one atomic step, and
+ * resolves only after that step is committed: durably (on disk, surviving power loss) for the verbs marked D, visibly for the others,
  * which a crash may undo as if they had never been called. A store that has no room rejects with `storage_full` and
  * changes nothing.
  */
 export interface Store extends AsyncDisposable {
+  /** Several servers may use it at once. */
+  readonly shared: boolean;
+  /** Milliseconds since 1970 by the clock that all servers of the store agree on. */
+  clock(): number;
+  /** Tells of steps that other servers took, once they are committed; own steps are not told. Returns what ends it. */
+  subscribe(listener: (signal: StoreSignal) => void): () => void;
+
+  // Servers
+  /**
+   * D. Renews the server's lease on the jobs it runs, makes it known to the others, and takes or keeps the lead where no other server
+   * holds it. Call it more often than `leaseMs`.
+   */
+  serverBeat(p: { server: string; leaseMs: number; now: number }): Promise<ServerBeat>;
+  /** D. The server stops in order: its lease and its lead end. */
+  serverLeave(p: { server: string; now: number }): Promise<void>;
+  /** D. The value kept under the key; where there is none, `value` is kept. For what all servers must agree on. */
+  metaClaim(p: { key: string; value: string }): Promise<string>;
+  /** D. The first of `count` numbers that nobody else is given. Ascending, from 1. */
+  numberTake(p: { name: string; count: number }): Promise<number>;
+
   // Deployments and apps
   /** D. Makes a deployment with status `building`; it is not live yet. */
-  deploymentInsert(p: { app: string; digest: string; spec: AppSpec; now: number }): Promise<DeploymentRecord>;
-  /** D. Makes it the app's live one, and the one before it `superseded`. */
-  deploymentActivate(p: { deployment: number; now: number }): Promise<DeploymentRecord>;
+  deploymentInsert(p: NewDeployment & { now: number }): Promise<DeploymentRecord>;
+  /**
+   * D. Makes it the app's live one, and the one before it `superseded`. The app's schedules are then these: one that its function had before
+   * with an equal spec keeps its next time; `paused` is kept in any case.
+   */
+  deploymentActivate(p: { deployment: number; schedules: NewSchedule[]; now: number }): Promise<DeploymentRecord>;
   /** D. */
   deploymentFail(p: { deployment: number; error: { code: string; message: string }; now: number }): Promise<void>;
   deploymentGet(p: { deployment: number }): Promise<DeploymentRecord | null>;
@@ -25,7 +48,7 @@ export interface Store extends AsyncDisposable {
   deploymentListLive(): Promise<DeploymentRecord[]>;
   /** Deployments that are live, or that queued or running jobs still need. What restarts must be able to run. */
   deploymentListNeeded(): Promise<DeploymentRecord[]>;
-  /** D. Takes the app out: deployments, jobs, events. False where there was none. */
+  /** D. Takes the app out: deployments, jobs, events, queues, schedules. False where there was none. */
   appDelete(p: { app: string; now: number }): Promise<boolean>;
 
   // Jobs
@@ -33,96 +56,198 @@ export interface Store extends AsyncDisposable {
    * D. All or none, in order. Each new job gets its number, its `job.queued` event, and its place at the end of its function's queue.
    * A job whose idempotency key was used for the same function less than 24 h ago is not made: the earlier one is returned with
    * `existing: true`, or the call rejects with `idempotency_conflict` where `inputHash` differs. Rejects with `queue_full`
-   * where a queue would exceed its size.
+   * where a queue would exceed its size, and with `deployment_not_found`. A job whose parent was asked to stop, or ended as `cancelled`, is
+   * `cancelled` at once.
    */
   jobInsertMany(p: { jobs: NewJob[]; now: number }): Promise<InsertedJob[]>;
   /**
-   * Takes up to `limit` due jobs of these functions of the deployment, oldest number first, to `running`: attempt and fence go up by
-   * one, `job.running` is logged. Two concurrent claims never take one job.
+   * Takes up to `limit` jobs of these functions of the deployment to `running`: attempt and fence go up by one, `job.running` is logged.
+   * Order: higher priority first, then by place. The place is the job's number; a job that had to wait for its concurrency key gets its
+   * place when the key has room, behind all that are there, so that keys take turns. Never takes a job that is delayed beyond `now`, past its
+   * `expiresAt`, of a paused queue, over the `concurrency` or `rate` of its function (over all deployments of the app), or over its key's
+   * limit. Two concurrent claims never take one job, nor exceed a limit together.
    */
-  jobClaim(p: {
-    deployment: number;
-    functions: string[];
-    limit: number;
-    replica: string;
-    owner: string;
-    now: number;
-  }): Promise<JobRecord[]>;
+  jobClaim(p: JobClaim): Promise<ClaimedJobs>;
   /**
    * D. Ends or requeues the attempt that holds the fence, with the events that go with it (`job.result`, `job.end`,
    * `job.retrying`, `job.queued`). Null where the fence is not the job's current one, or the job is not running: nothing is changed.
-   * `retry` and `lose` of a job whose cancellation was requested make it `cancelled`.
+   * `retry` and `lose` of a job whose cancellation was requested make it `cancelled`. At a job's end its webhook is due.
    */
   jobFinish(p: { job: number; fence: number; outcome: JobOutcome; now: number }): Promise<JobChange | null>;
   /**
    * D. A queued job becomes `cancelled` at once. A running one gets `cancelRequestedAt` (kept over a restart), and stays running until the
-   * caller has stopped its code and calls jobFinish. Null where there is no such job; an ended one is returned as it is.
+   * caller has stopped its code and calls jobFinish. So with its children, and theirs, but those that have ended. The job itself comes
+   * first. Null where there is no such job; an ended one is returned as it is, with no events, and its children are left alone.
    */
-  jobCancel(p: { job: number; now: number }): Promise<JobChange | null>;
+  jobCancel(p: { job: number; now: number }): Promise<JobChange[] | null>;
+  /** D. jobCancel of up to `limit` queued or running jobs that the filter takes, oldest first, with numbers over `after`. */
+  jobCancelMany(p: { filter: JobFilter; after: number; limit: number; now: number }): Promise<CancelledJobs>;
+  /** D. Queued jobs that have not started by their `expiresAt` become `expired`. At most `limit`. */
+  jobExpire(p: { now: number; limit: number }): Promise<JobChange[]>;
+  /** D. A queued job's delay, of a retry or of its own, is over now. Null where there is no such job; any other is returned as it is. */
+  jobRunNow(p: { job: number; now: number }): Promise<JobRecord | null>;
   /**
-   * D. Called at start: running jobs whose owner is not `owner` have lost their server. They go back to `queued` at their old place,
-   * or, where cancel was requested, to `cancelled`.
+   * D. Running jobs of other servers whose lease has run out by `now` (`owners: "expired"`), or of all others (`"all"`, where this server is
+   * known to be alone). They go back to `queued` at their old place, or, where cancel was requested, to `cancelled`. At most `limit`.
    */
-  jobRescue(p: { owner: string; now: number }): Promise<JobChange[]>;
+  jobRescue(p: { server: string; owners: "expired" | "all"; now: number; limit: number }): Promise<JobChange[]>;
   jobGet(p: { job: number }): Promise<JobRecord | null>;
   /** Newest first; `before` is a job number, exclusive. */
-  jobList(p: {
-    app?: string;
-    function?: string;
-    status?: JobStatus[];
-    before?: number;
-    limit: number;
-  }): Promise<JobRecord[]>;
+  jobList(p: JobFilter & { before?: number; limit: number }): Promise<JobRecord[]>;
   /** Jobs ahead of this one in its function's queue, plus one; null where it is not queued. */
   jobPosition(p: { job: number }): Promise<number | null>;
   /** Every function that has a queued or running job. `now` decides what is due. */
   jobCounts(p: { now: number }): Promise<JobCount[]>;
-  /** When the next queued job that is not due yet becomes due, or null. */
+  /** When next after `now` a delayed job becomes due or a queued one expires; or null. */
   jobNextDue(p: { now: number }): Promise<number | null>;
   /** Deletes up to `limit` jobs that ended more than their `ttlS` ago, with events. Returns how many. */
   jobPrune(p: { now: number; limit: number }): Promise<number>;
 
+  // Queues: one for each function of an app, over all its deployments
+  /** Those with queued or running jobs, and those that are paused, by app and function. */
+  queueList(p: { app?: string }): Promise<QueueRecord[]>;
+  /** D. Of a paused queue nothing is claimed; what runs goes on. */
+  queuePause(p: { app: string; function: string; paused: boolean; now: number }): Promise<QueueRecord>;
+  /** Concurrency keys with queued or running jobs, by key; `after` is a key, exclusive. */
+  keyList(p: { app: string; function: string; after?: string; limit: number }): Promise<KeyRecord[]>;
+
+  // Schedules; deploymentActivate makes them
+  scheduleList(p: { app?: string }): Promise<ScheduleRecord[]>;
+  /** D. Null where there is none. `nextAt` is kept where it is left out. */
+  schedulePause(p: {
+    app: string;
+    function: string;
+    paused: boolean;
+    nextAt?: number;
+    now: number;
+  }): Promise<ScheduleRecord | null>;
+  /** Not paused and due by `now`, the longest due first. */
+  scheduleDue(p: { now: number; limit: number }): Promise<ScheduleRecord[]>;
+  /** The earliest `nextAt` of those not paused; null: none. */
+  scheduleNext(): Promise<number | null>;
+  /**
+   * D. One tick: moves the schedule from `from` on to `nextAt` and inserts the job, both or neither. `fired: false` where the schedule is not
+   * at `from` any more (another server was first), is paused, or gone: nothing is changed. `job` null: the tick is skipped. A full queue
+   * skips the tick too.
+   */
+  scheduleFire(p: {
+    app: string;
+    function: string;
+    from: number;
+    nextAt: number;
+    job: NewJob | null;
+    now: number;
+  }): Promise<{ fired: boolean; inserted: InsertedJob | null }>;
+
+  // Webhooks: due once their job has ended; they live as long as their job
+  /** Takes due deliveries, the longest due first; each is due again at `now + leaseMs` unless it is finished before. */
+  webhookClaim(p: { now: number; limit: number; leaseMs: number }): Promise<WebhookDelivery[]>;
+  /** D. Of the attempt that webhookClaim gave. `retryAt` null: it is over: delivered, or given up where there is an `error`. */
+  webhookFinish(p: {
+    job: number;
+    attempt: number;
+    retryAt: number | null;
+    error: string | null;
+    now: number;
+  }): Promise<void>;
+  webhookGet(p: { job: number }): Promise<WebhookRecord | null>;
+  /** When the next delivery is due; null: none waits. */
+  webhookNext(): Promise<number | null>;
+
   // Events
   /**
    * Appends to the logs of running jobs, and keeps `progress` and `message` of the job in step with `job.progress`. A batch whose fence is
-   * not the job's current one, or whose job is not running, is dropped and comes back empty. Prunes to the window.
+   * not the job's current one, or whose job is not running, is dropped and comes back empty. Prunes to the window, in events and in bytes.
    */
   eventAppend(p: { batches: EventBatch[]; now: number }): Promise<JobEvent[][]>;
   /** Retained events with id > `after`, ascending, at most `limit`; null where there is no such job. */
   eventRange(p: { job: number; after: number; limit: number }): Promise<EventRange | null>;
 
-  // Blobs: the store keeps which jobs need which; the bytes are files
-  /** Of these hashes, the ones that no job needs any more. */
+  // Blobs: the store keeps which jobs and deployments need which; the bytes are files
+  /** Of these hashes, the ones that nothing needs any more. */
   blobUnreferenced(p: { hashes: string[] }): Promise<string[]>;
 
   /** What holds up or is wrong with the stored data; empty where all is well. For `doctor`. */
   check(): Promise<string[]>;
+  /** Writes a whole and sound copy to a new file while the store is in use. Rejects with `backup_unsupported` where the store has its own tools. */
+  backup(p: { path: string }): Promise<void>;
 }
 
-export interface DeploymentRecord {
-  deployment: number;
+/** What another server has done. It may be told twice, or late. */
+export type StoreSignal =
+  /** Jobs of the function may be claimed that could not be before. */
+  | { type: "due"; deployment: number; function: string }
+  /** The job was made, or has changed its status. */
+  | { type: "job"; job: number; app: string; function: string; status: JobStatus }
+  /** The job's log has grown. */
+  | { type: "events"; job: number }
+  /** The running job is asked to stop. */
+  | { type: "cancel"; job: number }
+  /** Which deployments are live has changed, or an app was deleted. */
+  | { type: "deployments" }
+  /** A schedule or a webhook may be due sooner than was known. */
+  | { type: "schedules" }
+  | { type: "webhooks" }
+  /** Signals may have been missed: everything is to be looked at again. */
+  | { type: "missed" };
+
+export interface ServerBeat {
+  /** False: the lease had run out before this beat, and the server's jobs may be others' by now. It holds again from now on. */
+  held: boolean;
+  /** This server has the lead: it rescues and schedules. */
+  leader: boolean;
+  /** Servers with a lease, this one included. */
+  servers: number;
+}
+
+export interface NewDeployment {
   app: string;
   digest: string;
   spec: AppSpec;
+  /** SHA-256 of the blob that holds the whole upload, for servers that have not got its files; null: none does. */
+  uploadBlob: string | null;
+}
+
+export interface DeploymentRecord extends NewDeployment {
+  deployment: number;
   status: "building" | "live" | "superseded" | "failed";
   error: { code: string; message: string } | null;
   createdAt: number;
 }
 
+/**
+ * Text of a job's input or result: JSON, or `@` and the SHA-256 (hex) of the blob that holds the JSON, which no JSON begins with. To the
+ * store it is only text, but for `job.result` events, whose `blob` it then is.
+ */
+export type Payload = string;
+
 export interface NewJob {
   app: string;
   function: string;
   deployment: number;
-  /** JSON text of the wire body. */
-  input: string;
+  /** The wire body. */
+  input: Payload;
   /** SHA-256 hex of blobs that the input names. */
   inputBlobs: string[];
   /** Jobs of this function that may be queued at once; see QueueSpec.size. */
   queueSize: number;
   ttlS: number;
   eventsWindow: number;
+  eventsWindowBytes: number;
   maxAttempts: number;
   idempotency: { key: string; inputHash: string } | null;
+  /** Higher starts sooner. */
+  priority: number;
+  /** Not claimed before this time; null: at once. */
+  runAfter: number | null;
+  /** Expires where its first attempt has not started by then; null: never. */
+  expiresAt: number | null;
+  /** At most `limit` jobs of the function with this key run at a time. Where jobs of a key differ in it, that of the job that would start holds. */
+  concurrencyKey: { key: string; limit: number } | null;
+  /** The job whose code made this one; it is cancelled with it. */
+  parent: number | null;
+  retryOf: number | null;
+  webhook: { url: string; secret: string } | null;
 }
 
 export interface InsertedJob {
@@ -137,9 +262,9 @@ export interface JobRecord {
   function: string;
   deployment: number;
   status: JobStatus;
-  input: string;
-  /** JSON text; null until it succeeded. */
-  result: string | null;
+  input: Payload;
+  /** Null until it succeeded. */
+  result: Payload | null;
   error: JobError | null;
   progress: number;
   message: string | null;
@@ -148,11 +273,14 @@ export interface JobRecord {
   maxAttempts: number;
   /** Times that the attempt was lost with its replica or server. */
   lostCount: number;
+  /** Of these, times that its replica died under it. */
+  crashCount: number;
   /** Grows with each claim; a write under an older fence is refused. */
   fence: number;
   replica: string | null;
   /** Not claimed before this time; null: at once. */
   runAfter: number | null;
+  expiresAt: number | null;
   cancelRequestedAt: number | null;
   createdAt: number;
   startedAt: number | null;
@@ -161,20 +289,62 @@ export interface JobRecord {
   statusSince: number;
   ttlS: number;
   eventsWindow: number;
+  eventsWindowBytes: number;
   /** The newest event's id. */
   lastEvent: number;
+  priority: number;
+  concurrencyKey: { key: string; limit: number } | null;
+  /** It is queued and waits for its concurrency key to have room. */
+  keyWaits: boolean;
+  parent: number | null;
+  retryOf: number | null;
+  /** There is a webhook for its end; see webhookGet. */
+  hasWebhook: boolean;
+}
+
+/** Which jobs: all that fit every part that is given. */
+export interface JobFilter {
+  app?: string;
+  function?: string;
+  status?: JobStatus[];
+  concurrencyKey?: string;
+  parent?: number;
+}
+
+export interface JobClaim {
+  deployment: number;
+  functions: ClaimFunction[];
+  limit: number;
+  replica: string;
+  /** The server that runs them: its lease holds for them. */
+  owner: string;
+  now: number;
+}
+
+export interface ClaimFunction {
+  name: string;
+  /** Jobs of the function at a time, over all replicas, deployments and servers; null: no limit. */
+  concurrency: number | null;
+  /** At most `limit` starts in any `perMs` milliseconds; null: no limit. */
+  rate: { limit: number; perMs: number } | null;
+}
+
+export interface ClaimedJobs {
+  /** In the order in which they were taken. */
+  jobs: JobRecord[];
+  /** When a rate limit lets the next one start; null where no rate limit held any back. */
+  retryAt: number | null;
 }
 
 export type JobOutcome =
-  /** `result` is JSON text. */
-  | { type: "succeed"; result: string; resultBlobs: string[] }
+  | { type: "succeed"; result: Payload; resultBlobs: string[] }
   | { type: "fail"; error: JobError }
   | { type: "timeOut"; error: JobError }
   | { type: "cancel"; error: JobError }
   /** Back to the queue at its old place, due at `runAfter`. */
   | { type: "retry"; error: JobError; runAfter: number }
-  /** Back to the queue at its old place; the attempt does not count against `maxAttempts`, `lostCount` goes up. */
-  | { type: "lose"; error: JobError };
+  /** Back to the queue at its old place; the attempt does not count against `maxAttempts`, `lostCount` goes up; `crashed`: `crashCount` too. */
+  | { type: "lose"; error: JobError; crashed: boolean };
 
 export interface JobChange {
   job: JobRecord;
@@ -182,15 +352,70 @@ export interface JobChange {
   events: JobEvent[];
 }
 
+export interface CancelledJobs {
+  /** Children of those that the filter took included. */
+  changes: JobChange[];
+  /** The number to go on after; null: there are no more. */
+  next: number | null;
+}
+
 export interface JobCount {
   app: string;
   deployment: number;
   function: string;
-  /** Queued and due. */
+  /** Queued, due, and not waiting for its concurrency key; 0 where the queue is paused. */
   due: number;
   /** Queued, due or not. */
   queued: number;
   running: number;
+}
+
+export interface QueueRecord {
+  app: string;
+  function: string;
+  paused: boolean;
+  queued: number;
+  running: number;
+}
+
+export interface KeyRecord {
+  key: string;
+  queued: number;
+  running: number;
+  /** Of its newest job. */
+  limit: number;
+}
+
+export interface NewSchedule {
+  function: string;
+  spec: ScheduleSpec;
+  nextAt: number;
+}
+
+export interface ScheduleRecord extends NewSchedule {
+  app: string;
+  paused: boolean;
+  /** The last tick that made a job, and the job; null: none yet. */
+  lastAt: number | null;
+  lastJob: number | null;
+}
+
+export interface WebhookDelivery {
+  job: JobRecord;
+  url: string;
+  secret: string;
+  /** 1 for the first. */
+  attempt: number;
+}
+
+export interface WebhookRecord {
+  url: string;
+  /** `waiting`: the job has not ended. */
+  state: "waiting" | "due" | "delivered" | "failed";
+  attempts: number;
+  /** Why the last attempt failed. */
+  error: string | null;
+  nextAt: number | null;
 }
 
 export interface EventBatch {

@@ -4,7 +4,7 @@ import type { DeploymentRecord, Store } from "../store.ts";
 import type { Connection } from "./connection.ts";
 import { type DeploymentRow, toDeployment } from "./rows.ts";
 
-type Params<Verb extends keyof Store> = Parameters<Store[Verb]>[0];
+type Params<Verb extends keyof Store> = Store[Verb] extends (p: infer P) => unknown ? P : never;
 
 export function deploymentInsert(db: Connection, p: Params<"deploymentInsert">): DeploymentRecord {
   const { app, digest, now } = p;

@@ -1,12 +1,12 @@
 import { SERVER_DEFAULTS } from "../../../protocol/defaults.ts";
 import { AthanorError } from "../../../protocol/errors.ts";
 import { formatId } from "../../../protocol/names.ts";
-import type { InsertedJob, JobRecord, NewJob } from "../store.ts";
+import type { ClaimedJobs, InsertedJob, JobClaim, JobRecord, NewJob } from "../store.ts";
 import type { Connection } from "./connection.ts";
 import { insertEvent } from "./events.ts";
 import { FOREIGN_KEY, sqliteCode } from "./faults.ts";
 import { jobGet, jobInput, jobPosition } from "./job-reads.ts";
-import { type JobRow, toJob } from "./rows.ts";
+import { type JobRow, NOT_STORED_YET, toJob } from "./rows.ts";
 
 /** The way of a job into its queue and out of it to a replica. */
 
@@ -88,30 +88,21 @@ function newRecord(job: number, p: NewJob, now: number): JobRecord {
     ...{ job, app, function: name, deployment, status: "queued", input, result: null, error: null },
     ...{ progress: 0, message: null, attempt: 0, maxAttempts, lostCount: 0, fence: 0, replica: null },
     ...{ runAfter: null, cancelRequestedAt: null, createdAt: now, startedAt: null, finishedAt: null, statusSince: now },
-    ...{ ttlS, eventsWindow, lastEvent: 1 },
+    ...{ ttlS, eventsWindow, lastEvent: 1, ...NOT_STORED_YET },
   };
 }
 
-export interface ClaimParams {
-  deployment: number;
-  functions: string[];
-  limit: number;
-  replica: string;
-  owner: string;
-  now: number;
-}
-
-export function jobClaim(db: Connection, p: ClaimParams): JobRecord[] {
+export function jobClaim(db: Connection, p: JobClaim): ClaimedJobs {
   const { deployment, limit, now } = p;
-  if (limit <= 0) return [];
-  const due = p.functions.flatMap((name) =>
+  if (limit <= 0) return { jobs: [], retryAt: null };
+  const due = p.functions.flatMap(({ name }) =>
     db.all<{ job: number }>("jobDue", { deployment, function: name, now, limit }),
   );
   const oldest = due.map(({ job }) => job).sort((a, b) => a - b);
-  return [...new Set(oldest)].slice(0, limit).map((job) => startJob(db, job, p));
+  return { jobs: [...new Set(oldest)].slice(0, limit).map((job) => startJob(db, job, p)), retryAt: null };
 }
 
-function startJob(db: Connection, job: number, { replica, owner, now }: ClaimParams): JobRecord {
+function startJob(db: Connection, job: number, { replica, owner, now }: JobClaim): JobRecord {
   const row = db.get("jobStart", { job, replica, owner, now }) as JobRow;
   const data = { attempt: row.attempt, replica_id: replica };
   insertEvent(db, job, { id: row.last_event, event: "job.running", data });

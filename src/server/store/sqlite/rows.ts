@@ -59,8 +59,21 @@ export function toDeployment(row: DeploymentRow): DeploymentRecord {
     status: row.status,
     error: row.error === null ? null : JSON.parse(row.error),
     createdAt: row.created_at,
+    uploadBlob: null,
   };
 }
+
+export const NOT_STORED_YET = {
+  crashCount: 0,
+  expiresAt: null,
+  eventsWindowBytes: 16 * 1024 * 1024,
+  priority: 0,
+  concurrencyKey: null,
+  keyWaits: false,
+  parent: null,
+  retryOf: null,
+  hasWebhook: false,
+};
 
 export function toJob(row: FullJobRow): JobRecord {
   return {
@@ -88,6 +101,7 @@ export function toJob(row: FullJobRow): JobRecord {
     ttlS: row.ttl_s,
     eventsWindow: row.events_window,
     lastEvent: row.last_event,
+    ...NOT_STORED_YET,
   };
 }
 

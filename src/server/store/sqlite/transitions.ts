@@ -27,18 +27,18 @@ export function jobFinish(
   return applyOutcome(db, row, p.outcome, p.now);
 }
 
-export function jobCancel(db: Connection, p: { job: number; now: number }): JobChange | null {
+export function jobCancel(db: Connection, p: { job: number; now: number }): JobChange[] | null {
   const row = jobRow(db, p.job);
   if (row === undefined) return null;
-  if (row.status === "queued") return applyOutcome(db, row, { type: "cancel", error: CANCELLED_QUEUED }, p.now);
+  if (row.status === "queued") return [applyOutcome(db, row, { type: "cancel", error: CANCELLED_QUEUED }, p.now)];
   if (row.status === "running") db.run("jobRequestCancel", { job: p.job, now: p.now });
-  return { job: jobGet(db, p) as JobRecord, events: [] };
+  return [{ job: jobGet(db, p) as JobRecord, events: [] }];
 }
 
-export function jobRescue(db: Connection, p: { owner: string; now: number }): JobChange[] {
-  const orphans = db.all<{ job: number }>("jobOrphans", { owner: p.owner });
+export function jobRescue(db: Connection, p: { server: string; now: number }): JobChange[] {
+  const orphans = db.all<{ job: number }>("jobOrphans", { owner: p.server });
   return orphans.map(({ job }) =>
-    applyOutcome(db, jobRow(db, job) as JobRow, { type: "lose", error: SERVER_LOST }, p.now),
+    applyOutcome(db, jobRow(db, job) as JobRow, { type: "lose", error: SERVER_LOST, crashed: false }, p.now),
   );
 }
 
