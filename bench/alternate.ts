@@ -28,7 +28,7 @@ export async function alternate(plan: Plan): Promise<{ rows: Row[]; missing: str
       if (missing.has(contestant.name)) continue;
       process.stderr.write(`round ${round + 1}/${plan.rounds}: ${contestant.name}\n`);
       try {
-        await using running = await contestant.start();
+        await using running = await contestant.start({ inFlight: 1 });
         rounds.get(contestant.name)?.push(await sample(running, plan));
       } catch (error) {
         if (!(error instanceof Unavailable)) throw error;
@@ -66,7 +66,7 @@ function row(contestant: Contestant, rounds: number[][]): Row {
   };
 }
 
-function rotate<T>(items: T[], by: number): T[] {
+export function rotate<T>(items: T[], by: number): T[] {
   const at = by % items.length;
   return [...items.slice(at), ...items.slice(0, at)];
 }

@@ -4,7 +4,12 @@ export interface Contestant {
   /** What it promises while it is measured: durability, versions. Printed beside its figures. */
   note: string;
   /** Starts it, ready to be measured, or rejects with Unavailable where it is not installed. */
-  start(): Promise<Running>;
+  start(load: Load): Promise<Running>;
+}
+
+export interface Load {
+  /** Operations that will be under way at a time: workers and batches are set for it, as the contestant's documentation advises. */
+  inFlight: number;
 }
 
 export interface Running extends AsyncDisposable {

@@ -7,6 +7,7 @@ import { parseArgs } from "node:util";
 import { hardware } from "./report.ts";
 
 const scenarios = {
+  b3: () => import("./scenarios/b3-throughput.ts"),
   b4: () => import("./scenarios/b4-latency.ts"),
   b5: () => import("./scenarios/b5-cold-start.ts"),
   b11: () => import("./scenarios/b11-idle.ts"),

@@ -14,10 +14,11 @@ export interface AthanorServer extends AsyncDisposable {
 }
 
 /** The built server as a user starts it, on a free port with its own data folder, with the bench app deployed. */
-export async function startAthanor(): Promise<AthanorServer> {
+export async function startAthanor(options: { storeUrl?: string } = {}): Promise<AthanorServer> {
   const folder = await temporaryFolder();
   const args = [athanorProgram, "up", "--port", "0", "--data", folder.path];
   const { child, match } = await startUntil(process.execPath, args, {
+    ...(options.storeUrl === undefined ? {} : { env: { ...process.env, ATHANOR_STORE: options.storeUrl } }),
     pattern: /http:\/\/127\.0\.0\.1:\d+/,
   });
   const url = match[0];

@@ -7,7 +7,7 @@ export function bullmq(appendFsync: "always" | "everysec"): Contestant {
   return {
     name: `BullMQ, Redis appendfsync ${appendFsync}`,
     note: appendFsync === "always" ? "every write on disk" : "up to 1 s of jobs lost with the machine",
-    async start() {
+    async start({ inFlight }) {
       const redis = await startRedis(appendFsync);
       const connection = {
         host: "127.0.0.1",
@@ -15,8 +15,10 @@ export function bullmq(appendFsync: "always" | "everysec"): Contestant {
         maxRetriesPerRequest: null,
       };
       const queue = new Queue("bench", { connection });
+      // One listener for each job that is waited for.
+      queue.setMaxListeners(0);
       const events = new QueueEvents("bench", { connection });
-      const worker = new Worker("bench", async (job) => ({ n: job.data.n + 1 }), { connection });
+      const worker = new Worker("bench", async (job) => ({ n: job.data.n + 1 }), { connection, concurrency: inFlight });
       await Promise.all([queue.waitUntilReady(), events.waitUntilReady(), worker.waitUntilReady()]);
       return {
         async once(n) {

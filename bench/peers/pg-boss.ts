@@ -7,7 +7,7 @@ import { Waiters } from "./waiters.ts";
 export const pgBoss: Contestant = {
   name: "pg-boss, PostgreSQL",
   note: "every commit on disk; timed until the handler has run, not until its completion is stored",
-  async start() {
+  async start({ inFlight }) {
     const postgres = await startPostgres();
     const boss = new PgBoss({
       connectionString: postgres.url,
@@ -17,9 +17,13 @@ export const pgBoss: Contestant = {
     await boss.start();
     await boss.createQueue("bench", { notify: true });
     const waiters = new Waiters<{ n: number }>();
-    await boss.work<{ n: number }>("bench", { pollingIntervalSeconds: 0.5 }, async (jobs) => {
-      for (const job of jobs) waiters.settle(job.id, { n: job.data.n + 1 });
-    });
+    await boss.work<{ n: number }>(
+      "bench",
+      { pollingIntervalSeconds: 0.5, batchSize: inFlight, burstWhenBatchFull: inFlight > 1 },
+      async (jobs) => {
+        for (const job of jobs) waiters.settle(job.id, { n: job.data.n + 1 });
+      },
+    );
     return {
       async once(n) {
         const id = await boss.send("bench", { n });
