@@ -40,6 +40,8 @@ export interface DeploymentServiceOptions {
   trial(deployment: LoadedDeployment): Promise<void>;
   /** The live deployments are now these; `added` is new among them, `retired` no longer one. */
   onChange(p: { live: LoadedDeployment[]; added: LoadedDeployment | null; retired: LoadedDeployment | null }): void;
+  /** A deployment did not pass its trial. */
+  onFailed?(deployment: LoadedDeployment): void;
   now(): number;
 }
 
@@ -154,6 +156,7 @@ export class DeploymentService implements Deployments {
       this.#loaded.delete(deployment.number);
       const { code, message } = reasonOf(error);
       await store.deploymentFail({ deployment: deployment.number, error: { code, message }, now: now() });
+      this.#options.onFailed?.(deployment);
       log.warn(
         { deployment: deployment.id, app: spec.name, code },
         "deployment failed its trial; the one before stays live",

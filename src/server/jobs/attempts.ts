@@ -74,6 +74,7 @@ export class Attempts {
     const attempt = new Attempt({ record, fn, session: replica.session, events, blobs, ...grace });
     this.#byJob.set(record.job, attempt);
     events.publish(record.job, [runningEvent(record)]);
+    this.#options.changed?.(record);
     if (this.#cancelledEarly.delete(record.job)) attempt.stop("cancelled");
     const over = this.#see(attempt, replica);
     this.#open.add(over);

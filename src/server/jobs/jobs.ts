@@ -106,6 +106,7 @@ export class Jobs implements AsyncDisposable {
     const atOnce = this.#dispatcher.hasRoom(group);
     if (atOnce) this.#dispatcher.due.raise(group, 1);
     const inserted = (await insertion)[0] as InsertedJob;
+    if (!inserted.existing) this.#options.changed?.(inserted.job);
     // A group may have been let go in the meantime, so it is looked up again.
     if (!atOnce && !inserted.existing) this.#dispatcher.due.raise(this.#options.scheduler.groupFor(deployment, fn), 1);
     return inserted;
@@ -176,7 +177,10 @@ export class Jobs implements AsyncDisposable {
   }
 
   #announce({ job, events }: JobChange): void {
-    if (events.length > 0) this.#options.events.publish(job.job, events);
+    if (events.length > 0) {
+      this.#options.events.publish(job.job, events);
+      this.#options.changed?.(job);
+    }
     this.#waiters.notify(job);
   }
 

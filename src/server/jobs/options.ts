@@ -2,7 +2,7 @@ import type { JobEvent } from "../../protocol/event.ts";
 import type { Log } from "../log.ts";
 import type { RunnableDeployment } from "../scheduler/deployment.ts";
 import type { Scheduler } from "../scheduler/scheduler.ts";
-import type { EventBatch, Store } from "../store/store.ts";
+import type { EventBatch, JobRecord, Store } from "../store/store.ts";
 
 /** What the jobs need of the EventLog. */
 export interface JobEvents {
@@ -27,6 +27,8 @@ export interface JobsOptions {
   /** Any deployment by number, live or not; rejects where it is gone. */
   deployments: { get(deployment: number): Promise<RunnableDeployment> };
   log: Pick<Log, "info" | "error">;
+  /** Called once it is committed that a job was made or has changed its status. */
+  changed?(record: JobRecord): void;
   /** Time that running jobs have to end when the server stops; default 10 s. Then they go back to the queue. */
   drainMs?: number;
   /** Time that a job's code has to heed its abort signal; default SERVER_DEFAULTS.cancelGraceMs. */

@@ -1,8 +1,10 @@
 import type { ReplicaExit } from "../../engines/engine.ts";
+import { AthanorError } from "../../protocol/errors.ts";
 import type { ReplicaGroup } from "../../protocol/groups.ts";
 import { formatId } from "../../protocol/names.ts";
 import { MAX_TIMER_MS } from "../alarm.ts";
 import type { Log } from "../log.ts";
+import { exitStatus } from "../replicas/exit.ts";
 import type { ReplicaStarter } from "../replicas/hub.ts";
 import type { ReplicaSession, StartingReplica } from "../replicas/session.ts";
 import type { RunnableDeployment } from "./deployment.ts";
@@ -19,6 +21,16 @@ export interface LifecycleOptions {
   log: Pick<Log, "info" | "warn">;
   /** Called for each replica as it starts, so that its log lines can be kept. */
   onReplica?(session: ReplicaSession, deployment: RunnableDeployment, group: ReplicaGroup): void;
+  /** Called at each change of a replica's state; `reason` says why it left or did not start, where that is known. */
+  onState?(p: ReplicaStateChange): void;
+}
+
+export interface ReplicaStateChange {
+  replicaId: string;
+  app: string;
+  deployment: number;
+  state: Replica["state"] | "ended";
+  reason: string | null;
 }
 
 /** What becomes of replicas, for whoever plans. */
@@ -28,6 +40,15 @@ export interface LifecycleListener {
   startFailed(group: Group): void;
   /** A replica of the group is gone. */
   gone(group: Group): void;
+}
+
+const messageOf = (error: unknown): string =>
+  error instanceof AthanorError ? `${error.code}: ${error.detail}` : String(error);
+
+/** Null where it left as it was told to. */
+function exitReason(exit: ReplicaExit): string | null {
+  if (exit.reason === "stopped") return null;
+  return exit.reason === "memory" ? "out_of_memory" : `replica_crashed: ${exitStatus(exit)}`;
 }
 
 /** A replica that lived so long after it was ready did not fail to start. */
@@ -79,6 +100,7 @@ export class Lifecycle {
     const { deployment, functionNames } = group;
     this.#options.log.info({ replica: session.id, app: deployment.app, functions: functionNames }, "replica starts");
     this.#options.onReplica?.(session, deployment, group.group);
+    this.#tell(replica, "starting");
     session.ready.then(
       () => this.#becameReady(replica),
       (error: unknown) => this.#didNotStart(replica, error),
@@ -93,6 +115,7 @@ export class Lifecycle {
     const starting = replica.state === "starting";
     replica.state = "draining";
     replica.idleSince = null;
+    this.#tell(replica, "draining");
     if (starting || session.state !== "ready") {
       void session.kill();
       return;
@@ -114,6 +137,7 @@ export class Lifecycle {
     replica.state = "ready";
     replica.readyAt = this.#now();
     replica.idleSince = replica.readyAt;
+    this.#tell(replica, "ready");
     this.#options.log.info({ replica: replica.session.id, app: replica.group.deployment.app }, "replica ready");
     this.#listener.ready(replica);
   }
@@ -122,6 +146,7 @@ export class Lifecycle {
     const wanted = replica.state === "starting";
     // It no longer counts as one that is coming; it counts against the maximum until its process is gone.
     replica.state = "draining";
+    if (wanted) this.#tell(replica, "draining", messageOf(error));
     if (wanted) this.#failed(replica.group, error);
     void replica.session.kill();
   }
@@ -130,6 +155,7 @@ export class Lifecycle {
     const { group, session, state } = replica;
     const index = group.replicas.indexOf(replica);
     if (index !== -1) group.replicas.splice(index, 1);
+    this.#tell(replica, "ended", exitReason(exit));
     this.#options.log.info(
       { replica: session.id, app: group.deployment.app, code: exit.code, signal: exit.signal, reason: exit.reason },
       "replica ended",
@@ -140,6 +166,11 @@ export class Lifecycle {
     }
     if (replica.used || state === "ready") group.failure = null;
     this.#listener.gone(group);
+  }
+
+  #tell({ session, group }: Replica, state: ReplicaStateChange["state"], reason: string | null = null): void {
+    const { app, number } = group.deployment;
+    this.#options.onState?.({ replicaId: session.id, app, deployment: number, state, reason });
   }
 
   #failed(group: Group, cause: unknown): void {
