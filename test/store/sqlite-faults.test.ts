@@ -10,6 +10,7 @@ import type { JobOutcome } from "../../src/server/store/store.ts";
 import { lines } from "./conformance/events.ts";
 import {
   assertSound,
+  claim,
   claimOne,
   eventsOf,
   givenDeployment,
@@ -127,7 +128,7 @@ describe("group commit", () => {
     await using store = await openTempStore();
     const deployment = await givenDeployment(store);
     const inserted = insertOne(store, newJob(deployment));
-    const claimed = store.jobClaim({ deployment, functions: ["infer"], limit: 1, replica: "r", owner: "o", now: T0 });
+    const claimed = claim(store, deployment);
     assert.deepEqual(await store.jobList({ limit: 9 }), []);
     assert.equal((await inserted).job.status, "queued");
     assert.deepEqual(
@@ -157,7 +158,7 @@ describe("kill -9", () => {
       await assertSound(store);
       for (const job of inserted) assert(await store.jobGet({ job }), `jobs:${job} was acknowledged`);
       for (const job of finished) assert.equal((await store.jobGet({ job }))?.status, "succeeded");
-      const rescued = await store.jobRescue({ owner: "next", now: T0 });
+      const rescued = await store.jobRescue({ server: "next", owners: "all", now: T0, limit: 9999 });
       assert(rescued.every(({ job }) => job.status === "queued" && job.lostCount > 0));
       await assertSound(store);
     }

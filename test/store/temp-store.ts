@@ -2,6 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openSqliteStore, type SqliteStore } from "../../src/server/store/sqlite.ts";
+import type { TestStore } from "./conformance/given.ts";
 
 export interface TempDir extends AsyncDisposable {
   path: string;
@@ -13,13 +14,14 @@ export async function tempDir(): Promise<TempDir> {
 }
 
 /** An empty SQLite store in a folder of its own, removed with it. */
-export async function openTempStore(p: { maxPages?: number } = {}): Promise<SqliteStore> {
+export async function openTempStore(p: { maxPages?: number } = {}): Promise<SqliteStore & TestStore> {
   const dir = await tempDir();
-  const store = await openSqliteStore({ path: join(dir.path, "athanor.db"), ...p });
+  const path = join(dir.path, "athanor.db");
+  const store = await openSqliteStore({ path, ...p });
   const dispose = store[Symbol.asyncDispose].bind(store);
   store[Symbol.asyncDispose] = async () => {
     await dispose();
     await dir[Symbol.asyncDispose]();
   };
-  return store;
+  return Object.assign(store, { another: () => openSqliteStore({ path }) });
 }

@@ -19,7 +19,13 @@ export function deploymentConformance(open: Open): void {
   describe("deployments", () => {
     it("begins as building and is read back whole", async () => {
       await using store = await open();
-      const made = await store.deploymentInsert({ app: "demo", digest: "abc", spec: spec("demo"), now: T0 });
+      const made = await store.deploymentInsert({
+        app: "demo",
+        digest: "abc",
+        spec: spec("demo"),
+        uploadBlob: null,
+        now: T0,
+      });
       const expected = {
         deployment: 1,
         app: "demo",
@@ -28,7 +34,7 @@ export function deploymentConformance(open: Open): void {
         status: "building",
         error: null,
       };
-      assert.deepEqual(made, { ...expected, createdAt: T0 });
+      assert.deepEqual(made, { ...expected, uploadBlob: null, createdAt: T0 });
       assert.deepEqual(await store.deploymentGet({ deployment: 1 }), made);
       assert.deepEqual(await store.deploymentListLive(), []);
       assert.equal(await store.deploymentGet({ deployment: 2 }), null);
@@ -42,15 +48,21 @@ export function deploymentConformance(open: Open): void {
         (await store.deploymentListLive()).map((d) => d.deployment),
         [second],
       );
-      assert.equal((await store.deploymentActivate({ deployment: first, now: T0 })).status, "live");
-      assert.equal((await store.deploymentActivate({ deployment: first, now: T0 })).status, "live");
+      assert.equal((await store.deploymentActivate({ deployment: first, schedules: [], now: T0 })).status, "live");
+      assert.equal((await store.deploymentActivate({ deployment: first, schedules: [], now: T0 })).status, "live");
       assert.equal((await store.deploymentGet({ deployment: second }))?.status, "superseded");
     });
 
     it("keeps the live one when the next fails", async () => {
       await using store = await open();
       const live = await givenDeployment(store);
-      const { deployment } = await store.deploymentInsert({ app: "demo", digest: "x", spec: spec("demo"), now: T0 });
+      const { deployment } = await store.deploymentInsert({
+        app: "demo",
+        digest: "x",
+        spec: spec("demo"),
+        uploadBlob: null,
+        now: T0,
+      });
       const error = { code: "import_failed", message: "app.ts:3 threw" };
       await store.deploymentFail({ deployment, error, now: T0 });
       const failed = await store.deploymentGet({ deployment });
@@ -59,9 +71,9 @@ export function deploymentConformance(open: Open): void {
         (await store.deploymentListLive()).map((d) => d.deployment),
         [live],
       );
-      await rejectsWith(store.deploymentActivate({ deployment, now: T0 }), "internal");
+      await rejectsWith(store.deploymentActivate({ deployment, schedules: [], now: T0 }), "internal");
       await rejectsWith(store.deploymentFail({ deployment: live, error, now: T0 }), "internal");
-      await rejectsWith(store.deploymentActivate({ deployment: 99, now: T0 }), "deployment_not_found");
+      await rejectsWith(store.deploymentActivate({ deployment: 99, schedules: [], now: T0 }), "deployment_not_found");
     });
 
     it("lists newest first, by app and before a number", async () => {

@@ -2,10 +2,22 @@ import assert from "node:assert/strict";
 import { AthanorError, type ErrorCode } from "../../../src/protocol/errors.ts";
 import type { JobStatus } from "../../../src/protocol/job.ts";
 import type { AppSpec } from "../../../src/protocol/spec.ts";
-import type { InsertedJob, JobOutcome, JobRecord, NewJob, Store } from "../../../src/server/store/store.ts";
+import type {
+  ClaimFunction,
+  InsertedJob,
+  JobOutcome,
+  JobRecord,
+  NewJob,
+  Store,
+} from "../../../src/server/store/store.ts";
 
 /** Opens an empty store; disposing of it removes its data. */
-export type Open = () => Promise<Store>;
+export type Open = () => Promise<TestStore>;
+
+export interface TestStore extends Store {
+  /** Another server's way to the same data, for races between servers. It is closed before the store itself, by whoever asked for it. */
+  another(): Promise<Store>;
+}
 
 /** A time to count from. */
 export const T0 = Date.UTC(2026, 0, 1);
@@ -18,15 +30,31 @@ export function spec(name: string): AppSpec {
 
 /** A live deployment. */
 export async function givenDeployment(store: Store, app = "demo", now = T0): Promise<number> {
-  const { deployment } = await store.deploymentInsert({ app, digest: "d".repeat(64), spec: spec(app), now });
-  await store.deploymentActivate({ deployment, now });
+  const { deployment } = await store.deploymentInsert({
+    app,
+    digest: "d".repeat(64),
+    spec: spec(app),
+    uploadBlob: null,
+    now,
+  });
+  await store.deploymentActivate({ deployment, schedules: [], now });
   return deployment;
 }
 
 export function newJob(deployment: number, p: Partial<NewJob> = {}): NewJob {
   return {
     ...{ app: "demo", function: "infer", deployment, input: '{"text":"hello"}', inputBlobs: [], queueSize: 500 },
-    ...{ ttlS: 3600, eventsWindow: 1000, maxAttempts: 3, idempotency: null, ...p },
+    ...{ ttlS: 3600, eventsWindow: 1000, eventsWindowBytes: 16 * 1024 * 1024, maxAttempts: 3, idempotency: null },
+    ...{
+      priority: 0,
+      runAfter: null,
+      expiresAt: null,
+      concurrencyKey: null,
+      parent: null,
+      retryOf: null,
+      webhook: null,
+    },
+    ...p,
   };
 }
 
@@ -41,13 +69,18 @@ export async function insertJobs(store: Store, deployment: number, count: number
   return (await store.jobInsertMany({ jobs, now: T0 })).map(({ job }) => job.job);
 }
 
-export function claim(
+export function unlimited(...names: string[]): ClaimFunction[] {
+  return names.map((name) => ({ name, concurrency: null, rate: null }));
+}
+
+export async function claim(
   store: Store,
   deployment: number,
-  p: { functions?: string[]; limit?: number; now?: number } = {},
-) {
-  const { functions = ["infer"], limit = 1, now = T0 } = p;
-  return store.jobClaim({ deployment, functions, limit, replica: "replicas:1", owner: "server-1", now });
+  p: { functions?: string[]; limit?: number; now?: number; owner?: string } = {},
+): Promise<JobRecord[]> {
+  const { functions = ["infer"], limit = 1, now = T0, owner = "server-1" } = p;
+  const claims = { deployment, functions: unlimited(...functions), limit, replica: "replicas:1", owner, now };
+  return (await store.jobClaim(claims)).jobs;
 }
 
 export async function claimOne(store: Store, deployment: number, now = T0): Promise<JobRecord> {
@@ -59,6 +92,7 @@ export async function claimOne(store: Store, deployment: number, now = T0): Prom
 export function outcome(type: JobOutcome["type"], now = T0): JobOutcome {
   if (type === "succeed") return { type, result: '{"ok":true}', resultBlobs: [] };
   if (type === "retry") return { type, error: ERROR, runAfter: now };
+  if (type === "lose") return { type, error: ERROR, crashed: false };
   return { type, error: ERROR };
 }
 

@@ -118,7 +118,7 @@ async function apply(store: Store, deployment: number, model: Model, next: Step)
     assert.equal(stored?.length, known.status === "running" ? next.count : 0);
     known.lastEvent += stored?.length ?? 0;
   } else if (next.do === "rescue") {
-    await store.jobRescue({ owner: "nobody", now });
+    await store.jobRescue({ server: "nobody", owners: "all", now, limit: 99 });
     for (const [, job] of model.byStatus("running")) model.finish(job, "lose");
   } else if (next.do === "prune") {
     const ended = model.byStatus(...Object.values(END));

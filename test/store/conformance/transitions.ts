@@ -131,7 +131,7 @@ export function transitionConformance(open: Open): void {
       await using store = await open();
       const deployment = await givenDeployment(store);
       const [first] = await insertJobs(store, deployment, 2);
-      const change = await store.jobCancel({ job: first as number, now: T0 + 1 });
+      const [change] = (await store.jobCancel({ job: first as number, now: T0 + 1 })) ?? [];
       assert.deepEqual(
         [change?.job.status, change?.job.finishedAt, change?.job.startedAt],
         ["cancelled", T0 + 1, null],
@@ -154,9 +154,10 @@ export function transitionConformance(open: Open): void {
       for (const type of ["retry", "lose", "cancel"] as const) {
         await insertOne(store, newJob(deployment));
         const running = await claimOne(store, deployment);
-        const change = await store.jobCancel({ job: running.job, now: T0 + 1 });
+        const [change] = (await store.jobCancel({ job: running.job, now: T0 + 1 })) ?? [];
         assert.deepEqual([change?.job.status, change?.job.cancelRequestedAt, change?.events], ["running", T0 + 1, []]);
-        assert.equal((await store.jobCancel({ job: running.job, now: T0 + 2 }))?.job.cancelRequestedAt, T0 + 1);
+        const again = await store.jobCancel({ job: running.job, now: T0 + 2 });
+        assert.equal(again?.[0]?.job.cancelRequestedAt, T0 + 1);
         assert.equal((await finish(store, running, type)).job.status, "cancelled");
       }
       await insertOne(store, newJob(deployment));
@@ -173,7 +174,7 @@ export function transitionConformance(open: Open): void {
       await using store = await open();
       const deployment = await givenDeployment(store);
       const ended = await givenJobIn(store, deployment, "failed");
-      assert.deepEqual(await store.jobCancel({ job: 1, now: T0 }), { job: ended, events: [] });
+      assert.deepEqual(await store.jobCancel({ job: 1, now: T0 }), [{ job: ended, events: [] }]);
       assert.equal(await store.jobCancel({ job: 99, now: T0 }), null);
     });
   });
@@ -185,9 +186,8 @@ export function transitionConformance(open: Open): void {
       await insertJobs(store, deployment, 4);
       await claim(store, deployment, { limit: 2 });
       await store.jobCancel({ job: 2, now: T0 });
-      const mine = { deployment, functions: ["infer"], limit: 1, replica: "replicas:2", owner: "server-2", now: T0 };
-      await store.jobClaim(mine);
-      const changes = await store.jobRescue({ owner: "server-2", now: T0 + 7 });
+      await claim(store, deployment, { owner: "server-2" });
+      const changes = await store.jobRescue({ server: "server-2", owners: "all", now: T0 + 7, limit: 9 });
       assert.deepEqual(
         changes.map(({ job }) => [job.job, job.status, job.lostCount]),
         [
@@ -199,7 +199,7 @@ export function transitionConformance(open: Open): void {
         changes.map(({ events }) => events.map((e) => e.event)),
         [["job.retrying", "job.queued"], ["job.end"]],
       );
-      assert.deepEqual(await store.jobRescue({ owner: "server-2", now: T0 }), []);
+      assert.deepEqual(await store.jobRescue({ server: "server-2", owners: "all", now: T0, limit: 9 }), []);
       assert.equal((await store.jobGet({ job: 3 }))?.status, "running");
       assert.deepEqual(
         (await claim(store, deployment, { limit: 9 })).map((j) => [j.job, j.attempt, j.fence]),
