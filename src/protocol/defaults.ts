@@ -33,6 +33,20 @@ export const FUNCTION_DEFAULTS = {
 
 export const QUEUE_DEFAULTS = { size: 500, maxWorkers: 1, ttlS: HOUR_S } as const;
 
+/** What a caller may ask for with one call. */
+export const SPAWN_LIMITS = {
+  minPriority: -1000,
+  maxPriority: 1000,
+  /** Of `delay_s` and `run_at`, from now; of `expire_s` and `ttl_s`. */
+  maxDelayS: 366 * 24 * HOUR_S,
+  maxExpireS: 366 * 24 * HOUR_S,
+  maxTtlS: 366 * 24 * HOUR_S,
+  maxKeyChars: 255,
+  maxWebhookUrlChars: 2048,
+  minWebhookSecretChars: 16,
+  maxWebhookSecretChars: 512,
+} as const;
+
 export const SERVER_DEFAULTS = {
   host: "127.0.0.1",
   port: 7700,
@@ -56,6 +70,11 @@ export const SERVER_DEFAULTS = {
   payloadInlineMaxBytes: 256 * KIB,
   /** Calls that one request may enqueue. */
   maxSpawnMany: 10_000,
+  /** How far back the rate looks that waits are estimated from, and `Retry-After` of a full queue. */
+  rateWindowMs: 5 * MINUTE_S * SECOND_MS,
+  maxRetryAfterS: 5 * MINUTE_S,
+  /** A replica whose process was stopped by a signal (SIGSTOP) for so long is lost. */
+  frozenReplicaMs: 10 * SECOND_MS,
   /** Body of a call without uploads: JSON or a urlencoded form. */
   maxJsonBodyBytes: 10 * MIB,
   maxDeploymentBytes: 64 * MIB,

@@ -29,6 +29,7 @@ export const ERRORS = {
   unauthorized: { status: 401, cause: "user", title: "Unauthorized", hint: "Send `Authorization: Bearer TOKEN`, as the CLI does with ATHANOR_TOKEN; the server's token is in the file `token` in its data folder." },
   queue_full: { status: 429, cause: "user", title: "Queue full", hint: "Try again after the `Retry-After` seconds, or raise the queue's size." },
   job_ended: { status: 409, cause: "user", title: "Job has ended", hint: "A job that has ended cannot be cancelled; read its result instead." },
+  job_succeeded: { status: 409, cause: "user", title: "Job has succeeded", hint: "Run its input again, on the latest code, with `athanor job replay ID`." },
   job_not_ended: { status: 409, cause: "user", title: "Job has not ended", hint: "Wait for it with `?wait=SECONDS`, or watch its events." },
   idempotency_conflict: { status: 409, cause: "user", title: "Idempotency key reused", hint: "Use a new Idempotency-Key for a different request." },
   header_too_large: { status: 431, cause: "user", title: "Headers too large", hint: "Send smaller headers." },

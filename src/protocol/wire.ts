@@ -112,6 +112,50 @@ export interface SpawnManyResult {
   job_ids: string[];
 }
 
+/** Body of `POST /v1/jobs/cancel`: all that fit every part that is given; at least one part, or `all`. */
+export interface CancelManyRequest {
+  app?: string;
+  function?: string;
+  status?: ("queued" | "running")[];
+  concurrency_key?: string;
+  parent_id?: string;
+  all?: boolean;
+}
+
+export interface CancelManyResult {
+  /** Jobs that were queued, and have ended. */
+  cancelled: number;
+  /** Jobs that run, and are being stopped. */
+  stopping: number;
+}
+
+/** The jobs of one function that wait and run, over all deployments of the app. */
+export interface QueueJson {
+  app: string;
+  function: string;
+  paused: boolean;
+  queued: number;
+  running: number;
+  /** As the live deployment has it; null: it has no such function. */
+  limits: QueueLimitsJson | null;
+}
+
+export interface QueueLimitsJson {
+  size: number;
+  /** Jobs at a time over all replicas; null: as many as these have places. */
+  concurrency: number | null;
+  key_concurrency: number;
+  rate: { limit: number; per_s: number } | null;
+}
+
+/** Jobs of one concurrency key of a function. */
+export interface KeyJson {
+  key: string;
+  queued: number;
+  running: number;
+  limit: number;
+}
+
 export interface Page<T> {
   items: T[];
   /** Pass as `?cursor=` for the next page; null on the last. */

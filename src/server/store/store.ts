@@ -410,6 +410,8 @@ export interface WebhookDelivery {
 
 export interface WebhookRecord {
   url: string;
+  /** For a job that is made from this one; shown to nobody. */
+  secret: string;
   /** `waiting`: the job has not ended. */
   state: "waiting" | "due" | "delivered" | "failed";
   attempts: number;
