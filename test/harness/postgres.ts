@@ -1,6 +1,6 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { chownSync, existsSync, readdirSync } from "node:fs";
+import { chownSync, existsSync, readdirSync, readlinkSync } from "node:fs";
 import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -59,7 +59,12 @@ export class TestPostgres implements AsyncDisposable {
   }
 
   async start(): Promise<void> {
-    const settings = ["listen_addresses=127.0.0.1", "max_connections=200", "shared_buffers=64MB", "log_min_messages=log"];
+    const settings = [
+      "listen_addresses=127.0.0.1",
+      "max_connections=200",
+      "shared_buffers=64MB",
+      "log_min_messages=log",
+    ];
     if (!this.#durable) settings.push("fsync=off", "full_page_writes=off");
     const args = settings.flatMap((setting) => ["-c", setting]);
     const server = spawn(
@@ -116,20 +121,21 @@ export class TestPostgres implements AsyncDisposable {
     if (signal === "SIGKILL") await this.#orphansGone();
   }
 
-  /** The backends of a killed postmaster end by themselves, and the next one waits for them. */
+  /** The backends of a killed postmaster end by themselves, and the next one refuses to start before. */
   async #orphansGone(): Promise<void> {
-    const folder = this.#folder;
-    const left = () =>
-      readdirSync("/proc").filter((pid) => /^\d+$/.test(pid) && cmdline(pid).includes(folder)).length;
-    while (process.platform === "linux" && left() > 0) await new Promise((resolve) => setTimeout(resolve, 20));
+    if (process.platform !== "linux") return;
+    const data = join(this.#folder, "data");
+    while (readdirSync("/proc").some((pid) => /^\d+$/.test(pid) && workingFolder(pid) === data)) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
   }
 }
 
-function cmdline(pid: string): string {
+function workingFolder(pid: string): string | null {
   try {
-    return execFileSync("cat", [`/proc/${pid}/cmdline`], { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] });
+    return readlinkSync(`/proc/${pid}/cwd`);
   } catch {
-    return "";
+    return null;
   }
 }
 
@@ -151,7 +157,10 @@ async function ready(server: ChildProcess): Promise<void> {
 function findBin(): string | null {
   const root = "/usr/lib/postgresql";
   const versions = existsSync(root) ? readdirSync(root).toSorted((a, b) => Number(b) - Number(a)) : [];
-  const folders = [...versions.map((version) => join(root, version, "bin")), ...(process.env.PATH ?? "").split(delimiter)];
+  const folders = [
+    ...versions.map((version) => join(root, version, "bin")),
+    ...(process.env.PATH ?? "").split(delimiter),
+  ];
   return folders.find((bin) => existsSync(join(bin, "initdb")) && existsSync(join(bin, "postgres"))) ?? null;
 }
 

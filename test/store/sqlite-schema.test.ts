@@ -5,8 +5,8 @@ import { DatabaseSync } from "node:sqlite";
 import { describe, it } from "node:test";
 import { JOB_STATUSES, JOB_TRANSITIONS, type JobStatus } from "../../src/protocol/job.ts";
 import { migrate, schemaVersion } from "../../src/server/store/sqlite/migrate.ts";
-import { readMigrations, readStatements, sqlDir } from "../../src/server/store/sqlite/statements.ts";
 import { openSqliteStore } from "../../src/server/store/sqlite.ts";
+import { readMigrations, readStatements, sqlDir } from "../../src/server/store/statements.ts";
 import { givenDeployment, insertJobs, rejectsWith, T0 } from "./conformance/given.ts";
 import { tempDir } from "./temp-store.ts";
 
@@ -14,7 +14,7 @@ const GOLDEN = join(import.meta.dirname, "schema.sql");
 
 function openMemory(): DatabaseSync {
   const db = new DatabaseSync(":memory:");
-  migrate(db, readMigrations(sqlDir()), ":memory:");
+  migrate(db, readMigrations(sqlDir("sqlite")), ":memory:");
   return db;
 }
 
@@ -95,7 +95,7 @@ describe("the schema", () => {
 
   it("names every statement once, and each is SQL that the schema understands", () => {
     using db = openMemory();
-    for (const [name, sql] of readStatements(sqlDir())) assert.doesNotThrow(() => db.prepare(sql), name);
+    for (const [name, sql] of readStatements(sqlDir("sqlite"))) assert.doesNotThrow(() => db.prepare(sql), name);
   });
 });
 

@@ -1,8 +1,8 @@
 import { closeSync, fsyncSync, openSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
+import { readMigrations, readStatements, sqlDir } from "../statements.ts";
 import { migrate } from "./migrate.ts";
-import { readMigrations, readStatements, sqlDir } from "./statements.ts";
 
 type Params = Record<string, SQLInputValue>;
 
@@ -33,7 +33,7 @@ export class Connection {
     try {
       this.#db.exec(PRAGMAS);
       if (maxPages !== undefined) this.limitPages(maxPages);
-      const dir = sqlDir();
+      const dir = sqlDir("sqlite");
       this.setDurable(true);
       migrate(this.#db, readMigrations(dir), path);
       syncFolder(dirname(path));

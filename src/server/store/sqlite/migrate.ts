@@ -1,6 +1,6 @@
 import type { DatabaseSync } from "node:sqlite";
 import { AthanorError } from "../../../protocol/errors.ts";
-import type { Migration } from "./statements.ts";
+import type { Migration } from "../statements.ts";
 
 /** Brings the database to the newest schema: one transaction for each missing migration; `user_version` says how far it is. */
 export function migrate(db: DatabaseSync, migrations: Migration[], path: string): void {

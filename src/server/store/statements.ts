@@ -3,11 +3,13 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 /**
- * The folder of the `.sql` files. In the source tree it is `store/sql/sqlite`; the build copies `src/server/store/sql` to `dist/sql`,
- * and this module may then be in a chunk in `dist` itself or one folder below.
+ * The folder of a dialect's `.sql` files. In the source tree it is `store/sql/DIALECT`, beside this module; the build copies
+ * `src/server/store/sql` to `dist/sql`, and this module may then be in a chunk in `dist` itself or one folder below.
  */
-export function sqlDir(): string {
-  const candidates = ["../sql/sqlite/", "./sql/sqlite/"].map((path) => fileURLToPath(new URL(path, import.meta.url)));
+export function sqlDir(dialect: "sqlite" | "postgres"): string {
+  const candidates = [`./sql/${dialect}/`, `../sql/${dialect}/`].map((path) =>
+    fileURLToPath(new URL(path, import.meta.url)),
+  );
   const dir = candidates.find((candidate) => existsSync(join(candidate, "jobs.sql")));
   if (dir === undefined)
     throw new Error(`the SQL files of the store are missing: looked in ${candidates.join(" and ")}`);
