@@ -75,6 +75,8 @@ export const SERVER_DEFAULTS = {
   maxRetryAfterS: 5 * MINUTE_S,
   /** A replica whose process was stopped by a signal (SIGSTOP) for so long is lost. */
   frozenReplicaMs: 10 * SECOND_MS,
+  /** Calls, of whatever functions, that one request to /v1/calls may carry. */
+  maxCallsPerRequest: 1000,
   /** Body of a call without uploads: JSON or a urlencoded form. */
   maxJsonBodyBytes: 10 * MIB,
   maxDeploymentBytes: 64 * MIB,
@@ -108,6 +110,10 @@ export const CLIENT_DEFAULTS = {
   streamSilenceMs: 45 * SECOND_MS,
   /** Of one long poll for a result. */
   waitS: 30,
+  /** Calls that one request carries; more follow in the next. */
+  maxCallsPerRequest: 256,
+  /** A call with arguments beyond this has a request of its own, so that others need not wait for its bytes. */
+  maxSharedCallBytes: 64 * KIB,
   webUrlTimeoutS: MINUTE_S,
   webUrlPollMs: 250,
 } as const;

@@ -155,6 +155,25 @@ export interface KeyJson {
   running: number;
   limit: number;
 }
+/**
+ * Body of `POST /v1/calls`: calls of any functions in one request. Each is accepted or refused for itself, in order; those that are accepted are
+ * on disk together. The answer is a line of JSON (`application/x-ndjson`) for each call, as it comes, and begins once all are on disk.
+ */
+export interface CallsRequest {
+  calls: CallRequest[];
+}
+
+export interface CallRequest extends SpawnRequest {
+  app: string;
+  function: string;
+  /** As the header Idempotency-Key of a single call. */
+  idempotency_key?: string;
+  /** Answered once the job has ended, or as it is when the request's `Prefer: wait=N` is over; false: at once. */
+  wait?: boolean;
+}
+
+/** `call` is the index of the call in the request. */
+export type CallAnswer = { call: number; job: JobJson } | { call: number; problem: Problem };
 
 export interface Page<T> {
   items: T[];

@@ -2,6 +2,8 @@
  * Node's own modules, loaded without an import, so that this package's client bundles for a browser. Deno and Bun have the same call.
  */
 interface NodeModules {
+  "node:http": typeof import("node:http");
+  "node:https": typeof import("node:https");
   "node:fs": typeof import("node:fs");
   "node:fs/promises": typeof import("node:fs/promises");
   "node:module": typeof import("node:module");

@@ -1,3 +1,4 @@
+import { SERVER_DEFAULTS } from "../protocol/defaults.ts";
 import { ERRORS } from "../protocol/errors.ts";
 import { JOB_STATUSES, WAITING_REASONS } from "../protocol/job.ts";
 import type { JsonObject } from "../protocol/json.ts";
@@ -167,6 +168,23 @@ export const API_SCHEMAS: { [name: string]: JsonObject } = {
     digest: text,
   }),
   SpawnRequest: object({ args: { type: "array" }, kwargs: { type: "object" } }, ["args", "kwargs"]),
+  CallsRequest: object({
+    calls: {
+      type: "array",
+      maxItems: SERVER_DEFAULTS.maxCallsPerRequest,
+      items: object(
+        {
+          app: text,
+          function: text,
+          args: { type: "array" },
+          kwargs: { type: "object" },
+          idempotency_key: text,
+          wait: { type: "boolean" },
+        },
+        ["args", "kwargs", "idempotency_key", "wait"],
+      ),
+    },
+  }),
   ReplicaPage: page(REPLICA_SCHEMA),
   LogPage: page(LOG_LINE_SCHEMA),
 };

@@ -2,6 +2,7 @@ import type { Json } from "../../protocol/json.ts";
 import type { AppSpec, DeploymentUpload } from "../../protocol/spec.ts";
 import type {
   AppJson,
+  CallRequest,
   DeploymentJson,
   DeployResult,
   JobJson,
@@ -11,6 +12,8 @@ import type {
   ServerJson,
   SpawnRequest,
 } from "../../protocol/wire.ts";
+import { hasNode } from "../node.ts";
+import { Calls } from "./calls.ts";
 import { type Query, type RequestInitJson, type Sender, send, unreachable } from "./request.ts";
 
 /** Deployments whose specs are remembered. They never change. */
@@ -19,6 +22,7 @@ const MAX_SPECS = 32;
 /** The server's API, a method for each route, with the wire's own shapes. */
 export class Api {
   readonly #sender: Sender;
+  readonly #calls: Calls;
   readonly #specs = new Map<string, Promise<AppSpec>>();
 
   constructor(address: { url: string; token?: string | null | undefined; fetch?: typeof fetch | undefined }) {
@@ -27,7 +31,9 @@ export class Api {
       token: address.token ?? null,
       // Looked up at each call: browsers want it called on the global object, and tests may replace it.
       fetch: address.fetch ?? ((input, init) => globalThis.fetch(input, init)),
+      node: address.fetch === undefined && hasNode(),
     };
+    this.#calls = new Calls(this.#sender);
   }
 
   get url(): string {
@@ -92,6 +98,11 @@ export class Api {
     };
     const path = `/v1/apps/${encodeURIComponent(app)}/functions/${encodeURIComponent(name)}/jobs`;
     return this.#json("POST", path, { body: request, headers });
+  }
+
+  /** Many calls made at a time share requests; see Calls.call. */
+  call(request: CallRequest): Promise<JobJson> {
+    return this.#calls.call(request);
   }
 
   listJobs(query: Query = {}): Promise<Page<JobJson>> {

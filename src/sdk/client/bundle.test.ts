@@ -36,8 +36,9 @@ test("the bundle works where there is neither process nor Buffer", async () => {
         const calls = [];
         const fetch = async (url, init) => {
           calls.push([init.method, url, init.headers.authorization, JSON.parse(init.body ?? "null")]);
-          const body = init.method === "POST" ? { job_id: "jobs:1", status: "queued", function: "infer", deployment_id: "deployments:1" } : true;
-          return new Response(JSON.stringify(body), { status: 200 });
+          const job = { job_id: "jobs:1", status: "queued", function: "infer", deployment_id: "deployments:1" };
+          const body = init.method === "POST" ? { call: 0, job } : true;
+          return new Response(JSON.stringify(body) + "\\n", { status: 200 });
         };
         const demo = new Client({ url: "http://server/", token: "t", fetch }).app("demo");
         const image = ImageFile.fromBase64("iVBORw0KGgo=");
@@ -58,15 +59,13 @@ test("the bundle works where there is neither process nor Buffer", async () => {
   runInContext(`(async () => {${outputFiles[0]?.text ?? ""}})().catch(fail)`, context);
   const { calls, result } = (await answer) as { calls: unknown[][]; result: unknown };
   assert.equal(result, true);
-  assert.deepEqual(JSON.parse(JSON.stringify(calls)), [
-    [
-      "POST",
-      "http://server/v1/apps/demo/functions/swap-face/jobs",
-      "Bearer t",
-      { args: [{ file_name: "image.png", content_type: "image/png", content: "iVBORw0KGgo=" }, "AQI="] },
-    ],
-    ["GET", "http://server/v1/jobs/jobs%3A1/result?wait=30", "Bearer t", null],
-  ]);
+  const [spawned, waited] = JSON.parse(JSON.stringify(calls));
+  const { idempotency_key: key, ...call } = spawned[3].calls[0];
+  assert.match(key, /^[\w-]{36,}$/);
+  assert.deepEqual(spawned.slice(0, 3), ["POST", "http://server/v1/calls", "Bearer t"]);
+  const image = { file_name: "image.png", content_type: "image/png", content: "iVBORw0KGgo=" };
+  assert.deepEqual(call, { app: "demo", function: "swap-face", args: [image, "AQI="], wait: true });
+  assert.deepEqual(waited, ["GET", "http://server/v1/jobs/jobs%3A1/result?wait=30", "Bearer t", null]);
 });
 
 function browserLike() {

@@ -15,6 +15,8 @@ export interface Sender {
   url: string;
   token: string | null;
   fetch: typeof fetch;
+  /** Node's own HTTP client may be used in place of `fetch`. */
+  node: boolean;
 }
 
 /**
@@ -28,18 +30,21 @@ export async function send(
   init: RequestInitJson = {},
 ): Promise<Response> {
   const url = `${sender.url}${path}${queryText(init.query)}`;
-  const headers: Record<string, string> = { accept: "application/json, application/problem+json", ...init.headers };
-  if (sender.token !== null) headers.authorization = `Bearer ${sender.token}`;
+  const headers = requestHeaders(sender, init.headers ?? {}, init.body !== undefined);
   const request: RequestInit = { method, headers, signal: init.signal ?? null };
-  if (init.body !== undefined) {
-    headers["content-type"] = "application/json";
-    request.body = JSON.stringify(init.body);
-  }
+  if (init.body !== undefined) request.body = JSON.stringify(init.body);
   const response = await sender.fetch(url, request).catch((error: unknown) => {
     throw unreachable(sender.url, error, init.signal);
   });
   if (response.ok) return response;
   throw await problemOf(response, `${method} ${path}`);
+}
+
+export function requestHeaders(sender: Sender, own: Record<string, string>, hasBody: boolean): Record<string, string> {
+  const headers: Record<string, string> = { accept: "application/json, application/problem+json", ...own };
+  if (sender.token !== null) headers.authorization = `Bearer ${sender.token}`;
+  if (hasBody) headers["content-type"] = "application/json";
+  return headers;
 }
 
 /** What a failure to send, or to read on, is to the caller. */
@@ -60,7 +65,8 @@ function reason(error: unknown): string {
 /** Bytes of an answer that is no problem document which its error may show. */
 const SHOWN_CHARS = 200;
 
-async function problemOf(response: Response, what: string): Promise<AthanorError> {
+/** The error that an answer without success is. */
+export async function problemOf(response: Response, what: string): Promise<AthanorError> {
   const text = await response.text().catch(() => "");
   const retryAfter = response.headers.get("retry-after");
   const headers: Record<string, string> = retryAfter === null ? {} : { "retry-after": retryAfter };

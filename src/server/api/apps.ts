@@ -3,8 +3,6 @@ import { AthanorError } from "../../protocol/errors.ts";
 import { isFinal } from "../../protocol/job.ts";
 import { formatId } from "../../protocol/names.ts";
 import type { AppJson, Page } from "../../protocol/wire.ts";
-import { bodyFromCall, extractMedia } from "../../schema/body.ts";
-import { checkInput } from "../../schema/check.ts";
 import type { LoadedDeployment } from "../deployments/loaded.ts";
 import { sendEmpty, sendJson } from "../http/answer.ts";
 import { readJson } from "../http/body.ts";
@@ -13,6 +11,7 @@ import type { JobCount, JobRecord } from "../store/store.ts";
 import { idempotencyKeyOf } from "./idempotency.ts";
 import { type ApiCall, type Route, requireParam } from "./route.ts";
 import { appLinks, functionsJson } from "./show.ts";
+import { liveDeployment, spawnCall } from "./spawn.ts";
 import { checkSpawnRequest } from "./spawn-request.ts";
 
 export const appRoutes: Route[] = [
@@ -36,7 +35,7 @@ export const appRoutes: Route[] = [
     summary: "One app",
     answers: { 200: "App" },
     handle: async (call) => {
-      const deployment = liveOf(call);
+      const deployment = liveDeployment(call.context, requireParam(call, "app"));
       sendJson(call.x, 200, appJson(deployment, await call.context.store.jobCounts({ now: Date.now() })));
     },
   },
@@ -48,7 +47,8 @@ export const appRoutes: Route[] = [
     answers: { 204: null },
     handle: async (call) => {
       const app = requireParam(call, "app");
-      if (!(await call.context.deployments.remove(app))) throw noApp(app);
+      if (!(await call.context.deployments.remove(app)))
+        throw new AthanorError("app_not_found", `there is no app ${JSON.stringify(app.slice(0, 100))}`);
       sendEmpty(call.x, 204);
     },
   },
@@ -69,18 +69,13 @@ export const appRoutes: Route[] = [
 
 async function spawn(call: ApiCall): Promise<void> {
   const { x, context } = call;
-  const deployment = liveOf(call);
-  const name = requireParam(call, "function");
-  const fn = deployment.fn(name);
-  if (!fn)
-    throw new AthanorError(
-      "function_not_found",
-      `the app ${deployment.app} has no function ${JSON.stringify(name.slice(0, 100))}`,
-    );
-  const request = checkSpawnRequest(await readJson(x, SERVER_DEFAULTS.maxSpawnBodyBytes));
-  const { body, attachments } = extractMedia(fn, deployment.spec.$defs, bodyFromCall(fn, request));
-  checkInput({ fn: fn.name, validators: deployment.validators(), body });
-  const { job } = await context.jobs.spawn({ deployment, fn, body, attachments, idempotencyKey: idempotencyKeyOf(x) });
+  const deployment = liveDeployment(context, requireParam(call, "app"));
+  const { job } = await spawnCall(context, {
+    deployment,
+    function: requireParam(call, "function"),
+    request: checkSpawnRequest(await readJson(x, SERVER_DEFAULTS.maxSpawnBodyBytes)),
+    idempotencyKey: idempotencyKeyOf(x),
+  });
   const { waitS } = preferencesOf(x.header("prefer"));
   if (waitS === null) return sendJob(call, job, 202);
   const signal = AbortSignal.any([x.signal, context.stopping]);
@@ -97,16 +92,6 @@ async function sendJob(
   const json = await call.context.jobs.toJson(job);
   sendJson(call.x, status, json, { ...headers, location: json.links.self });
 }
-
-function liveOf(call: ApiCall): LoadedDeployment {
-  const app = requireParam(call, "app");
-  const deployment = call.context.deployments.live(app);
-  if (!deployment) throw noApp(app);
-  return deployment;
-}
-
-const noApp = (app: string): AthanorError =>
-  new AthanorError("app_not_found", `there is no app ${JSON.stringify(app.slice(0, 100))}`);
 
 function appJson(deployment: LoadedDeployment, counts: JobCount[]): AppJson {
   const own = counts.filter(({ app }) => app === deployment.app);

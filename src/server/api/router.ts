@@ -3,6 +3,7 @@ import type { Context } from "../context.ts";
 import { sendEmpty } from "../http/answer.ts";
 import type { Exchange } from "../http/exchange.ts";
 import { appRoutes } from "./apps.ts";
+import { callRoutes } from "./calls.ts";
 import { deploymentRoutes } from "./deployments.ts";
 import { jobDataRoutes } from "./job-data.ts";
 import { jobRoutes } from "./jobs.ts";
@@ -16,6 +17,7 @@ export const ROUTES: readonly Route[] = [
   ...openApiRoutes,
   ...deploymentRoutes,
   ...appRoutes,
+  ...callRoutes,
   ...jobRoutes,
   ...jobDataRoutes,
   ...replicaRoutes,

@@ -63,7 +63,7 @@ function headersOf(error: AthanorError): Record<string, string> {
   return headers;
 }
 
-function toAthanorError(thrown: unknown): AthanorError {
+export function toAthanorError(thrown: unknown): AthanorError {
   if (thrown instanceof AthanorError) return thrown;
   const { code } = (thrown ?? {}) as NodeJS.ErrnoException;
   if (code === "ENOSPC" || code === "EDQUOT")

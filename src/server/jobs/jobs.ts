@@ -144,6 +144,14 @@ export class Jobs implements AsyncDisposable {
     }
   }
 
+  /**
+   * Calls once, when a job that was just inserted has ended: its insertion and this call must stand in one turn, so that nothing can come
+   * between. Returns what ends the listening.
+   */
+  onEnd(job: number, listener: (record: JobRecord) => void): () => void {
+    return this.#waiters.listen(job, listener);
+  }
+
   async toJson(record: JobRecord): Promise<JobJson> {
     const result = record.result === null ? null : await this.#expandText(record.job, record.result);
     return jobJson(record, result, await this.#waiting(record));

@@ -15,25 +15,33 @@ export class Waiters {
     for (const waiter of waiters ?? []) waiter(record);
   }
 
+  /** Calls once, when the job has ended. Returns what ends the listening. */
+  listen(job: number, waiter: Waiter): () => void {
+    const waiters = this.#byJob.get(job) ?? new Set<Waiter>();
+    this.#byJob.set(job, waiters.add(waiter));
+    return () => {
+      waiters.delete(waiter);
+      if (waiters.size === 0 && this.#byJob.get(job) === waiters) this.#byJob.delete(job);
+    };
+  }
+
   /** The ended job; null after `timeoutMs` or when the signal aborts. Listens from the call on. */
   wait(p: { job: number; timeoutMs: number; signal: AbortSignal }): {
     ended: Promise<JobRecord | null>;
     leave(): void;
   } {
     const { promise, resolve } = Promise.withResolvers<JobRecord | null>();
-    const waiters = this.#byJob.get(p.job) ?? new Set<Waiter>();
     const over = (record: JobRecord | null): void => {
       clearTimeout(timer);
       p.signal.removeEventListener("abort", leave);
-      waiters.delete(over);
-      if (waiters.size === 0 && this.#byJob.get(p.job) === waiters) this.#byJob.delete(p.job);
+      unlisten();
       resolve(record);
     };
+    const unlisten = this.listen(p.job, over);
     const leave = (): void => over(null);
     const timer = setTimeout(leave, p.timeoutMs);
     p.signal.addEventListener("abort", leave, { once: true });
     if (p.signal.aborted) leave();
-    else this.#byJob.set(p.job, waiters.add(over));
     return { ended: promise, leave };
   }
 }

@@ -1,0 +1,126 @@
+import { SERVER_DEFAULTS } from "../../protocol/defaults.ts";
+import { AthanorError } from "../../protocol/errors.ts";
+import { isFinal } from "../../protocol/job.ts";
+import type { Json, JsonObject } from "../../protocol/json.ts";
+import type { CallAnswer, CallRequest } from "../../protocol/wire.ts";
+import { toAthanorError } from "../http/answer.ts";
+import { readJson } from "../http/body.ts";
+import { LineStream } from "../http/line-stream.ts";
+import { preferencesOf } from "../http/prefer.ts";
+import type { InsertedJob, JobRecord } from "../store/store.ts";
+import { checkIdempotencyKey } from "./idempotency.ts";
+import type { ApiCall, Route } from "./route.ts";
+import { liveDeployment, spawnCall } from "./spawn.ts";
+import { checkSpawnRequest } from "./spawn-request.ts";
+
+export const callRoutes: Route[] = [
+  {
+    method: "POST",
+    path: "/v1/calls",
+    access: "principal",
+    summary: "Enqueue calls of any functions, and answer each in a line of JSON as it is accepted, or ended",
+    headers: { Prefer: "`wait=N`: calls with `wait` are answered once their job has ended, or after N seconds." },
+    body: "CallsRequest",
+    answers: { 200: null },
+    handle: serveCalls,
+  },
+];
+
+/**
+ * The calls of one request:
+ *
+ *   checked, inserted together -> the head of the answer, once all are on disk or refused -> a line for each as it is settled
+ */
+async function serveCalls(call: ApiCall): Promise<void> {
+  const { x, context } = call;
+  const requests = checkCalls(await readJson(x, SERVER_DEFAULTS.maxSpawnBodyBytes));
+  const waitMs = (preferencesOf(x.header("prefer")).waitS ?? 0) * 1000;
+  const lines = new LineStream<CallAnswer>(x);
+  const open = new Map<number, { job: number; leave(): void }>();
+  const finished = Promise.withResolvers<void>();
+  const written: Promise<void>[] = [];
+  const settle = (index: number, record: JobRecord): void => {
+    open.delete(index);
+    written.push(context.jobs.toJson(record).then((job) => lines.add({ call: index, job })));
+    if (open.size === 0) finished.resolve();
+  };
+  await Promise.all(
+    requests.map(async (request, index) => {
+      try {
+        const { job, existing } = await insert(call, request);
+        if (request.wait !== true || waitMs === 0 || isFinal(job.status)) return settle(index, job);
+        const leave = context.jobs.onEnd(job.job, (record) => settle(index, record));
+        open.set(index, { job: job.job, leave });
+        // What another request inserted may have ended before this one listened.
+        if (existing || context.store.shared)
+          await lookAgain(call, job.job, (record) => open.has(index) && settle(index, record));
+      } catch (error) {
+        lines.add({ call: index, problem: toAthanorError(error).toProblem() });
+      }
+    }),
+  );
+  lines.begin();
+  const timer = setTimeout(finished.resolve, waitMs);
+  const gone = AbortSignal.any([x.signal, context.stopping]);
+  gone.addEventListener("abort", () => finished.resolve(), { once: true });
+  if (open.size > 0 && !gone.aborted) await finished.promise;
+  clearTimeout(timer);
+  for (const { leave } of open.values()) leave();
+  if (!gone.aborted)
+    for (const [index, { job }] of open) await lookAgain(call, job, (record) => settle(index, record), true);
+  await Promise.all(written);
+  await lines.end();
+}
+
+async function lookAgain(
+  call: ApiCall,
+  job: number,
+  found: (record: JobRecord) => void,
+  anyStatus = false,
+): Promise<void> {
+  const record = await call.context.store.jobGet({ job });
+  if (record !== null && (anyStatus || isFinal(record.status))) found(record);
+}
+
+async function insert({ context, principal }: ApiCall, request: CallRequest): Promise<InsertedJob> {
+  if (principal.kind === "replica" && principal.app !== request.app)
+    throw new AthanorError("unauthorized", `this token is a replica's and holds for the app ${principal.app} alone`);
+  return spawnCall(context, {
+    deployment: liveDeployment(context, request.app),
+    function: request.function,
+    request,
+    idempotencyKey: request.idempotency_key ?? null,
+  });
+}
+
+/** Throws input_invalid, bad_request: what is wrong with the form of one call is wrong with the request. */
+function checkCalls(body: Json): CallRequest[] {
+  const calls = (body as JsonObject | null)?.calls;
+  const { maxCallsPerRequest: max } = SERVER_DEFAULTS;
+  if (!Array.isArray(calls) || calls.length > max)
+    throw new AthanorError("input_invalid", `calls must be a list of at most ${max} calls`, {
+      errors: [{ path: "/calls", expected: `a list of at most ${max} calls` }],
+    });
+  return calls.map(checkCall);
+}
+
+function checkCall(call: Json, index: number): CallRequest {
+  const where = `/calls/${index}`;
+  const invalid = (path: string, expected: string): AthanorError =>
+    new AthanorError("input_invalid", `${where}${path} must be ${expected}`, {
+      errors: [{ path: `${where}${path}`, expected }],
+    });
+  if (typeof call !== "object" || call === null || Array.isArray(call)) throw invalid("", "an object");
+  const { app, function: name, idempotency_key: key, wait, ...rest } = call;
+  if (typeof app !== "string") throw invalid("/app", "the name of an app");
+  if (typeof name !== "string") throw invalid("/function", "the name of a function");
+  if (wait !== undefined && typeof wait !== "boolean") throw invalid("/wait", "true or false");
+  if (key !== undefined && typeof key !== "string") throw invalid("/idempotency_key", "text");
+  return {
+    app,
+    function: name,
+    ...checkSpawnRequest(rest),
+    ...(wait === undefined ? {} : { wait }),
+    ...(key === undefined ? {} : { idempotency_key: checkIdempotencyKey(key, `${where}/idempotency_key`) }),
+  };
+}
