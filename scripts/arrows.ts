@@ -18,14 +18,15 @@ interface Part {
 const PARTS: Part[] = [
   { part: "protocol", mayImport: [], packages: ["node:"] },
   { part: "schema", mayImport: ["protocol"] },
+  { part: "schedule", mayImport: ["protocol"], packages: ["croner"] },
   { part: "sdk", mayImport: ["protocol", "sdk/client"] },
   { part: "sdk/client", mayImport: ["protocol", "sdk"], packages: ["eventsource-parser"] },
   { part: "index.ts", mayImport: ["protocol", "sdk", "sdk/client"] },
-  { part: "build", mayImport: ["protocol", "schema", "sdk"] },
+  { part: "build", mayImport: ["protocol", "schema", "schedule", "sdk"] },
   { part: "runtime", mayImport: ["protocol", "schema", "sdk"] },
   { part: "engines", mayImport: ["protocol"] },
   { part: "server/store", mayImport: ["protocol"] },
-  { part: "server", mayImport: ["protocol", "schema", "engines", "server/store"] },
+  { part: "server", mayImport: ["protocol", "schema", "schedule", "engines", "server/store"] },
   { part: "cli", mayImport: ["protocol", "sdk", "sdk/client", "build", "cli/commands/up.ts"] },
   { part: "cli/commands/up.ts", mayImport: ["protocol", "server", "cli"] },
 ];

@@ -1,6 +1,7 @@
 import { AthanorError } from "../protocol/errors.ts";
 import type { JsonSchema } from "../protocol/json.ts";
-import type { AppSpec, FunctionSpec, InputSpec, OutputSpec } from "../protocol/spec.ts";
+import type { AppSpec, FunctionSpec, InputSpec, OutputSpec, ScheduleSpec } from "../protocol/spec.ts";
+import { scheduleFault } from "../schedule/ticks.ts";
 import { hoistDefinitions } from "./hoist.ts";
 import type { ChildAnswer, ChildFunction } from "./manifest-messages.ts";
 import type { Analysis, AnalyzedSite } from "./schema/index.ts";
@@ -27,6 +28,8 @@ export function makeSpec(p: { answer: ChildAnswer; analysis: Analysis; entry: st
 function makeFunction(made: ChildFunction, site: AnalyzedSite, $defs: { [name: string]: JsonSchema }): FunctionSpec {
   if (made.resolved === null)
     throw new AthanorError(made.refused?.code ?? "option_invalid", `${place(site)}: ${made.refused?.detail}`);
+  const input = inputOf(made, site, $defs);
+  checkSchedule(made.resolved.schedule, input, site);
   return {
     name: site.name,
     codeName: site.codeName,
@@ -36,9 +39,22 @@ function makeFunction(made: ChildFunction, site: AnalyzedSite, $defs: { [name: s
     deprecated: site.deprecated,
     source: { file: site.file, line: site.line },
     ...made.resolved,
-    input: inputOf(made, site, $defs),
+    input,
     output: outputOf(made, site, $defs),
   };
+}
+
+/** A tick gives no input, so the defaults must be enough. */
+function checkSchedule(schedule: ScheduleSpec | null, input: InputSpec, site: AnalyzedSite): void {
+  if (schedule === null) return;
+  const refuse = (what: string): AthanorError =>
+    new AthanorError("option_invalid", `${place(site)}: the schedule of ${site.codeName}: ${what}`);
+  const fault = scheduleFault(schedule);
+  if (fault !== null) throw refuse(fault);
+  if (input.mode === "request") throw refuse("its handler takes a Request, and a scheduled run has none");
+  if (input.mode !== "params") return;
+  const required = input.params.find((param) => param.inject === null && !param.optional && !param.rest);
+  if (required) throw refuse(`a scheduled run has no input, and the parameter ${required.name} has no default`);
 }
 
 function inputOf(made: ChildFunction, site: AnalyzedSite, $defs: { [name: string]: JsonSchema }): InputSpec {

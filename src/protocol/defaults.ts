@@ -99,6 +99,12 @@ export const SERVER_DEFAULTS = {
   startTurnMs: 5 * SECOND_MS,
 } as const;
 
+export const SCHEDULE_LIMITS = {
+  minEveryS: 1,
+  maxEveryS: 366 * 24 * HOUR_S,
+  maxCronChars: 200,
+} as const;
+
 /** The client's patience. */
 export const CLIENT_DEFAULTS = {
   /** The first delay before a broken connection is tried again; it doubles up to the longest, less a random part. */

@@ -97,6 +97,23 @@ test("every field must be there, of its type, and known", () => {
   }
 });
 
+test("a schedule is one that can be kept", () => {
+  const daily = { type: "cron", cron: "30 2 * * *", timeZone: "Europe/Berlin", missed: "skip" };
+  const often = { type: "every", everyS: 90, missed: "run_once" };
+  for (const schedule of [daily, often]) checkUpload(uploadOf([functionSpec("tick", { schedule } as object)]));
+  const schedules: [schedule: unknown, detail: RegExp][] = [
+    [{ ...daily, cron: "61 * * * *" }, /schedule: the cron expression "61 \* \* \* \*" is not valid/],
+    [{ ...daily, timeZone: "Mars/Olympus" }, /schedule: the time zone/],
+    [{ ...daily, missed: "twice" }, /schedule\.missed/],
+    [{ ...daily, everyS: 1 }, /schedule\.everyS/],
+    [{ ...often, everyS: 0.1 }, /schedule\.everyS/],
+    [{ type: "moon" }, /schedule\.type/],
+    ["@daily", /schedule\.type/],
+  ];
+  for (const [schedule, detail] of schedules)
+    refused((u) => Object.assign(first(u), { schedule }), "deployment_invalid", detail);
+});
+
 test("what is no upload at all is refused too", () => {
   for (const value of [null, undefined, 1, "x", [], {}, { spec: null }]) {
     assert.throws(

@@ -1,4 +1,4 @@
-import { SERVER_DEFAULTS } from "../../protocol/defaults.ts";
+import { SCHEDULE_LIMITS, SERVER_DEFAULTS } from "../../protocol/defaults.ts";
 import { digestUpload } from "../../protocol/digest.ts";
 import { AthanorError } from "../../protocol/errors.ts";
 import { NAME_PATTERN, RESERVED_APP_NAMES } from "../../protocol/names.ts";
@@ -18,7 +18,9 @@ import type {
   PlacementSpec,
   QueueSpec,
   RetrySpec,
+  ScheduleSpec,
 } from "../../protocol/spec.ts";
+import { scheduleFault } from "../../schedule/ticks.ts";
 import { array, bool, type Check, invalid, json, nullable, number, object, oneOf, record, text } from "./shape.ts";
 
 const MAX_FUNCTIONS = 500;
@@ -104,6 +106,29 @@ const placement = object<PlacementSpec>({
   }),
 });
 
+const missed = oneOf("run_once", "skip");
+const scheduleByType = {
+  cron: object<Extract<ScheduleSpec, { type: "cron" }>>({
+    type: oneOf("cron"),
+    cron: text({ max: SCHEDULE_LIMITS.maxCronChars }),
+    timeZone: text({ max: 100 }),
+    missed,
+  }),
+  every: object<Extract<ScheduleSpec, { type: "every" }>>({
+    type: oneOf("every"),
+    everyS: number({ min: SCHEDULE_LIMITS.minEveryS, max: SCHEDULE_LIMITS.maxEveryS }),
+    missed,
+  }),
+} satisfies Record<ScheduleSpec["type"], Check>;
+
+const schedule: Check = (value, path) => {
+  const type = (value as ScheduleSpec | null | undefined)?.type;
+  if (type === undefined || !Object.hasOwn(scheduleByType, type)) throw invalid(`${path}.type`, "cron or every", type);
+  scheduleByType[type](value, path);
+  const fault = scheduleFault(value as ScheduleSpec);
+  if (fault !== null) throw new AthanorError("deployment_invalid", `${path}: ${fault}`);
+};
+
 const fn = object<FunctionSpec>({
   name,
   codeName: identifier,
@@ -139,7 +164,7 @@ const fn = object<FunctionSpec>({
   priority: number({ min: -1000, max: 1000 }),
   expireS: nullable(seconds(0, 3650 * DAY_S)),
   batch: nullable(object<BatchSpec>({ maxSize: count(1, 10_000), waitMs: number({ min: 0, max: 60_000 }) })),
-  schedule: nullable(json(10)),
+  schedule: nullable(schedule),
   events: object<EventsSpec>({ window: count(1, 1_000_000), windowBytes: count(1024, 1024 * 1024 * 1024) }),
   input,
   output: object<OutputSpec>({ schema: nullable(schema), stream: bool, standard: bool }),
