@@ -73,7 +73,7 @@ export class SqliteStore implements Store {
   webhookClaim: Verb<"webhookClaim"> = notYet;
   webhookFinish: Verb<"webhookFinish"> = notYet;
   webhookGet: Verb<"webhookGet"> = notYet;
-  webhookNext = notYet;
+  webhookNext: Verb<"webhookNext"> = notYet;
   backup: Verb<"backup"> = notYet;
 
   jobInsertMany: Verb<"jobInsertMany"> = (p) => this.#durably(queue.jobInsertMany, p);

@@ -100,7 +100,9 @@ export interface Store extends AsyncDisposable {
   jobCounts(p: { now: number }): Promise<JobCount[]>;
   /** When next after `now` a delayed job becomes due or a queued one expires; or null. */
   jobNextDue(p: { now: number }): Promise<number | null>;
-  /** Deletes up to `limit` jobs that ended more than their `ttlS` ago, with events. Returns how many. */
+  /**
+   * Deletes up to `limit` jobs that ended more than their `ttlS` ago, with events, but none whose webhook is still due. Returns how many.
+   */
   jobPrune(p: { now: number; limit: number }): Promise<number>;
 
   // Queues: one for each function of an app, over all its deployments
@@ -139,9 +141,12 @@ export interface Store extends AsyncDisposable {
     now: number;
   }): Promise<{ fired: boolean; inserted: InsertedJob | null }>;
 
-  // Webhooks: due once their job has ended; they live as long as their job
-  /** Takes due deliveries, the longest due first; each is due again at `now + leaseMs` unless it is finished before. */
-  webhookClaim(p: { now: number; limit: number; leaseMs: number }): Promise<WebhookDelivery[]>;
+  // Webhooks: due once their job has ended; they live as long as their job, which is kept until its delivery is over
+  /**
+   * Takes due deliveries, the longest due first, but none to `exceptHosts` (as `new URL(url).host` has them), which have enough under way. With
+   * the claim an attempt counts; the delivery is due again at `now + leaseMs` unless it is finished before.
+   */
+  webhookClaim(p: { now: number; limit: number; leaseMs: number; exceptHosts: string[] }): Promise<WebhookDelivery[]>;
   /** D. Of the attempt that webhookClaim gave. `retryAt` null: it is over: delivered, or given up where there is an `error`. */
   webhookFinish(p: {
     job: number;
@@ -151,8 +156,8 @@ export interface Store extends AsyncDisposable {
     now: number;
   }): Promise<void>;
   webhookGet(p: { job: number }): Promise<WebhookRecord | null>;
-  /** When the next delivery is due; null: none waits. */
-  webhookNext(): Promise<number | null>;
+  /** When the next delivery is due to a host that is none of these; null: none waits. */
+  webhookNext(p: { exceptHosts: string[] }): Promise<number | null>;
 
   // Events
   /**

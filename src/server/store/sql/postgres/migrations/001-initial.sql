@@ -251,6 +251,7 @@ CREATE INDEX schedules_next ON schedules (next_at) WHERE NOT paused;
 CREATE TABLE webhooks (
   job bigint PRIMARY KEY,
   url text NOT NULL,
+  host text NOT NULL,
   secret text NOT NULL,
   state text NOT NULL CHECK (state IN ('waiting', 'due', 'delivered', 'failed')),
   attempts integer NOT NULL DEFAULT 0,
@@ -259,7 +260,7 @@ CREATE TABLE webhooks (
   CHECK ((state = 'due') = (next_at IS NOT NULL))
 );
 
-CREATE INDEX webhooks_due ON webhooks (next_at) WHERE state = 'due';
+CREATE INDEX webhooks_due ON webhooks (next_at, host) WHERE state = 'due';
 
 -- Servers with a lease on the jobs they run; at most one of them has the lead.
 CREATE TABLE servers (
