@@ -59,8 +59,13 @@ export const SERVER_DEFAULTS = {
   helloTimeoutMs: 30 * SECOND_MS,
   idempotencyWindowS: 24 * HOUR_S,
   sseHeartbeatMs: 15 * SECOND_MS,
-  /** Events that may wait for one slow watcher. */
+  /** Newest events of a watched job that its watchers share in memory; one that falls behind them reads the store. */
   watcherBufferEvents: 1000,
+  watcherBufferBytes: 4 * MIB,
+  /** On a shared store, the logs of watched jobs are looked at so often in case no signal came from the server that runs them. */
+  eventPollMs: 5 * SECOND_MS,
+  /** Events of the whole server that are kept for those who watch it and reconnect. */
+  serverEventsWindow: 10_000,
   /** Replicas that may die under a job before it counts as the cause and fails. */
   maxCrashes: 3,
   /** A server that has not renewed its lease for so long has lost its jobs to the others. */

@@ -17,6 +17,17 @@ export interface JobEventData {
 
 export type JobEventType = keyof JobEventData;
 
+export const JOB_EVENT_TYPES = [
+  "job.queued",
+  "job.running",
+  "job.progress",
+  "job.log",
+  "job.chunk",
+  "job.retrying",
+  "job.result",
+  "job.end",
+] as const satisfies JobEventType[];
+
 /** One entry of a job's log, numbered from 1 with no gaps. */
 export type JobEvent = { [T in JobEventType]: { id: number; event: T; data: JobEventData[T] } }[JobEventType];
 

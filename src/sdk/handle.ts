@@ -1,4 +1,4 @@
-import type { JobEventData } from "../protocol/event.ts";
+import type { JobEventData, JobEventType } from "../protocol/event.ts";
 import type { JobStatus } from "../protocol/job.ts";
 import type { JobJson } from "../protocol/wire.ts";
 import type { ChunkOf, ResultOf, WireArgs } from "./handler.ts";
@@ -45,6 +45,8 @@ export interface WatchOptions {
   snapshot?: boolean | undefined;
   /** Only events after this number. Default 0: all that are kept. */
   after?: number | undefined;
+  /** Only these types; snapshots, resets and `job.end` come in any case. Default: all. */
+  events?: readonly JobEventType[] | undefined;
   /** Ends the watching, not the job. */
   signal?: AbortSignal | undefined;
 }

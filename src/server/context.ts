@@ -13,6 +13,7 @@ import { DeploymentService } from "./deployments/service.ts";
 import { tryDeployment } from "./deployments/trial.ts";
 import { EventLog } from "./events.ts";
 import { Gateway } from "./gateway/gateway.ts";
+import { EventStreams } from "./http/event-stream.ts";
 import { Jobs } from "./jobs/jobs.ts";
 import type { Log } from "./log.ts";
 import { Maintenance } from "./maintenance.ts";
@@ -36,6 +37,7 @@ export interface Context {
   readonly store: Store;
   readonly blobs: Blobs;
   readonly events: EventLog;
+  readonly streams: EventStreams;
   readonly logs: ReplicaLogs;
   readonly scheduler: Scheduler;
   readonly jobs: Jobs;
@@ -108,6 +110,7 @@ export async function createContext(p: ContextOptions): Promise<WiredContext> {
   const scheduler = new Scheduler({ starter: hub, nextReplica: () => numbers.next(), access, log, onReplica });
   const blobs = new Blobs({ dir: join(config.dataDir, "blobs") });
   const events = new EventLog({ store, log });
+  const streams = new EventStreams({ log, stopping: stopping.signal });
   const trial = (deployment: LoadedDeployment): Promise<void> =>
     tryDeployment({ deployment, starter: hub, replicaId: formatId("replicas", numbers.next()), access, onReplica });
   const deployments: DeploymentService = new DeploymentService({
@@ -140,6 +143,7 @@ export async function createContext(p: ContextOptions): Promise<WiredContext> {
     store,
     blobs,
     events,
+    streams,
     logs,
     scheduler,
     jobs,

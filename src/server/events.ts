@@ -1,23 +1,33 @@
-import { FUNCTION_DEFAULTS } from "../protocol/defaults.ts";
-import type { JobEvent, WatchEvent } from "../protocol/event.ts";
-import { Channel, type Watcher } from "./events/channel.ts";
-import { type WatchParams, watchJob } from "./events/watch.ts";
+import { FUNCTION_DEFAULTS, SERVER_DEFAULTS } from "../protocol/defaults.ts";
+import type { JobEvent } from "../protocol/event.ts";
+import type { EventWindow } from "./events/buffer.ts";
+import { Channel } from "./events/channel.ts";
+import { Tails } from "./events/tails.ts";
+import { JobWatch, type WatchParams } from "./events/watch.ts";
 import { EventWriter } from "./events/writer.ts";
-import type { EventBatch, JobRecord, Store } from "./store/store.ts";
+import type { EventBatch, JobRecord, Store, StoreSignal } from "./store/store.ts";
 
 export type { WatchParams } from "./events/watch.ts";
 
 export interface EventLogParams {
-  store: Pick<Store, "eventAppend" | "eventRange" | "jobGet">;
+  store: Pick<Store, "eventAppend" | "eventRange" | "jobGet" | "shared">;
   /** A pino logger fits. */
   log: { warn(fields: object, message: string): void };
   /** Milliseconds since 1970; the clock unless given. */
   now?: () => number;
+  /** Default SERVER_DEFAULTS.eventPollMs; of a shared store only. */
+  pollMs?: number;
 }
+
+const DEFAULT_WINDOW: EventWindow = {
+  events: FUNCTION_DEFAULTS.eventsWindow,
+  bytes: FUNCTION_DEFAULTS.eventsWindowBytes,
+};
 
 /**
  * The logs of all jobs: what attempts log goes to the writer, and what the store has committed, by the writer or by the verbs that
- * change a job, goes to the channels of the jobs that are being watched.
+ * change a job, goes to the channels of the jobs that are being watched. What other servers have logged is read when the store tells of
+ * it, once for all watchers of a job; and in case it is not told, every now and then.
  *
  *   open --stop--> stopped     what waits is written, then the watchers end
  */
@@ -25,17 +35,19 @@ export class EventLog {
   readonly #store: EventLogParams["store"];
   readonly #writer: EventWriter;
   readonly #channels = new Map<number, Channel>();
-  #stopped = false;
+  readonly #tails: Tails;
 
   constructor(p: EventLogParams) {
     this.#store = p.store;
     const onStored = (job: number, events: JobEvent[]) => this.#channels.get(job)?.push(events);
     this.#writer = new EventWriter({ store: p.store, log: p.log, now: p.now ?? Date.now, onStored });
+    const pollMs = p.store.shared ? (p.pollMs ?? SERVER_DEFAULTS.eventPollMs) : null;
+    this.#tails = new Tails({ store: p.store, log: p.log, channels: this.#channels, pollMs });
   }
 
   /** Queues events for the log: returns at once, never throws; order within a job is kept. */
-  append(batch: EventBatch, eventsWindow: number = FUNCTION_DEFAULTS.eventsWindow): void {
-    this.#writer.append(batch, eventsWindow);
+  append(batch: EventBatch, window: EventWindow = DEFAULT_WINDOW): void {
+    this.#writer.append(batch, window);
   }
 
   /** Resolves once all that was appended for the job is committed (or dropped). Call before `jobFinish`. */
@@ -49,6 +61,12 @@ export class EventLog {
     if (events.some(({ event }) => event === "job.end" || event === "job.retrying")) this.#writer.forget(job);
   }
 
+  /** What another server has done to the store. */
+  signalled(signal: StoreSignal): void {
+    if (signal.type === "events" || signal.type === "job") this.#tails.grown(signal.job);
+    else if (signal.type === "missed") this.#tails.all();
+  }
+
   /** Makes every watcher look at the store again; after deleting an app or jobs. */
   refresh(): void {
     for (const channel of this.#channels.values()) {
@@ -58,37 +76,40 @@ export class EventLog {
   }
 
   /**
-   * Events from the cursor on, then live ones; returns after `job.end` or when the signal aborts, and throws `job_not_found` where the job
-   * is absent or gets deleted. It holds no queue for the watcher: one that is slow reads on from the store, and is sent `stream.reset`
-   * where the window has passed its cursor (`after < earliest - 1`). A cursor beyond the newest event waits, or, where the job has ended,
-   * gets `job.result` and `job.end`; a cursor at the end of an ended job gets nothing. Events are shared between watchers: don't change them.
+   * Events from the cursor on, then live ones; over after `job.end`, and with the error `job_not_found` where the job is absent or gets
+   * deleted. `stream.reset` comes where the window has passed the cursor (`after < earliest - 1`). A cursor beyond the newest event waits,
+   * or, where the job has ended, gets `job.result` and `job.end`; a cursor at the end of an ended job gets nothing. Close it in the end.
    */
-  async *watch(p: WatchParams): AsyncGenerator<WatchEvent> {
-    const channel = this.#channelOf(p.job);
-    const watcher: Watcher = { wake: null };
-    const wake = () => watcher.wake?.();
-    channel.watchers.add(watcher);
-    p.signal.addEventListener("abort", wake);
-    try {
-      yield* watchJob(p, { store: this.#store, channel, watcher, stopped: () => this.#stopped || p.signal.aborted });
-    } finally {
-      p.signal.removeEventListener("abort", wake);
-      channel.watchers.delete(watcher);
-      if (channel.watchers.size === 0 && this.#channels.get(p.job) === channel) this.#channels.delete(p.job);
-    }
+  watch(p: WatchParams, wake: () => void): JobWatch {
+    const channel = this.#channels.get(p.job) ?? new Channel();
+    this.#channels.set(p.job, channel);
+    const leave = (watch: JobWatch): void => this.#left(p.job, channel, watch);
+    const watch = new JobWatch(p, { store: this.#store, channel, leave }, wake);
+    channel.watchers.add(watch);
+    this.#tails.start();
+    return watch;
+  }
+
+  /** Jobs that are being watched. */
+  get watchedJobs(): number {
+    return this.#channels.size;
   }
 
   /** Writes what is pending and ends all watchers; may be called again. */
   async stop(): Promise<void> {
     await this.#writer.stop();
-    this.#stopped = true;
-    for (const channel of this.#channels.values()) channel.wakeAll();
+    this.#tails.stop();
+    for (const { watchers } of [...this.#channels.values()]) {
+      for (const watch of [...watchers]) {
+        watch.close();
+        watch.wake();
+      }
+    }
   }
 
-  #channelOf(job: number): Channel {
-    const channel = this.#channels.get(job) ?? new Channel();
-    this.#channels.set(job, channel);
-    return channel;
+  #left(job: number, channel: Channel, watch: JobWatch): void {
+    channel.watchers.delete(watch);
+    if (channel.watchers.size === 0 && this.#channels.get(job) === channel) this.#channels.delete(job);
   }
 }
 

@@ -5,11 +5,14 @@ import type { JobJson } from "../../src/protocol/wire.ts";
 import { EventLog, runningEvent, type WatchParams } from "../../src/server/events.ts";
 import type { SqliteStore } from "../../src/server/store/sqlite.ts";
 import type { JobOutcome, JobRecord, NewJob } from "../../src/server/store/store.ts";
+import { watching } from "../harness/watching.ts";
 import { lines } from "./conformance/events.ts";
 import { claimOne, finish, givenDeployment, insertOne, newJob, rejectsWith, T0 } from "./conformance/given.ts";
 import { openTempStore } from "./temp-store.ts";
 
 const toJson = async (record: JobRecord) => ({ job_id: `jobs:${record.job}`, status: record.status }) as JobJson;
+
+type Watching = Partial<WatchParams> & { signal?: AbortSignal };
 
 class Given implements AsyncDisposable {
   readonly store: SqliteStore;
@@ -36,8 +39,8 @@ class Given implements AsyncDisposable {
     return record;
   }
 
-  append({ job, fence, eventsWindow }: JobRecord, events: NewJobEvent[]): void {
-    this.log.append({ job, fence, events }, eventsWindow);
+  append({ job, fence, eventsWindow, eventsWindowBytes }: JobRecord, events: NewJobEvent[]): void {
+    this.log.append({ job, fence, events }, { events: eventsWindow, bytes: eventsWindowBytes });
   }
 
   async end(record: JobRecord, type: JobOutcome["type"] = "succeed"): Promise<void> {
@@ -46,12 +49,12 @@ class Given implements AsyncDisposable {
     this.log.publish(record.job, events);
   }
 
-  watch(job: number, p: Partial<WatchParams> = {}): AsyncGenerator<WatchEvent> {
-    return this.log.watch({ job, after: null, snapshot: false, toJson, signal: new AbortController().signal, ...p });
+  watch(job: number, { signal, ...p }: Watching = {}): AsyncGenerator<WatchEvent> {
+    return watching(this.log, { job, after: null, snapshot: false, toJson, ...p }, signal);
   }
 
   /** All that a watcher is sent until its stream ends, as `id event`. */
-  async seen(job: number, p: Partial<WatchParams> = {}): Promise<string[]> {
+  async seen(job: number, p: Watching = {}): Promise<string[]> {
     return (await Array.fromAsync(this.watch(job, p))).map(({ id, event }) => `${id} ${event}`);
   }
 

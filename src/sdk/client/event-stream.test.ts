@@ -224,3 +224,30 @@ test("leaving the loop closes the connection", async () => {
   for await (const _event of watchJob(server.api, "jobs:1")) break;
   await closed.promise;
 });
+
+test("a filtered stream resumes from where it has been told it is, and asks for the same types again", async () => {
+  const asked: [events: string | null, cursor: string | undefined][] = [];
+  await using server = await listen((req, res, connection) => {
+    const query = new URL(req.url ?? "", "http://x").searchParams;
+    asked.push([query.get("events"), req.headers["last-event-id"] as string | undefined]);
+    begin(res);
+    if (connection === 1)
+      res.end(`${frame(3, "job.progress", { progress: 0.5, message: null })}:900\nid: 900\n\n:\n\n`);
+    else res.end(frame(950, "job.end", { status: "succeeded" }));
+  });
+  const events = await collect(watchJob(server.api, "jobs:1", { events: ["job.progress"] }));
+  assert.deepEqual(
+    events.map(({ id }) => id),
+    [3, 950],
+  );
+  assert.deepEqual(asked, [
+    ["job.progress", undefined],
+    ["job.progress", "900"],
+  ]);
+});
+
+test("a cursor at the end of an ended job ends at once", async () => {
+  await using server = await listen((_req, res) => res.writeHead(204).end());
+  assert.deepEqual(await collect(watchJob(server.api, "jobs:1", { after: 6 })), []);
+  assert.equal(server.requests.length, 1);
+});

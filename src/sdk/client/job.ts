@@ -84,7 +84,7 @@ export function watchJob(
     reached: options.reached,
     connect: ({ after, snapshot, signal }) =>
       api.send("GET", `/v1/jobs/${encodeURIComponent(id)}/events`, {
-        query: { snapshot: snapshot || undefined },
+        query: { snapshot: snapshot || undefined, events: options.events?.join(",") },
         headers: { accept: "text/event-stream", ...(after === null ? {} : { "last-event-id": String(after) }) },
         signal,
       }),

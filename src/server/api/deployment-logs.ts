@@ -1,6 +1,7 @@
+import { NewestBuffer } from "../../protocol/lines.ts";
 import type { LogLine, Page } from "../../protocol/wire.ts";
 import { sendJson } from "../http/answer.ts";
-import { type ServerSentEvent, sendEventStream } from "../http/event-stream.ts";
+import { type FrameSource, frame } from "../http/event-stream.ts";
 import { type ApiCall, numberQuery } from "./route.ts";
 
 /** Lines that may wait for a slow follower; then the oldest are dropped. */
@@ -14,8 +15,12 @@ export async function readLogs(call: ApiCall, deployment: number): Promise<void>
 
 export async function followLogs(call: ApiCall, deployment: number): Promise<void> {
   const { x, context } = call;
-  const stop = AbortSignal.any([x.signal, context.stopping]);
-  await sendEventStream(x, lines(call, deployment, stop), context.stopping);
+  const filter = filterOf(call);
+  const tail = await context.logs.tail(deployment, filter);
+  context.streams.send(
+    x,
+    (wake) => new LogFollower(tail, filter.function, wake, (listener) => context.logs.follow(deployment, listener)),
+  );
 }
 
 function filterOf(call: ApiCall): { limit: number; function: string | null } {
@@ -25,29 +30,40 @@ function filterOf(call: ApiCall): { limit: number; function: string | null } {
   };
 }
 
-async function* lines(call: ApiCall, deployment: number, stop: AbortSignal): AsyncGenerator<ServerSentEvent> {
-  const { logs } = call.context;
-  const filter = filterOf(call);
-  const tail = await logs.tail(deployment, filter);
-  const waiting: LogLine[] = [];
-  let wake = Promise.withResolvers<void>();
-  const onStop = (): void => wake.resolve();
-  stop.addEventListener("abort", onStop);
-  const unfollow = logs.follow(deployment, (line) => {
-    if (filter.function !== null && line.function !== filter.function) return;
-    if (waiting.length >= MAX_WAITING_LINES) waiting.shift();
-    waiting.push(line);
-    wake.resolve();
-  });
-  try {
-    for (const line of tail) yield { event: "log", data: line };
-    while (!stop.aborted) {
-      for (let line = waiting.shift(); line; line = waiting.shift()) yield { event: "log", data: line };
-      await wake.promise;
-      wake = Promise.withResolvers<void>();
+/** The last lines, then new ones as they come; of those that wait for a slow client the newest. */
+class LogFollower implements FrameSource {
+  readonly loading = false;
+  readonly error = null;
+  over = false;
+  readonly #new = new NewestBuffer<LogLine>(MAX_WAITING_LINES, Number.POSITIVE_INFINITY);
+  readonly #unfollow: () => void;
+  #lines: Iterator<LogLine>;
+
+  constructor(
+    tail: LogLine[],
+    only: string | null,
+    wake: () => void,
+    follow: (listener: (line: LogLine) => void) => () => void,
+  ) {
+    this.#lines = tail.values();
+    this.#unfollow = follow((line) => {
+      if (only !== null && line.function !== only) return;
+      this.#new.push(line, 0);
+      wake();
+    });
+  }
+
+  take(): Uint8Array | null {
+    let next = this.#lines.next();
+    if (next.done && this.#new.size > 0) {
+      this.#lines = this.#new.take().items.values();
+      next = this.#lines.next();
     }
-  } finally {
-    unfollow();
-    stop.removeEventListener("abort", onStop);
+    return next.done ? null : frame({ event: "log", data: next.value });
+  }
+
+  close(): void {
+    this.over = true;
+    this.#unfollow();
   }
 }

@@ -1,11 +1,11 @@
 import { AthanorError } from "../../protocol/errors.ts";
-import type { WatchEvent } from "../../protocol/event.ts";
+import { JOB_EVENT_TYPES, type JobEventType } from "../../protocol/event.ts";
 import { formatId } from "../../protocol/names.ts";
-import { type ServerSentEvent, sendEventStream } from "../http/event-stream.ts";
+import type { JobRecord } from "../store/store.ts";
 import { sendBlob } from "./job-files.ts";
-import { withKey } from "./job-links.ts";
+import { JobFrames } from "./job-frames.ts";
 import { recordOf, showJob } from "./jobs.ts";
-import { type ApiCall, flagQuery, jobParam, type Route, requireParam } from "./route.ts";
+import { type ApiCall, flagQuery, jobParam, namesQuery, type Route, requireParam } from "./route.ts";
 
 /** What a job leaves behind beside its record: its events and its files. */
 export const jobDataRoutes: Route[] = [
@@ -20,14 +20,23 @@ export const jobDataRoutes: Route[] = [
         schema: { type: "integer", minimum: 0 },
       },
       snapshot: { description: "Begin with a `job.snapshot`.", schema: { type: "boolean" } },
+      events: {
+        description: "Only these types, separated by commas; snapshots, resets and `job.end` come in any case.",
+        schema: { type: "string" },
+      },
     },
     headers: { "Last-Event-ID": "The id of the last event that is known." },
-    answers: { 200: null },
+    answers: { 200: null, 204: null },
     handle: async (call) => {
-      const { x, context } = call;
-      const signal = AbortSignal.any([x.signal, context.stopping]);
+      const { x, context, principal } = call;
+      const job = jobParam(call);
+      const after = cursorOf(call);
+      const params = { job, after, snapshot: flagQuery(call, "snapshot"), only: onlyOf(call) };
       await recordOf(call);
-      await sendEventStream(x, watch(call, signal), context.stopping);
+      const key = principal.kind === "key" ? context.auth.jobKey(job) : null;
+      const toJson = (record: JobRecord) => showJob(call, record);
+      const watch = (wake: () => void) => context.events.watch({ ...params, toJson }, wake);
+      context.streams.send(x, (wake) => new JobFrames({ context, job, key, wake, watch }));
     },
   },
   {
@@ -50,26 +59,9 @@ export const jobDataRoutes: Route[] = [
   },
 ];
 
-async function* watch(call: ApiCall, signal: AbortSignal): AsyncGenerator<ServerSentEvent> {
-  const { context, principal } = call;
-  const job = jobParam(call);
-  const key = principal.kind === "key" ? context.auth.jobKey(job) : null;
-  const events = context.events.watch({
-    job,
-    after: cursorOf(call),
-    snapshot: flagQuery(call, "snapshot"),
-    toJson: (record) => showJob(call, record),
-    signal,
-  });
-  for await (const event of events) {
-    const data = await dataOf(call, job, event);
-    yield { id: event.id, event: event.event, data: key === null ? data : withKey(data, formatId("jobs", job), key) };
-  }
-}
-
-async function dataOf(call: ApiCall, job: number, event: WatchEvent): Promise<unknown> {
-  if (event.event !== "job.result" && event.event !== "job.chunk") return event.data;
-  return { ...event.data, value: await call.context.jobs.expand(job, event.data.value) };
+/** The types that `?events=` names; null: all. Throws bad_request. */
+function onlyOf(call: ApiCall): ReadonlySet<JobEventType> | null {
+  return namesQuery(call, "events", JOB_EVENT_TYPES);
 }
 
 function cursorOf(call: ApiCall): number | null {

@@ -89,3 +89,19 @@ export function flagQuery(call: ApiCall, name: string): boolean {
   if (text === "" || text === "true" || text === "1") return true;
   throw new AthanorError("bad_request", `${name} is ${JSON.stringify(text.slice(0, 100))}; true or false is needed`);
 }
+
+/** Some of the known names, separated by commas; null where the parameter is absent. Throws bad_request for any other. */
+export function namesQuery<T extends string>(call: ApiCall, name: string, known: readonly T[]): ReadonlySet<T> | null {
+  const text = call.query.get(name);
+  if (text === null) return null;
+  const names = text.split(",").map((given) => {
+    const found = known.find((candidate) => candidate === given.trim());
+    if (found === undefined) {
+      const shown = JSON.stringify(given.slice(0, 100));
+      const needed = `of ${known.join(", ")}, one or more with commas are needed`;
+      throw new AthanorError("bad_request", `${name} has ${shown}; ${needed}`);
+    }
+    return found;
+  });
+  return new Set(names);
+}

@@ -24,7 +24,7 @@ const dropped = (count: number) =>
 
 describe("EventBuffer", () => {
   it("gives back what it took, in order, once", () => {
-    const buffer = new EventBuffer(1, 1, 10);
+    const buffer = new EventBuffer(1, 1, { events: 10, bytes: 1_000_000_000 });
     buffer.add([line("a"), chunk(0)], 0);
     buffer.add([line("b")], 0);
     assert.deepEqual(show(buffer.take(0, false)), ["a", 0, "b"]);
@@ -33,7 +33,7 @@ describe("EventBuffer", () => {
   });
 
   it("gives up older lines first, and says how many", () => {
-    const buffer = new EventBuffer(1, 1, 4);
+    const buffer = new EventBuffer(1, 1, { events: 4, bytes: 1_000_000_000 });
     buffer.add([chunk(0), chunk(1)], 0);
     for (let i = 0; i < 1000; i++) buffer.add([line(`line ${i}`)], 0);
     assert.deepEqual(show(buffer.take(0, false)), [dropped(999), 0, 1, "line 999"]);
@@ -43,14 +43,14 @@ describe("EventBuffer", () => {
   });
 
   it("gives up chunks where there are no lines left, and never the newest progress", () => {
-    const buffer = new EventBuffer(1, 1, 3);
+    const buffer = new EventBuffer(1, 1, { events: 3, bytes: 1_000_000_000 });
     buffer.add([progress(0.5)], 0);
     for (let i = 0; i < 100; i++) buffer.add([chunk(i)], 0);
     assert.deepEqual(show(buffer.take(0, false)), [dropped(99), 0.5, 99]);
   });
 
   it("holds no more bytes than its limit, but always the newest event", () => {
-    const buffer = new EventBuffer(1, 1, 1000);
+    const buffer = new EventBuffer(1, 1, { events: 1000, bytes: 1_000_000_000 });
     const long = "x".repeat(1024 * 1024);
     for (let i = 0; i < 100; i++) buffer.add([line(long)], 0);
     const taken = buffer.take(0, false);
@@ -60,7 +60,7 @@ describe("EventBuffer", () => {
   });
 
   it("lets progress through at its rate, and the last in the end", () => {
-    const buffer = new EventBuffer(1, 1, 100);
+    const buffer = new EventBuffer(1, 1, { events: 100, bytes: 1_000_000_000 });
     const seen: (string | number)[] = [];
     for (let ms = 0; ms <= 100; ms += 10) {
       buffer.add([progress(ms / 1000)], ms);
@@ -75,7 +75,7 @@ describe("EventBuffer", () => {
   });
 
   it("tells what the store refused when there is room again, and keeps the last progress", () => {
-    const buffer = new EventBuffer(1, 1, 100);
+    const buffer = new EventBuffer(1, 1, { events: 100, bytes: 1_000_000_000 });
     buffer.add([line("a"), progress(0.3), line("b")], 0);
     buffer.refuse(buffer.take(0, false), "storage_full");
     assert.deepEqual(show(buffer.take(PROGRESS_GAP_MS, false)), [

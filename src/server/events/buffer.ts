@@ -2,7 +2,14 @@ import type { NewJobEvent } from "../../protocol/event.ts";
 
 /** A job's progress is stored at most this often; the newest report waits for its turn. */
 export const PROGRESS_GAP_MS = 50;
+/** What waits for the store in memory at most, whatever the window. */
 const MAX_BYTES = 4 * 1024 * 1024;
+
+/** How much of the newest of a job's log is kept: whichever limit is reached first. */
+export interface EventWindow {
+  events: number;
+  bytes: number;
+}
 
 const REASONS = {
   rate: "they came faster than they could be stored",
@@ -19,6 +26,7 @@ export class EventBuffer {
   readonly job: number;
   readonly fence: number;
   readonly #window: number;
+  readonly #maxBytes: number;
   #events: NewJobEvent[] = [];
   #bytes = 0;
   #held: NewJobEvent | null = null;
@@ -26,10 +34,11 @@ export class EventBuffer {
   #dropped = 0;
   #reason: Reason = "rate";
 
-  constructor(job: number, fence: number, window: number) {
+  constructor(job: number, fence: number, window: EventWindow) {
     this.job = job;
     this.fence = fence;
-    this.#window = Math.max(1, window);
+    this.#window = Math.max(1, window.events);
+    this.#maxBytes = Math.min(MAX_BYTES, window.bytes);
   }
 
   get isEmpty(): boolean {
@@ -85,11 +94,11 @@ export class EventBuffer {
     this.#events.push(event);
     this.#bytes += eventBytes(event);
     // Trimmed only when twice too long, so that the cost for each event stays even.
-    if (this.#events.length > 2 * this.#window || this.#bytes > 2 * MAX_BYTES) this.#trim(this.#window);
+    if (this.#events.length > 2 * this.#window || this.#bytes > 2 * this.#maxBytes) this.#trim(this.#window);
   }
 
   #trim(window: number): void {
-    if (this.#events.length <= window && this.#bytes <= MAX_BYTES) return;
+    if (this.#events.length <= window && this.#bytes <= this.#maxBytes) return;
     // One place is left for the line that tells of the loss.
     const room = Math.max(1, window - 1);
     const before = this.#events.length;
@@ -104,7 +113,7 @@ export class EventBuffer {
     const progress = this.#events.findLastIndex(({ event }) => event === "job.progress");
     let length = this.#events.length;
     this.#events = this.#events.filter((event, index) => {
-      if (length <= room && this.#bytes <= MAX_BYTES) return true;
+      if (length <= room && this.#bytes <= this.#maxBytes) return true;
       if (index === newest || index === progress || (logsOnly && event.event !== "job.log")) return true;
       length--;
       this.#bytes -= eventBytes(event);

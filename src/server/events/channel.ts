@@ -3,11 +3,15 @@ import type { JobEvent } from "../../protocol/event.ts";
 import { eventBytes } from "./buffer.ts";
 
 const MAX_EVENTS = SERVER_DEFAULTS.watcherBufferEvents;
-const MAX_BYTES = 4 * 1024 * 1024;
+const MAX_BYTES = SERVER_DEFAULTS.watcherBufferBytes;
+/** So long watchers are woken at a stretch; the others follow after what else waits for the thread. */
+const WAKE_MS = 4;
+const WAKE_BATCH = 64;
 
-/** One watcher of a channel: no queue of its own, only a way to wake it. */
+/** One watcher of a channel: no queue of its own, only a way to make it look again. */
 export interface Watcher {
-  wake: (() => void) | null;
+  wake(): void;
+  close(): void;
 }
 
 /**
@@ -19,26 +23,36 @@ export class Channel {
   readonly watchers = new Set<Watcher>();
   /** Changes whenever what was here has been given up: every watcher must then read the store. */
   epoch = 0;
+  /** The newest id that the log is known to have; null: nobody has read to its end yet. */
+  known: number | null = null;
+  /** Something was pushed since this was last set to false. */
+  isFresh = false;
   /** Ids without a gap, ascending. */
   #events: JobEvent[] = [];
   #bytes = 0;
+  #waking = false;
+  #wakeAgain = false;
 
   /** Takes what the store has committed, in any order and overlap; a gap empties the channel down to what is newest. */
   push(events: readonly JobEvent[]): void {
-    const fresh = events.filter(({ id }) => id > this.latest);
+    const { latest } = this;
+    const fresh = (events[0]?.id ?? 0) > latest ? events : events.filter(({ id }) => id > latest);
     const first = fresh[0];
     if (first === undefined) return;
-    if (this.#events.length > 0 && first.id !== this.latest + 1) this.clear();
+    if (this.#events.length > 0 && first.id !== latest + 1) this.clear();
     for (const event of fresh) {
       this.#events.push(event);
       this.#bytes += eventBytes(event);
     }
+    this.known = Math.max(this.known ?? 0, this.latest);
+    this.isFresh = true;
     this.#trim();
     this.wakeAll();
   }
 
   /** Fills an empty channel with the end of the log as read from the store, for the watchers that come next. */
-  seed(events: readonly JobEvent[]): void {
+  seed(events: readonly JobEvent[], latest: number): void {
+    this.known = Math.max(this.known ?? 0, latest);
     if (this.#events.length === 0) this.push(events);
   }
 
@@ -66,16 +80,35 @@ export class Channel {
 
   clear(): void {
     this.epoch++;
+    this.known = null;
     this.#events = [];
     this.#bytes = 0;
   }
 
+  /** Many are woken in stretches. Nothing is lost by that: a watcher that is woken late finds here what has come since. */
   wakeAll(): void {
-    for (const watcher of this.watchers) {
-      const { wake } = watcher;
-      watcher.wake = null;
-      wake?.();
+    if (this.#waking) {
+      this.#wakeAgain = true;
+      return;
     }
+    this.#waking = true;
+    this.#wake(this.watchers.values());
+  }
+
+  #wake(rest: Iterator<Watcher>): void {
+    const until = performance.now() + WAKE_MS;
+    for (let woken = 1; ; woken++) {
+      const { value, done } = rest.next();
+      if (done) break;
+      value.wake();
+      if (woken % WAKE_BATCH > 0 || performance.now() < until) continue;
+      setImmediate(() => this.#wake(rest));
+      return;
+    }
+    this.#waking = false;
+    if (!this.#wakeAgain) return;
+    this.#wakeAgain = false;
+    this.wakeAll();
   }
 
   #trim(): void {

@@ -1,9 +1,10 @@
 import { AthanorError } from "../../protocol/errors.ts";
-import { type JobEvent, TERMINAL_EVENTS, type WatchEvent } from "../../protocol/event.ts";
+import { type JobEvent, type JobEventType, TERMINAL_EVENTS, type WatchEvent } from "../../protocol/event.ts";
 import { isFinal } from "../../protocol/job.ts";
 import { formatId } from "../../protocol/names.ts";
 import type { JobJson } from "../../protocol/wire.ts";
-import type { JobRecord, Store } from "../store/store.ts";
+import type { EventRange, JobRecord, Store } from "../store/store.ts";
+import { eventBytes } from "./buffer.ts";
 import type { Channel, Watcher } from "./channel.ts";
 
 export interface WatchParams {
@@ -12,132 +13,226 @@ export interface WatchParams {
   after: number | null;
   /** First a `job.snapshot`, then, unless `after` is a number, only what comes after it. */
   snapshot: boolean;
+  /** Only these types, and `job.end`, `job.snapshot` and `stream.reset` in any case; null: all. */
+  only: ReadonlySet<JobEventType> | null;
   toJson(record: JobRecord): Promise<JobJson>;
-  signal: AbortSignal;
 }
 
 export interface WatchSource {
   store: Pick<Store, "eventRange" | "jobGet">;
   channel: Channel;
-  watcher: Watcher;
-  /** True once the watcher must stop: its signal has aborted, or the log is closing. */
-  stopped(): boolean;
+  /** Called once, when it is over. */
+  leave(watch: JobWatch): void;
 }
 
+/** What one read of the store brings a watcher at most; one event it always is. */
 const PAGE_EVENTS = 200;
-const ENDED = Symbol("ended");
+const PAGE_BYTES = 256 * 1024;
 
 /**
- * One watcher's way through a job's log:
+ * One watcher's way through a job's log. It is asked for the next event (`take`) and says when it is worth asking again (`wake`), so that
+ * it holds no queue: whoever is slow asks seldom, and reads on from the store, where the window may have passed its cursor.
  *
- *   snapshot (when asked) -> backfill --read to the end of the log--> cutover -> live
+ *   snapshot (when asked) -> backfill --read to the end of the log--> live
  *   live --the channel no longer has what comes next--> backfill
- *   any --job.end sent, or stopped--> done
+ *   any --job.end taken, close(), or a read that fails--> over
  *
- * The watcher joined the channel before its first read, so nothing committed in between is lost: at the cutover the channel either
- * goes on where the read stopped, or the store is read again.
+ * The watcher joined the channel before its first read, so nothing committed in between is lost: at the cutover from backfill to live the
+ * channel either goes on where the read stopped, or the store is read again.
  */
-export async function* watchJob(p: WatchParams, source: WatchSource): AsyncGenerator<WatchEvent> {
-  let cursor: number | typeof ENDED = p.after ?? 0;
-  if (p.snapshot) {
-    const snapshot = await takeSnapshot(p, source);
-    if (p.after === null) cursor = snapshot.id;
-    yield snapshot;
+export class JobWatch implements Watcher {
+  /** Why it is over before the log's end. */
+  error: unknown = null;
+  readonly wake: () => void;
+  readonly #p: WatchParams;
+  readonly #source: WatchSource;
+  #phase: "snapshot" | "backfill" | "live" | "over" = "backfill";
+  /** The last event of the log that was taken or passed over. */
+  #cursor: number;
+  /** Read from the store and not taken yet. */
+  #page: WatchEvent[] = [];
+  #next = 0;
+  /** The page ends with the log. */
+  #isLast = false;
+  #limit = PAGE_EVENTS;
+  #reading = false;
+  /** The channel's, noted before a backfill: a change of it after that sends the watcher back to the store. */
+  #epoch = -1;
+
+  /** `wake` is called whenever there may be something to take, or it is over. */
+  constructor(p: WatchParams, source: WatchSource, wake: () => void) {
+    this.#p = p;
+    this.#source = source;
+    this.wake = wake;
+    this.#cursor = p.after ?? 0;
+    if (p.snapshot) this.#phase = "snapshot";
   }
-  while (cursor !== ENDED && !source.stopped()) {
-    // Noted before the read: a change of it after that sends the watcher back to the store.
-    const { epoch } = source.channel;
-    if (!source.channel.covers(cursor)) cursor = yield* backfill(p, source, cursor);
-    if (cursor !== ENDED) cursor = yield* live(source, cursor, epoch);
+
+  get over(): boolean {
+    return this.#phase === "over";
   }
-}
 
-/**
- * The job as of its newest event; of an ended job, as of the event before `job.result` and `job.end`, which follow. With a cursor the
- * id is never beyond it, so that ids ascend and a stream that is resumed from it misses nothing.
- */
-async function takeSnapshot(p: WatchParams, { store }: WatchSource): Promise<WatchEvent & { event: "job.snapshot" }> {
-  const record = await existing(store, p.job);
-  const terminal = record.status === "succeeded" ? 2 : isFinal(record.status) ? 1 : 0;
-  const id = p.after === null ? record.lastEvent - terminal : Math.min(p.after, record.lastEvent);
-  return { id, event: "job.snapshot", data: await p.toJson(record) };
-}
-
-/** Reads the store from the cursor to the end of the log. Returns the new cursor. */
-async function* backfill(
-  p: WatchParams,
-  source: WatchSource,
-  from: number,
-): AsyncGenerator<WatchEvent, number | typeof ENDED> {
-  let cursor = from;
-  while (!source.stopped()) {
-    const range = await source.store.eventRange({ job: p.job, after: cursor, limit: PAGE_EVENTS });
-    if (range === null) throw notFound(p.job);
-    if (range.ended && cursor > range.latest) return yield* terminalEvents(p.job, source, range.latest);
-    if (range.ended && cursor === range.latest) return ENDED;
-    const isLast = range.events.length < PAGE_EVENTS;
-    if (isLast) source.channel.seed(range.events);
-    if (cursor < range.earliest - 1) {
-      const { earliest, latest } = range;
-      const job = await p.toJson(await existing(source.store, p.job));
-      yield { id: earliest - 1, event: "stream.reset", data: { requested: cursor, earliest, latest, job } };
-    }
-    for (const event of range.events) {
-      if (source.stopped()) return ENDED;
-      yield event;
-      if (event.event === "job.end") return ENDED;
-      cursor = event.id;
-    }
-    if (isLast) return cursor;
+  /** It waits for the store: whether there is anything to take is not known yet. */
+  get loading(): boolean {
+    return this.#reading;
   }
-  return ENDED;
-}
 
-/** For a cursor beyond the log's end (a crash may undo events that a watcher has seen): the end is told all the same. */
-async function* terminalEvents(
-  job: number,
-  { store }: WatchSource,
-  latest: number,
-): AsyncGenerator<JobEvent, typeof ENDED> {
-  const range = await store.eventRange({
-    job,
-    after: Math.max(0, latest - TERMINAL_EVENTS.size),
-    limit: TERMINAL_EVENTS.size,
-  });
-  yield* (range?.events ?? []).filter(({ event }) => TERMINAL_EVENTS.has(event));
-  return ENDED;
-}
+  /** The id from which a watcher that has taken everything so far goes on; one of a filter may be beyond the last event that it was given. */
+  get cursor(): number {
+    return this.#cursor;
+  }
 
-/** Sends what the channel has and waits for more, until the end or until the channel has moved past the cursor. */
-async function* live(
-  { channel, watcher, stopped }: WatchSource,
-  from: number,
-  epoch: number,
-): AsyncGenerator<JobEvent, number | typeof ENDED> {
-  let cursor = from;
-  while (!stopped()) {
-    const event = channel.at(cursor + 1);
-    if (event !== undefined) {
-      yield event;
-      if (event.event === "job.end") return ENDED;
-      cursor = event.id;
-      continue;
+  /** The next event; null: there is none now, or it is over. Events are shared between watchers: don't change them. */
+  take(): WatchEvent | null {
+    for (;;) {
+      const event = this.#advance();
+      if (event === null || this.#passes(event)) return event;
     }
-    if (channel.end === cursor) return ENDED;
-    if (channel.epoch !== epoch) return cursor;
+  }
+
+  /** Repeatable. */
+  close(): void {
+    if (this.#phase === "over") return;
+    this.#phase = "over";
+    this.#page = [];
+    this.#source.leave(this);
+  }
+
+  #passes({ event }: WatchEvent): boolean {
+    const { only } = this.#p;
+    if (only === null || event === "job.snapshot" || event === "stream.reset" || event === "job.end") return true;
+    return only.has(event);
+  }
+
+  #advance(): WatchEvent | null {
+    for (;;) {
+      if (this.#phase === "over" || this.#reading) return null;
+      const event = this.#phase === "live" ? this.#fromChannel() : this.#fromPage();
+      if (event === "moved on") continue;
+      if (event !== null) this.#take(event);
+      return event;
+    }
+  }
+
+  #take(event: WatchEvent): void {
+    if (event.event === "job.snapshot") return;
+    this.#cursor = event.id;
+    if (event.event === "job.end") this.close();
+  }
+
+  #fromPage(): WatchEvent | "moved on" | null {
+    const event = this.#page[this.#next++];
+    if (event !== undefined) return event;
+    this.#page = [];
+    this.#next = 0;
+    if (this.#phase === "backfill" && (this.#isLast || this.#source.channel.covers(this.#cursor))) {
+      this.#isLast = false;
+      if (this.#epoch < 0) this.#epoch = this.#source.channel.epoch;
+      this.#phase = "live";
+      return "moved on";
+    }
+    this.#read();
+    return null;
+  }
+
+  #fromChannel(): WatchEvent | "moved on" | null {
+    const { channel } = this.#source;
+    const event = channel.at(this.#cursor + 1);
+    if (event !== undefined) return event;
+    if (channel.end === this.#cursor) {
+      this.close();
+      return null;
+    }
     // An empty channel is one that nothing has been published to since the backfill.
-    if (channel.latest > 0 && !channel.covers(cursor)) return cursor;
-    await new Promise<void>((resolve) => {
-      watcher.wake = resolve;
-    });
+    const isWhole = channel.epoch === this.#epoch && (channel.latest === 0 || channel.covers(this.#cursor));
+    if (isWhole) return null;
+    this.#epoch = -1;
+    this.#phase = "backfill";
+    return "moved on";
   }
-  return ENDED;
+
+  #read(): void {
+    this.#reading = true;
+    if (this.#epoch < 0) this.#epoch = this.#source.channel.epoch;
+    const load = this.#phase === "snapshot" ? this.#loadSnapshot() : this.#loadPage();
+    load
+      .catch((error: unknown) => {
+        if (!this.over) this.error = error;
+        this.close();
+      })
+      .finally(() => {
+        this.#reading = false;
+        this.wake();
+      });
+  }
+
+  /**
+   * The job as of its newest event; of an ended job, as of the event before `job.result` and `job.end`, which follow. With a cursor the
+   * id is never beyond it, so that ids ascend and a stream that is resumed from it misses nothing.
+   */
+  async #loadSnapshot(): Promise<void> {
+    const { after, toJson } = this.#p;
+    const record = await this.#record();
+    const terminal = record.status === "succeeded" ? 2 : isFinal(record.status) ? 1 : 0;
+    const id = after === null ? record.lastEvent - terminal : Math.min(after, record.lastEvent);
+    const data = await toJson(record);
+    if (this.over) return;
+    this.#page = [{ id, event: "job.snapshot", data }];
+    if (after === null) this.#cursor = id;
+    this.#phase = "backfill";
+  }
+
+  async #loadPage(): Promise<void> {
+    const { store, channel } = this.#source;
+    const cursor = this.#cursor;
+    const limit = this.#limit;
+    const range = await store.eventRange({ job: this.#p.job, after: cursor, limit });
+    if (this.over) return;
+    if (range === null) throw notFound(this.#p.job);
+    if (range.ended && cursor === range.latest) return this.close();
+    if (range.ended && cursor > range.latest) return this.#loadEnd(range.latest);
+    const events = cut(range.events);
+    this.#limit = events.length < range.events.length ? events.length : Math.min(PAGE_EVENTS, limit * 2);
+    this.#isLast = range.events.length < limit && events.length === range.events.length;
+    if (this.#isLast) channel.seed(events, range.latest);
+    const reset = this.#isBehind(range) ? await this.#reset(range) : null;
+    if (!this.over) this.#page = reset === null ? events : [reset, ...events];
+  }
+
+  /** For a cursor beyond the log's end (a crash may undo events that a watcher has seen): the end is told all the same. */
+  async #loadEnd(latest: number): Promise<void> {
+    const after = Math.max(0, latest - TERMINAL_EVENTS.size);
+    const range = await this.#source.store.eventRange({ job: this.#p.job, after, limit: TERMINAL_EVENTS.size });
+    if (!this.over) this.#page = (range?.events ?? []).filter(({ event }) => TERMINAL_EVENTS.has(event));
+  }
+
+  /** Of events that the window always keeps, none can have been lost. */
+  #isBehind({ earliest }: EventRange): boolean {
+    if (this.#cursor >= earliest - 1) return false;
+    const { only } = this.#p;
+    return only === null || [...only].some((type) => !TERMINAL_EVENTS.has(type));
+  }
+
+  async #reset({ earliest, latest }: EventRange): Promise<WatchEvent> {
+    const job = await this.#p.toJson(await this.#record());
+    return { id: earliest - 1, event: "stream.reset", data: { requested: this.#cursor, earliest, latest, job } };
+  }
+
+  async #record(): Promise<JobRecord> {
+    const record = await this.#source.store.jobGet({ job: this.#p.job });
+    if (record === null) throw notFound(this.#p.job);
+    return record;
+  }
 }
 
-async function existing(store: Pick<Store, "jobGet">, job: number): Promise<JobRecord> {
-  const record = await store.jobGet({ job });
-  if (record === null) throw notFound(job);
-  return record;
+/** As many of the first as a page may hold. */
+function cut(events: JobEvent[]): JobEvent[] {
+  let bytes = 0;
+  const end = events.findIndex((event) => {
+    bytes += eventBytes(event);
+    return bytes > PAGE_BYTES;
+  });
+  return end === -1 ? events : events.slice(0, Math.max(1, end));
 }
 
 function notFound(job: number): AthanorError {

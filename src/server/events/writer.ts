@@ -1,7 +1,7 @@
 import { AthanorError } from "../../protocol/errors.ts";
 import type { JobEvent, NewJobEvent } from "../../protocol/event.ts";
 import type { EventBatch, Store } from "../store/store.ts";
-import { EventBuffer } from "./buffer.ts";
+import { EventBuffer, type EventWindow } from "./buffer.ts";
 
 export interface EventWriterParams {
   store: Pick<Store, "eventAppend">;
@@ -53,7 +53,7 @@ export class EventWriter {
     this.#onStored = p.onStored;
   }
 
-  append(batch: EventBatch, window: number): void {
+  append(batch: EventBatch, window: EventWindow): void {
     if (this.#stopped || batch.events.length === 0) return;
     const buffer = this.#bufferOf(batch, window);
     if (buffer === null) return;
@@ -88,7 +88,7 @@ export class EventWriter {
   }
 
   /** Null for a batch of an attempt that a later one has followed. */
-  #bufferOf({ job, fence }: EventBatch, window: number): EventBuffer | null {
+  #bufferOf({ job, fence }: EventBatch, window: EventWindow): EventBuffer | null {
     const present = this.#buffers.get(job);
     if (present !== undefined && present.fence === fence) return present;
     if (present !== undefined && present.fence > fence) return null;

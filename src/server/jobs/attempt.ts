@@ -141,9 +141,10 @@ export class Attempt {
   }
 
   #log(event: NewJobEvent): void {
-    const { job, fence, eventsWindow } = this.record;
+    const { job, fence, eventsWindow, eventsWindowBytes } = this.record;
     this.logged = true;
-    this.#options.events.append({ job, fence, events: [event] }, eventsWindow);
+    const window = { events: eventsWindow, bytes: eventsWindowBytes };
+    this.#options.events.append({ job, fence, events: [event] }, window);
   }
 }
 

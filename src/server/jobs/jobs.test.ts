@@ -7,6 +7,7 @@ import { describe, it } from "node:test";
 import { setTimeout as setTimeoutPromise, setImmediate as turn } from "node:timers/promises";
 import { exitOf, type FakeCall, type FakeReplica, FakeStarter } from "../../../test/harness/fake-replicas.ts";
 import { deploymentOf, functionSpec } from "../../../test/harness/specs.ts";
+import { watching } from "../../../test/harness/watching.ts";
 import { AthanorError } from "../../protocol/errors.ts";
 import type { JobEvent, WatchEvent } from "../../protocol/event.ts";
 import type { Json } from "../../protocol/json.ts";
@@ -183,19 +184,13 @@ describe("Jobs", () => {
     setup.starter.autoReady = false;
     const job = await setup.spawn();
     const seen: WatchEvent[] = [];
-    const watching = (async () => {
+    const watched = (async () => {
       const toJson = (record: JobRecord) => setup.jobs.toJson(record);
-      for await (const event of setup.events.watch({
-        job,
-        after: null,
-        snapshot: false,
-        toJson,
-        signal: AbortSignal.timeout(20_000),
-      }))
-        seen.push(event);
+      const params = { job, after: null, snapshot: false, toJson };
+      for await (const event of watching(setup.events, params, AbortSignal.timeout(20_000))) seen.push(event);
     })();
     (await setup.starter.replica(1)).becomeReady();
-    await watching;
+    await watched;
     assert.deepEqual(
       seen.map(({ event }) => event),
       ["job.queued", "job.running", "job.retrying", "job.queued", "job.running", "job.result", "job.end"],

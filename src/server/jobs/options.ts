@@ -6,7 +6,7 @@ import type { EventBatch, JobRecord, Store } from "../store/store.ts";
 
 /** What the jobs need of the EventLog. */
 export interface JobEvents {
-  append(batch: EventBatch, eventsWindow?: number): void;
+  append(batch: EventBatch, window?: { events: number; bytes: number }): void;
   /** Issues its write to the store before it returns. */
   flush(job: number): Promise<void>;
   publish(job: number, events: JobEvent[]): void;
