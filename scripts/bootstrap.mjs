@@ -2,7 +2,7 @@
 // that is not there yet, builds `dist` if the sources changed, then runs the script under the Node 24 that npm
 // installed.
 //
-//   node scripts/bootstrap.mjs quickstart|check|bench [arguments]
+//   node scripts/bootstrap.mjs quickstart|check|bench|faults [arguments]
 import { spawn, spawnSync } from "node:child_process";
 import { existsSync, readFileSync, symlinkSync } from "node:fs";
 import path from "node:path";
@@ -11,7 +11,12 @@ import { fileURLToPath } from "node:url";
 const ROOT = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const BIN = path.join(ROOT, "node_modules", ".bin");
 const NODE = path.join(BIN, process.platform === "win32" ? "node.cmd" : "node");
-const SCRIPTS = { quickstart: "scripts/quickstart.ts", check: "scripts/check.ts", bench: "bench/run.ts" };
+const SCRIPTS = {
+  quickstart: "scripts/quickstart.ts",
+  check: "scripts/check.ts",
+  bench: "bench/run.ts",
+  faults: "test/faults/run.ts",
+};
 
 const [name, ...scriptArgs] = process.argv.slice(2);
 if (!Object.hasOwn(SCRIPTS, name ?? "")) {

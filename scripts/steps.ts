@@ -60,7 +60,12 @@ export const STEPS: Step[] = [
     tests: ["test/docs/**/*.test.ts"],
     hint: "a snippet or an example no longer does what is said",
   },
-  { name: "faults", tests: ["test/faults/**/*.test.ts"], concurrency: 1, hint: "see test/faults" },
+  {
+    name: "faults",
+    tests: ["test/faults/**/*.test.ts"],
+    concurrency: 1,
+    hint: "the message has the seed; `npm run faults -- --seed N` tries longer",
+  },
   {
     name: "fuzz",
     tests: ["test/fuzz/**/*.test.ts"],

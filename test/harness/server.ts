@@ -44,6 +44,16 @@ export async function startTestServer(flags: Parameters<typeof resolveConfig>[0]
   return new TestServer({ url: server.url, token: server.token, dataDir, dispose });
 }
 
+export interface ServerProcessOptions {
+  dataDir: string;
+  tempDir?: string;
+  args?: string[];
+  /** Node's own arguments, before the program. */
+  nodeArgs?: string[];
+  env?: Record<string, string>;
+  onStderr?(line: string): void;
+}
+
 /**
  * A server in a process of its own, started as a user starts one, so that it can be killed.
  * `tempDir` (its TMPDIR) should be the test's own: its path marks the server and all that it starts.
@@ -65,25 +75,28 @@ export class ServerProcess implements AsyncDisposable {
     this.pid = p.child.pid as number;
   }
 
-  static async start(p: { dataDir: string; tempDir?: string; args?: string[] }): Promise<ServerProcess> {
+  static async start(p: ServerProcessOptions): Promise<ServerProcess> {
     const { PATH } = process.env;
     const temp = p.tempDir ?? tmpdir();
-    const child = spawn(
-      process.execPath,
-      [CLI, "up", "--port", "0", "--data", p.dataDir, "--json", "--log-level", "warn", ...(p.args ?? [])],
-      {
-        env: { PATH, HOME: temp, TMPDIR: temp },
-        stdio: ["ignore", "pipe", "pipe"],
-      },
-    );
+    const up = [CLI, "up", "--port", "0", "--data", p.dataDir, "--json", "--log-level", "warn", ...(p.args ?? [])];
+    const child = spawn(process.execPath, [...(p.nodeArgs ?? []), ...up], {
+      env: { PATH, HOME: temp, TMPDIR: temp, ...p.env },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
     const stderr: string[] = [];
     createInterface({ input: child.stderr }).on("line", (line) => {
+      p.onStderr?.(line);
       stderr.push(line);
       if (stderr.length > 200) stderr.shift();
     });
     const url = await announcedUrl(child, stderr);
     const token = (await readFile(join(p.dataDir, "token"), "utf8")).trim();
     return new ServerProcess({ url, token, child, stderr });
+  }
+
+  /** It runs, as far as its parent has been told. */
+  get running(): boolean {
+    return this.#child.exitCode === null && this.#child.signalCode === null;
   }
 
   get stderr(): string {

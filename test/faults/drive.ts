@@ -1,0 +1,141 @@
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { build } from "../../src/build/index.ts";
+import { digestUpload } from "../../src/protocol/digest.ts";
+import { isFinal } from "../../src/protocol/job.ts";
+import type { DeploymentUpload } from "../../src/protocol/spec.ts";
+import type { JobJson, Page } from "../../src/protocol/wire.ts";
+import { request } from "./ask.ts";
+import { Clients } from "./clients.ts";
+import type { FinalJob, History } from "./history.ts";
+import { type Fault, planFaults } from "./plan.ts";
+import { random } from "./random.ts";
+import { readStream } from "./stream.ts";
+import { strikeAll } from "./strike.ts";
+import { type Endpoint, System } from "./system.ts";
+import { PROMISES, planWork } from "./work.ts";
+
+export interface RunOptions {
+  seed: number;
+  jobs: number;
+  /** Over which the calls and the faults are spread. */
+  forMs: number;
+  servers: number;
+  store: "sqlite" | "postgres";
+  /** A new folder for all that the run needs. */
+  dir: string;
+  say(line: string): void;
+}
+
+/** After the last fault, all jobs must have ended by then. */
+const SETTLE_MS = 120_000;
+const READ_AT_ONCE = 16;
+
+/** Drives the calls of the seed against a system that suffers the faults of the seed. Returns what was seen. */
+export async function drive(options: RunOptions): Promise<{ history: History; logs: string }> {
+  const { seed, jobs, forMs, say } = options;
+  const tasks = planWork(seed, jobs);
+  const history = emptyHistory();
+  await mkdir(options.dir, { recursive: true });
+  await using system = await System.start(options);
+  const plan = planFaults({ seed, forMs, servers: options.servers, types: system.faults(), leaseMs: system.leaseMs });
+  for (const line of planLines(plan)) say(line);
+  await deploy(system);
+  const clients = new Clients(system, history, random(seed + 1));
+  const sent = new AbortController();
+  const struck = strikeAll(system, plan, history, (line) => say(`struck ${line}`), sent.signal);
+  await clients.send(tasks, forMs);
+  sent.abort();
+  await struck;
+  say(`all ${jobs} calls are made, ${history.faults.length} faults have struck`);
+  const endpoint = await system.endpoint(0);
+  await settled(endpoint, SETTLE_MS);
+  await clients.rest(30_000);
+  history.final = await finalJobs(endpoint);
+  for (const member of system.members) {
+    await member.stop();
+    history.orphans.push(...member.orphans);
+    history.exits.push(...member.exits);
+  }
+  history.records = system.records();
+  history.storeFaults = await system.storeFaults();
+  return { history, logs: system.logs() };
+}
+
+function emptyHistory(): History {
+  return {
+    functions: PROMISES,
+    calls: [],
+    cancels: [],
+    observed: [],
+    watches: [],
+    records: [],
+    final: [],
+    faults: [],
+    hurtReplicas: [],
+    refusals: [],
+    orphans: [],
+    exits: [],
+    storeFaults: [],
+  };
+}
+
+function planLines(plan: readonly Fault[]): string[] {
+  const counts = Map.groupBy(plan, ({ type }) => type);
+  return [`${plan.length} faults: ${[...counts].map(([type, { length }]) => `${length} × ${type}`).join(", ")}`];
+}
+
+/** The app under test, whose functions are told where to write their records. */
+async function deploy(system: System): Promise<void> {
+  const upload = await build({ entry: join(import.meta.dirname, "apps/faults.ts") });
+  for (const fn of upload.spec.functions) fn.placement.env = { ...fn.placement.env, FAULT_RECORDS: system.recordsDir };
+  const body: DeploymentUpload = { ...upload, digest: digestUpload(upload) };
+  const answer = await request(await system.endpoint(0), "POST", "/v1/deployments", { body, timeoutMs: 60_000 });
+  if (answer.status !== 201)
+    throw new Error(`the deployment was answered with ${answer.status} ${JSON.stringify(answer.body)}`);
+}
+
+/** Until nothing is queued or running, or the time is up: what has not ended by then is for the checker to see. */
+async function settled(endpoint: Endpoint, withinMs: number): Promise<void> {
+  const until = performance.now() + withinMs;
+  while (performance.now() < until) {
+    const { body } = await request(endpoint, "GET", "/v1/jobs?status=queued,running&limit=1", { timeoutMs: 60_000 });
+    if ((body as Page<JobJson>).items.length === 0) return;
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+}
+
+async function finalJobs(endpoint: Endpoint): Promise<FinalJob[]> {
+  const all: JobJson[] = [];
+  for (let cursor: string | null = ""; cursor !== null; ) {
+    const at = cursor === "" ? "" : `&cursor=${encodeURIComponent(cursor)}`;
+    const { body } = await request(endpoint, "GET", `/v1/jobs?limit=500${at}`, { timeoutMs: 60_000 });
+    const page = body as Page<JobJson>;
+    all.push(...page.items);
+    cursor = page.next_cursor;
+  }
+  const final: FinalJob[] = [];
+  let next = 0;
+  const reader = async (): Promise<void> => {
+    for (let job = all[next++]; job !== undefined; job = all[next++]) final.push(await finalJob(endpoint, job));
+  };
+  await Promise.all(Array.from({ length: READ_AT_ONCE }, reader));
+  return final;
+}
+
+async function finalJob(endpoint: Endpoint, job: JobJson): Promise<FinalJob> {
+  const events: FinalJob["events"] = [];
+  if (isFinal(job.status)) await readStream({ from: endpoint, job: job.job_id, after: 0, events });
+  return {
+    job: job.job_id,
+    function: job.function,
+    status: job.status,
+    result: job.result,
+    code: job.error?.code ?? null,
+    attempt: job.attempt,
+    progress: job.progress,
+    parent: job.parent_id ?? null,
+    startedAt: job.started_at === null ? null : Date.parse(job.started_at),
+    events,
+  };
+}

@@ -1,0 +1,117 @@
+import type { History } from "./history.ts";
+import type { Member } from "./member.ts";
+import { monotonicMs } from "./monotonic.ts";
+import { type Fault, faultText, laneOf } from "./plan.ts";
+import type { System } from "./system.ts";
+
+/** Strikes with every fault of the plan at its time; the faults of a lane one after the other. Ends when all is whole again. */
+export async function strikeAll(
+  system: System,
+  plan: readonly Fault[],
+  history: History,
+  say: (line: string) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  const startedAt = monotonicMs();
+  const lanes = Map.groupBy(plan, laneOf);
+  const run = async (faults: Fault[]): Promise<void> => {
+    for (const fault of faults) {
+      await sleep(startedAt + fault.atMs - monotonicMs(), signal);
+      if (signal.aborted) return;
+      const at = monotonicMs();
+      const done = await strike(system, fault, history);
+      history.faults.push({ at, until: monotonicMs(), fault: `${faultText(fault)}${done}` });
+      say(`${faultText(fault)}${done}`);
+    }
+  };
+  await Promise.all([...lanes.values()].map(run));
+}
+
+/** Says what it met, where that is not in the plan. */
+async function strike(system: System, fault: Fault, history: History): Promise<string> {
+  switch (fault.type) {
+    case "kill server":
+    case "drain server":
+      await restart(memberOf(system, fault.server), fault.type);
+      return "";
+    case "kill all":
+      await Promise.all(system.members.map((member) => member.kill()));
+      await Promise.all(system.members.map((member) => member.start()));
+      return "";
+    case "hold server": {
+      const member = memberOf(system, fault.server);
+      member.signal("SIGSTOP");
+      await sleep(fault.forMs);
+      member.signal("SIGCONT");
+      return "";
+    }
+    case "skew clock": {
+      const member = memberOf(system, fault.server);
+      member.skewClock(fault.byMs);
+      await sleep(fault.forMs);
+      member.skewClock(0);
+      return "";
+    }
+    case "fill disk": {
+      const { disk } = memberOf(system, 0);
+      disk?.fill();
+      await sleep(fault.forMs);
+      disk?.free();
+      return "";
+    }
+    case "kill replica":
+    case "hold replica":
+      return await hurtReplica(system, fault, history);
+    case "kill database":
+    case "cut network":
+      throw new Error(`${fault.type} needs a database`);
+  }
+}
+
+async function restart(member: Member, type: "kill server" | "drain server"): Promise<void> {
+  if (type === "kill server") await member.kill();
+  else await member.stop();
+  await member.start();
+}
+
+async function hurtReplica(
+  system: System,
+  fault: Fault & { type: "kill replica" | "hold replica" },
+  history: History,
+): Promise<string> {
+  const replicas = await system.replicas();
+  const chosen = replicas[Math.floor(fault.pick * replicas.length)];
+  if (chosen?.pid == null) return ": there was none";
+  history.hurtReplicas.push(chosen.replica_id);
+  try {
+    if (fault.type === "kill replica") process.kill(chosen.pid, "SIGKILL");
+    else {
+      process.kill(chosen.pid, "SIGSTOP");
+      await sleep(fault.forMs);
+      process.kill(chosen.pid, "SIGCONT");
+    }
+  } catch {
+    return `: ${chosen.replica_id} had gone`;
+  }
+  return `: ${chosen.replica_id} of ${chosen.functions.join(", ")}`;
+}
+
+function memberOf(system: System, index: number): Member {
+  const member = system.members[index];
+  if (member === undefined) throw new Error(`there is no server ${index}`);
+  return member;
+}
+
+/** Ends early where the signal aborts. */
+function sleep(ms: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (ms <= 0 || signal?.aborted) return resolve();
+    const over = (): void => {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", over);
+      resolve();
+    };
+    const timer = setTimeout(over, ms);
+    signal?.addEventListener("abort", over, { once: true });
+  });
+}

@@ -1,0 +1,132 @@
+import { mkdirSync, readdirSync, readFileSync } from "node:fs";
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import { SERVER_DEFAULTS } from "../../src/protocol/defaults.ts";
+import type { ReplicaJson } from "../../src/protocol/wire.ts";
+import { openSqliteStore } from "../../src/server/store/sqlite.ts";
+import { request } from "./ask.ts";
+import type { HandlerRecord } from "./history.ts";
+import { Member } from "./member.ts";
+import type { FaultType } from "./plan.ts";
+
+export interface SystemOptions {
+  servers: number;
+  store: "sqlite" | "postgres";
+  /** For everything; it marks all processes. */
+  dir: string;
+}
+
+/** Where a server takes requests now. */
+export interface Endpoint {
+  url: string;
+  token: string;
+}
+
+/** The servers under test, what they share, and what can be done to them. */
+export class System implements AsyncDisposable {
+  readonly members: Member[];
+  readonly dir: string;
+  readonly #options: SystemOptions;
+
+  private constructor(options: SystemOptions, members: Member[]) {
+    this.#options = options;
+    this.dir = options.dir;
+    this.members = members;
+  }
+
+  static async start(options: SystemOptions): Promise<System> {
+    mkdirSync(join(options.dir, "records"), { recursive: true });
+    const members = Array.from(
+      { length: options.servers },
+      (_, index) => new Member({ dir: join(options.dir, `server-${index}`), args: [] }),
+    );
+    const system = new System(options, members);
+    try {
+      await Promise.all(members.map((member) => member.start()));
+    } catch (error) {
+      await system[Symbol.asyncDispose]();
+      throw error;
+    }
+    return system;
+  }
+
+  get recordsDir(): string {
+    return join(this.dir, "records");
+  }
+
+  /** After which other servers take the jobs of a silent one; null where there are no others. */
+  get leaseMs(): number | null {
+    return this.members.length > 1 ? SERVER_DEFAULTS.leaseMs : null;
+  }
+
+  /** What can be done to it on this machine. */
+  faults(): FaultType[] {
+    const types: FaultType[] = [
+      "kill server",
+      "drain server",
+      "hold server",
+      "skew clock",
+      "kill replica",
+      "hold replica",
+    ];
+    if (this.members.every(({ disk }) => disk !== null)) types.push("fill disk");
+    return types;
+  }
+
+  /** Any server that is up, by `at` (0 up to 1); waits for one where none is. */
+  async endpoint(at: number): Promise<Endpoint> {
+    for (;;) {
+      const up = this.members.filter(({ server }) => server?.running);
+      const server = up[Math.floor(at * up.length)]?.server;
+      if (server) return { url: server.url, token: server.token };
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+
+  /** Replicas of all servers that answer. */
+  async replicas(): Promise<ReplicaJson[]> {
+    const pages = await Promise.allSettled(
+      this.members.flatMap(({ server }) =>
+        server?.running ? [request(server, "GET", "/v1/replicas", { timeoutMs: 1000 })] : [],
+      ),
+    );
+    const all = pages.flatMap((page) =>
+      page.status === "fulfilled" && page.value.status === 200
+        ? (page.value.body as { items: ReplicaJson[] }).items
+        : [],
+    );
+    return [...new Map(all.map((replica) => [replica.pid, replica])).values()].filter(({ pid }) => pid !== null);
+  }
+
+  /** What the handlers have written down. A line that was cut by the end of its process says nothing. */
+  records(): HandlerRecord[] {
+    return readdirSync(this.recordsDir)
+      .flatMap((name) => readFileSync(join(this.recordsDir, name), "utf8").split("\n"))
+      .flatMap((line) => (line.endsWith("}") ? [JSON.parse(line) as HandlerRecord] : []))
+      .toSorted((a, b) => a.at - b.at);
+  }
+
+  /** What the store finds wrong with itself, once no server is there. */
+  async storeFaults(): Promise<string[]> {
+    const found: string[] = [];
+    for (const { dataDir } of this.members) {
+      await using store = await openSqliteStore({ path: join(dataDir, "athanor.db") });
+      found.push(...(await store.check()));
+    }
+    return found;
+  }
+
+  /** What the servers wrote, one after the other. */
+  logs(): string {
+    return this.members.map(({ logFile }) => `== ${logFile}\n${readFileSync(logFile, "utf8")}`).join("\n");
+  }
+
+  get store(): SystemOptions["store"] {
+    return this.#options.store;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.members.map((member) => member.remove()));
+    await rm(this.dir, { recursive: true, force: true });
+  }
+}
