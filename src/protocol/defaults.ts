@@ -128,3 +128,19 @@ export const CLIENT_DEFAULTS = {
   webUrlTimeoutS: MINUTE_S,
   webUrlPollMs: 250,
 } as const;
+
+/** Faults that `--chaos` makes; a share of 0.1 is every tenth. */
+export const CHAOS_DEFAULTS = {
+  /** Of attempts: lost between claim and code. */
+  lostClaimShare: 0.05,
+  /** Of attempts: their code has run, and its end is not stored. */
+  lostEndShare: 0.15,
+  delayShare: 0.1,
+  maxDelayMs: 500,
+  /** Of one job; after these it is left alone. */
+  maxLosses: 3,
+  meanReplicaLifeMs: 30 * SECOND_MS,
+  /** Of GET requests: cut within the time below, if they still go on then. */
+  cutShare: 0.1,
+  maxCutAfterMs: 2 * SECOND_MS,
+} as const;

@@ -36,9 +36,20 @@ test("a wrong setting is named with its value", () => {
     [{ logLevel: "loud" }, {}, /--log-level/],
     [{ publicUrl: "ftp://x" }, {}, /--public-url/],
     [{ publicUrl: "https://x/path" }, {}, /--public-url/],
+    [{ chaos: "much" }, {}, /--chaos is "much"/],
     [{}, { ATHANOR_TOKEN: "short" }, /ATHANOR_TOKEN must be/],
   ];
   for (const [flags, env, pattern] of cases) assert.throws(() => resolveConfig(flags, env), invalid(pattern));
+});
+
+test("chaos is for this machine alone, unless that is said", () => {
+  assert.equal(resolveConfig({}, {}).chaos, null);
+  assert.equal(resolveConfig({ chaos: "7" }, {}).chaos, 7);
+  assert.equal(typeof resolveConfig({ chaos: true }, {}).chaos, "number");
+  const everywhere = { chaos: "7", host: "0.0.0.0" };
+  assert.throws(() => resolveConfig(everywhere, {}), invalid(/--chaos-anywhere/));
+  assert.throws(() => resolveConfig({ chaos: true }, { ATHANOR_HOST: "0.0.0.0" }), invalid(/--chaos-anywhere/));
+  assert.equal(resolveConfig({ ...everywhere, chaosAnywhere: true }, {}).chaos, 7);
 });
 
 test("a token that is refused is not repeated", () => {

@@ -1,3 +1,4 @@
+import { randomInt } from "node:crypto";
 import { homedir } from "node:os";
 import { isAbsolute, join, resolve } from "node:path";
 import { SERVER_DEFAULTS } from "../protocol/defaults.ts";
@@ -22,6 +23,10 @@ export interface ServerFlags {
   logLevel?: string | undefined;
   /** Blank runtime processes kept ready. */
   blanks?: number | string | undefined;
+  /** Faults on purpose, of this seed; true: of any. */
+  chaos?: number | string | boolean | undefined;
+  /** Allows `chaos` on an address that other machines reach. */
+  chaosAnywhere?: boolean | undefined;
 }
 
 /** The validated settings of a server. Nothing past this reads flags or the environment. */
@@ -42,6 +47,8 @@ export interface Config {
   publicUrl: string | null;
   logLevel: LogLevel;
   blankReplicas: number;
+  /** The seed of the faults that are made on purpose; null: none are. */
+  chaos: number | null;
   /** Pages of 4 KiB that the store may grow to; null: what the disk holds. For tests of a full disk. */
   maxStorePages: number | null;
 }
@@ -66,6 +73,7 @@ export function resolveConfig(flags: ServerFlags, env: NodeJS.ProcessEnv): Confi
     publicUrl: publicUrlOf(flags.publicUrl ?? nonEmpty(env.ATHANOR_PUBLIC_URL)),
     logLevel: logLevelOf(flags.logLevel ?? nonEmpty(env.ATHANOR_LOG_LEVEL) ?? "info"),
     blankReplicas: integer("--blanks", flags.blanks ?? SERVER_DEFAULTS.blankReplicas, 0, 64),
+    chaos: chaosOf(flags, env),
     maxStorePages: null,
   };
 }
@@ -88,6 +96,15 @@ function integer(name: string, value: number | string, min: number, max: number)
   if (!Number.isInteger(number) || number < min || number > max)
     throw bad(`${name} is ${quoted(value)}; a whole number from ${min} to ${max} is needed`);
   return number;
+}
+
+/** Faults strike whoever calls: on purpose, and so on this machine alone unless that is said too. */
+function chaosOf({ chaos, chaosAnywhere, host }: ServerFlags, env: NodeJS.ProcessEnv): number | null {
+  if (chaos === undefined || chaos === false) return null;
+  const given = hostOf(host ?? nonEmpty(env.ATHANOR_HOST) ?? SERVER_DEFAULTS.host);
+  if (!isLoopback(given) && chaosAnywhere !== true)
+    throw bad(`--chaos breaks calls on purpose, and --host ${given} is reached by others; --chaos-anywhere allows it`);
+  return chaos === true ? randomInt(1e9) : integer("--chaos", chaos, 0, 999_999_999);
 }
 
 function hostOf(value: string): string {

@@ -6,6 +6,7 @@ import type { ReplicaGroup } from "../protocol/groups.ts";
 import { formatId } from "../protocol/names.ts";
 import { Auth, loadSecret } from "./auth.ts";
 import { Blobs } from "./blobs.ts";
+import { Chaos } from "./chaos.ts";
 import type { Config } from "./config.ts";
 import type { LoadedDeployment } from "./deployments/loaded.ts";
 import { ReplicaLogs } from "./deployments/logs.ts";
@@ -43,6 +44,8 @@ export interface Context {
   readonly jobs: Jobs;
   readonly deployments: DeploymentService;
   readonly gateway: Gateway;
+  /** Faults on purpose; there are none unless they were asked for. */
+  readonly chaos: Chaos | undefined;
   /** Where this server is reached on this machine. */
   url(): string;
   isReady(): boolean;
@@ -79,6 +82,9 @@ export async function createContext(p: ContextOptions): Promise<WiredContext> {
     path: join(config.dataDir, "athanor.db"),
     ...(config.maxStorePages === null ? {} : { maxPages: config.maxStorePages }),
   });
+  const chaos = config.chaos === null ? undefined : new Chaos({ seed: config.chaos, log });
+  if (chaos !== undefined)
+    log.warn({ seed: config.chaos }, "chaos: calls will be lost, doubled, delayed and cut on purpose");
   const stopping = new AbortController();
   const liveReplicas = new Set<string>();
   const auth = new Auth({
@@ -107,7 +113,16 @@ export async function createContext(p: ContextOptions): Promise<WiredContext> {
     void session.ended.then(() => liveReplicas.delete(session.id));
     keepLines(logs, session, deployment.number, group);
   };
-  const scheduler = new Scheduler({ starter: hub, nextReplica: () => numbers.next(), access, log, onReplica });
+  const scheduler = new Scheduler({
+    starter: hub,
+    nextReplica: () => numbers.next(),
+    access,
+    log,
+    onReplica: (session, deployment, group) => {
+      onReplica(session, deployment, group);
+      chaos?.replica(session);
+    },
+  });
   const blobs = new Blobs({ dir: join(config.dataDir, "blobs") });
   const events = new EventLog({ store, log });
   const streams = new EventStreams({ log, stopping: stopping.signal });
@@ -130,7 +145,7 @@ export async function createContext(p: ContextOptions): Promise<WiredContext> {
       }
     },
   });
-  const jobs = new Jobs({ store, scheduler, events, blobs, deployments, log });
+  const jobs = new Jobs({ store, scheduler, events, blobs, deployments, log, chaos });
   let ready = false;
 
   const parts = {
@@ -148,6 +163,7 @@ export async function createContext(p: ContextOptions): Promise<WiredContext> {
     scheduler,
     jobs,
     deployments,
+    chaos,
     url: p.url,
     isReady: () => ready,
   };

@@ -64,6 +64,7 @@ export async function startServer(config: Config): Promise<RunningServer> {
 /** The server's own API by its paths; everything else is an app's. */
 function dispatch(x: Exchange, context: WiredContext): void | Promise<void> {
   if (context.stopping.aborted) throw new AthanorError("shutting_down", "the server is stopping");
+  context.chaos?.exchange(x);
   const target = context.gateway.targetOf(x);
   return target === null ? serveApi(x, context) : context.gateway.serve(x, target);
 }

@@ -14,6 +14,8 @@ export const up: Command = {
     { flags: "--public-url <url>", description: "Where clients reach it, if a proxy stands before it" },
     { flags: "--log-level <level>", description: "trace, debug, info, warn, error, fatal or silent (default info)" },
     { flags: "--blanks <n>", description: "Runtime processes kept ready (default 1)" },
+    { flags: "--chaos [seed]", description: "Lose, double, delay and cut calls on purpose, to try handlers out" },
+    { flags: "--chaos-anywhere", description: "Allow --chaos on an address that other machines reach" },
   ],
   examples: ["athanor up", "athanor up --port 0 --data ./data --json"],
   async run(call) {
@@ -29,6 +31,7 @@ export const up: Command = {
         `Athanor is up at ${server.url}`,
         `  data   ${config.dataDir}`,
         `  token  ${config.token === null ? `in ${config.tokenFile}` : "from ATHANOR_TOKEN"}`,
+        ...(config.chaos === null ? [] : [`  chaos  --chaos ${config.chaos} makes the same faults again`]),
         "",
         "Deploy an app with: athanor deploy ENTRY",
       ].join("\n"),
@@ -53,7 +56,12 @@ function flagsOf(call: CommandCall) {
     "logLevel",
     "blanks",
   ] as const;
-  return Object.fromEntries(names.map((name) => [name, textOption(call, name)]));
+  const { chaos, chaosAnywhere } = call.options;
+  return {
+    ...Object.fromEntries(names.map((name) => [name, textOption(call, name)])),
+    chaos,
+    chaosAnywhere: chaosAnywhere === true,
+  };
 }
 
 /** Resolves at the first SIGINT or SIGTERM, after which the server drains; the second ends the process at once. */

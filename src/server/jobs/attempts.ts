@@ -96,7 +96,8 @@ export class Attempts {
   /** From the opening of the call to the stored end of the attempt. */
   async #see(attempt: Attempt, replica: Replica): Promise<void> {
     const { record } = attempt;
-    const answer = await attempt.run();
+    const { chaos } = this.#options;
+    const answer = await (chaos?.attempt(record, () => attempt.run()) ?? attempt.run());
     // Not waited for: its write stands in the store's queue before the end's does, and shares its transaction.
     if (attempt.logged) this.#options.events.flush(record.job).catch(() => {});
     const crashes = this.#countCrash(record.job, answer);

@@ -1,4 +1,5 @@
 import type { JobEvent } from "../../protocol/event.ts";
+import type { Chaos } from "../chaos.ts";
 import type { Log } from "../log.ts";
 import type { RunnableDeployment } from "../scheduler/deployment.ts";
 import type { Scheduler } from "../scheduler/scheduler.ts";
@@ -29,6 +30,8 @@ export interface JobsOptions {
   log: Pick<Log, "info" | "error">;
   /** Called once it is committed that a job was made or has changed its status. */
   changed?(record: JobRecord): void;
+  /** Faults on purpose; left out: none. */
+  chaos?: Pick<Chaos, "attempt"> | undefined;
   /** Time that running jobs have to end when the server stops; default 10 s. Then they go back to the queue. */
   drainMs?: number;
   /** Time that a job's code has to heed its abort signal; default SERVER_DEFAULTS.cancelGraceMs. */
