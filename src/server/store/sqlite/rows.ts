@@ -102,6 +102,7 @@ export function toJob(row: FullJobRow): JobRecord {
     eventsWindow: row.events_window,
     lastEvent: row.last_event,
     ...NOT_STORED_YET,
+    crashCount: row.lost_count,
   };
 }
 
