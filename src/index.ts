@@ -6,7 +6,8 @@ export type { MediaJson } from "./protocol/media.ts";
 export type { JobJson, Problem } from "./protocol/wire.ts";
 export { App } from "./sdk/app.ts";
 export { Client } from "./sdk/client/client.ts";
-export { JobContext, JobProgress } from "./sdk/context.ts";
+export { type BatchedJob, JobContext, JobProgress } from "./sdk/context.ts";
+export { NonRetryableError } from "./sdk/errors.ts";
 export {
   type Handle,
   JobFailedError,
@@ -19,10 +20,16 @@ export type { Wire } from "./sdk/handler.ts";
 export { ImageFile, type MediaInit, type MediaSource } from "./sdk/media.ts";
 export type {
   AppOptions,
+  BatchedOptions,
+  BatchOptions,
   CorsOptions,
+  CronOptions,
   EndpointOptions,
+  EventsOptions,
+  EveryOptions,
   FunctionOptions,
   QueueOptions,
+  RateLimitOptions,
   RetryOptions,
   ServiceOptions,
 } from "./sdk/options.ts";

@@ -42,7 +42,7 @@ process.on("unhandledRejection", failed);
 // app.deploy() at the top of an entry file must not build and deploy within a build; it refuses where this is set.
 Object.defineProperty(globalThis, RUNTIME, {
   configurable: true,
-  value: { require: createRequire(request.bundlePath), serverUrl: "", serverToken: "" },
+  value: { require: createRequire(request.bundlePath), serverUrl: "", serverToken: "", currentJobId: () => null },
 });
 
 try {

@@ -28,6 +28,7 @@ export function makeSpec(p: { answer: ChildAnswer; analysis: Analysis; entry: st
 function makeFunction(made: ChildFunction, site: AnalyzedSite, $defs: { [name: string]: JsonSchema }): FunctionSpec {
   if (made.resolved === null)
     throw new AthanorError(made.refused?.code ?? "option_invalid", `${place(site)}: ${made.refused?.detail}`);
+  if ((made.resolved.batch !== null) !== site.batch) throw hiddenBatch(site);
   const input = inputOf(made, site, $defs);
   checkSchedule(made.resolved.schedule, input, site);
   return {
@@ -68,6 +69,17 @@ function outputOf(made: ChildFunction, site: AnalyzedSite, $defs: { [name: strin
   const { schema } = made.output;
   const hoisted = schema === null ? null : hoistDefinitions(schema, `${site.name}.output`, $defs);
   return { schema: hoisted, stream: site.output.stream, standard: true };
+}
+
+/** The types of a function hang on whether it has `batch`, so this must show in the type of its options. */
+function hiddenBatch(site: AnalyzedSite): AthanorError {
+  return new AthanorError(
+    "option_invalid",
+    `${place(site)}: ${site.codeName}: batch does not show in the options' type`,
+    {
+      hint: "Write `batch: {...}` in the call of app.function or app.endpoint itself.",
+    },
+  );
 }
 
 function siteOf(made: ChildFunction, analysis: Analysis, entry: string): AnalyzedSite {

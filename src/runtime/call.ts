@@ -3,7 +3,13 @@ import { AthanorError } from "../protocol/errors.ts";
 import type { FrameConnection } from "../protocol/frame-connection.ts";
 import type { CancelMessage } from "../protocol/replica.ts";
 import { Inflow, Outflow } from "../protocol/streams.ts";
+import type { RetryOn } from "./load.ts";
 import type { CallLog } from "./logs.ts";
+
+/** On whose behalf code runs: one call, or all those of a batch. */
+export interface Caller {
+  readonly calls: readonly Call[];
+}
 
 /**
  * One call that the server opened: a job or an HTTP exchange, on a stream of its own.
@@ -11,9 +17,14 @@ import type { CallLog } from "./logs.ts";
  *   open --cancel()--> cancelled   the signal aborts; the code goes on until it heeds it
  *   any  --finish()--> finished    END was sent; the stream's number is not used again
  */
-export class Call {
+export class Call implements Caller {
+  readonly calls: readonly [Call] = [this];
   readonly stream: number;
   readonly kind: "job" | "http";
+  /** `jobs:123`; null for an HTTP exchange. */
+  readonly jobId: string | null;
+  /** The function's `retries.retryOn`. */
+  readonly retryOn: RetryOn | null;
   readonly connection: FrameConnection;
   readonly input: Inflow;
   readonly output: Outflow;
@@ -25,9 +36,18 @@ export class Call {
   #controller: AbortController | null = null;
   #reason: AthanorError | null = null;
 
-  constructor(p: { stream: number; kind: "job" | "http"; connection: FrameConnection; maxLogLines: number }) {
+  constructor(p: {
+    stream: number;
+    kind: "job" | "http";
+    jobId: string | null;
+    retryOn: RetryOn | null;
+    connection: FrameConnection;
+    maxLogLines: number;
+  }) {
     this.stream = p.stream;
     this.kind = p.kind;
+    this.jobId = p.jobId;
+    this.retryOn = p.retryOn;
     this.connection = p.connection;
     this.maxLogLines = p.maxLogLines;
     this.input = new Inflow(p.connection, p.stream);
@@ -50,7 +70,7 @@ export class Call {
     if (this.#reason || this.finished) return;
     this.#reason = CANCEL_ERRORS[reason]();
     // A listener runs on behalf of whoever aborts; what it writes is the call's.
-    currentCall.run(this, () => this.#controller?.abort(this.#reason));
+    currentCaller.run(this, () => this.#controller?.abort(this.#reason));
     // An HTTP answer that nobody reads any more is not sent; what a job has made is.
     if (this.kind === "http") this.output.close();
   }
@@ -63,5 +83,11 @@ const CANCEL_ERRORS: Record<CancelMessage["reason"], () => AthanorError> = {
   shutdown: () => new AthanorError("shutting_down", "the server is shutting down"),
 };
 
-/** The call on whose behalf the running code runs, through all its awaits, timers and callbacks. */
-export const currentCall = new AsyncLocalStorage<Call>();
+/** On whose behalf the running code runs, through all its awaits, timers and callbacks. */
+export const currentCaller = new AsyncLocalStorage<Caller>();
+
+/** The job whose code runs; null in an HTTP exchange, in a batch, which is no one job's, and outside of calls. */
+export function currentJobId(): string | null {
+  const caller = currentCaller.getStore();
+  return caller instanceof Call && !caller.finished ? caller.jobId : null;
+}

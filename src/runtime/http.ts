@@ -47,6 +47,7 @@ async function invokeHttp(p: { call: Call; open: OpenHttp; app: LoadedApp; fn: L
     injected: {
       jobId: null,
       attempt: 1,
+      batch: null,
       signal: () => call.signal,
       progress: () => {},
       request: () => (request ??= webRequest(open, call, fn.spec.input.mode === "request")),

@@ -13,6 +13,8 @@ import type { LoadedApp, LoadedFunction } from "./load.ts";
 export interface Injected {
   jobId: string | null;
   attempt: number;
+  /** The jobs of a batch; null: the call is on behalf of one. */
+  batch: JobContext["batch"];
   signal(): AbortSignal;
   progress(fraction: number, message: string | null): void;
   /** Undefined in a job. */
@@ -42,6 +44,32 @@ export async function invoke(p: {
   return call(...args);
 }
 
+/** What the parameters get of one job of a batch, in their order; undefined for those that are injected. */
+export async function argumentsOf(p: {
+  app: LoadedApp;
+  fn: LoadedFunction;
+  body: Json;
+  attachments: Uint8Array[];
+}): Promise<unknown[]> {
+  const args = decode(p);
+  if (p.fn.spec.input.mode !== "standard") return args;
+  return [await parse(p.fn.input, args[0], (errors) => inputError(p.fn, errors))];
+}
+
+/** Calls the function once for several jobs: each parameter is an array with an element of each. */
+export async function invokeBatch(p: { fn: LoadedFunction; jobs: unknown[][]; injected: Injected }): Promise<unknown> {
+  const { call, spec } = p.fn;
+  if (spec.input.mode === "standard") return call(column(p.jobs, 0), contextOf(p.injected));
+  const args = spec.input.params.map(({ inject: kind }, index) =>
+    kind ? inject(kind, p.injected) : column(p.jobs, index),
+  );
+  return call(...args);
+}
+
+function column(jobs: unknown[][], index: number): unknown[] {
+  return jobs.map((args) => args[index]);
+}
+
 function decode(p: { app: LoadedApp; fn: LoadedFunction; body: Json; attachments: Uint8Array[] }): unknown[] {
   const { args } = decodeInput({
     fn: p.fn.spec,
@@ -69,6 +97,7 @@ function contextOf(injected: Injected): JobContext {
   return new JobContext({
     jobId: injected.jobId,
     attempt: injected.attempt,
+    batch: injected.batch,
     get signal() {
       return injected.signal();
     },

@@ -8,7 +8,11 @@ import type { AssignMessage } from "../protocol/replica.ts";
 import type { FunctionSpec } from "../protocol/spec.ts";
 import { loadValidators, type Validators } from "../schema/validators.ts";
 import { APP_STATE, type AppState, type Registration, RUNTIME, type RuntimeGlobal, registry } from "../sdk/registry.ts";
+import { currentJobId } from "./call.ts";
 import { mapStacks } from "./stacks.ts";
+
+/** Whether what was thrown is worth another attempt. */
+export type RetryOn = (error: unknown) => unknown;
 
 export interface LoadedFunction {
   spec: FunctionSpec;
@@ -16,6 +20,7 @@ export interface LoadedFunction {
   call: (...args: unknown[]) => unknown;
   input: StandardSchemaV1 | null;
   output: StandardSchemaV1 | null;
+  retryOn: RetryOn | null;
 }
 
 export interface LoadedApp {
@@ -26,6 +31,13 @@ export interface LoadedApp {
   enter(): Promise<void>;
   /** Runs the exit hooks; the first error is thrown after all have run. */
   exit(): Promise<void>;
+}
+
+/** What of a function's options is code, which the spec cannot hold. */
+interface OptionsInCode {
+  input?: StandardSchemaV1;
+  output?: StandardSchemaV1;
+  retries?: number | { retryOn?: RetryOn };
 }
 
 type Instance = Record<string, (...args: unknown[]) => unknown>;
@@ -64,6 +76,7 @@ function setRuntimeGlobal(assign: AssignMessage): void {
     },
     serverUrl: assign.serverUrl,
     serverToken: assign.serverToken,
+    currentJobId,
   };
   (globalThis as { [RUNTIME]?: RuntimeGlobal })[RUNTIME] = runtime;
 }
@@ -77,7 +90,7 @@ function bind(assign: AssignMessage, validators: Validators): LoadedApp {
     const registration = app.registrations.find((candidate) => candidate.site?.name === spec.name);
     if (!registration)
       throw new AthanorError("import_failed", `the bundle does not register the function ${spec.name}`);
-    functions.set(spec.name, bindFunction(spec, registration, instances));
+    functions.set(spec.name, bindFunction(spec, registration, app, instances));
   }
   return {
     functions,
@@ -98,9 +111,11 @@ function bind(assign: AssignMessage, validators: Validators): LoadedApp {
 function bindFunction(
   spec: FunctionSpec,
   registration: Registration,
+  app: AppState,
   instances: Map<string, Instance>,
 ): LoadedFunction {
-  const options = registration.options as { input?: StandardSchemaV1; output?: StandardSchemaV1 };
+  const options = registration.options as OptionsInCode;
+  const retries = options.retries ?? (app.options as OptionsInCode).retries;
   return {
     spec,
     call: registration.handler
@@ -108,6 +123,7 @@ function bindFunction(
       : method(spec, registration, instances),
     input: options.input ?? null,
     output: options.output ?? null,
+    retryOn: typeof retries === "object" ? (retries.retryOn ?? null) : null,
   };
 }
 

@@ -3,7 +3,7 @@ import { SERVER_DEFAULTS } from "../protocol/defaults.ts";
 import type { FrameConnection } from "../protocol/frame-connection.ts";
 import { droppedLinesMark, LineSplitter, NewestBuffer } from "../protocol/lines.ts";
 import { FrameType, type LoggedLine, type LogMessage } from "../protocol/replica.ts";
-import { type Call, currentCall } from "./call.ts";
+import { type Call, type Caller, currentCaller } from "./call.ts";
 
 type Fd = LoggedLine["fd"];
 
@@ -102,13 +102,16 @@ export class Logs {
     }
   }
 
-  write(fd: Fd, chunk: string | Uint8Array, call: Call | undefined = currentCall.getStore()): void {
-    if (!call || call.finished) {
-      this.#untied.write(fd, chunk);
-      return;
+  /** What a batch writes is each of its jobs'. */
+  write(fd: Fd, chunk: string | Uint8Array, caller: Caller | undefined = currentCaller.getStore()): void {
+    let tied = false;
+    for (const call of caller?.calls ?? []) {
+      if (call.finished) continue;
+      call.log ??= this.#newLog(call.stream, call.maxLogLines);
+      call.log.write(fd, chunk);
+      tied = true;
     }
-    call.log ??= this.#newLog(call.stream, call.maxLogLines);
-    call.log.write(fd, chunk);
+    if (!tied) this.#untied.write(fd, chunk);
   }
 
   /** Sends all that a call wrote, before its answer. */

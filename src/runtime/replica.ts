@@ -13,13 +13,16 @@ import {
   type ReadyMessage,
   type StartFailedMessage,
 } from "../protocol/replica.ts";
-import { Call, currentCall } from "./call.ts";
+import type { BatchSpec } from "../protocol/spec.ts";
+import { Batches } from "./batches.ts";
+import { Call, currentCaller } from "./call.ts";
 import { runHttp } from "./http.ts";
+import { errorHead } from "./job-answer.ts";
 import { runJob } from "./jobs.ts";
-import { type LoadedApp, loadApp } from "./load.ts";
+import { type LoadedApp, type LoadedFunction, loadApp } from "./load.ts";
 import { Logs } from "./logs.ts";
 import { firstPlace } from "./stacks.ts";
-import { isRetryable, shown, toJobError } from "./thrown.ts";
+import { shown, toJobError } from "./thrown.ts";
 
 /** Lines of a synchronous call that are kept while they wait to be sent. */
 const HTTP_LOG_LINES = 1000;
@@ -45,6 +48,7 @@ export class Replica {
   readonly #connection: FrameConnection;
   readonly #logs: Logs;
   readonly #calls = new Map<number, Call>();
+  readonly #batches = new Map<LoadedFunction, Batches>();
   #state: "blank" | "starting" | "ready" | "draining" | "left" = "blank";
   #app: LoadedApp | null = null;
   #lastStream = 0;
@@ -131,19 +135,34 @@ export class Replica {
     this.#lastStream = stream;
     const app = this.#app;
     const maxLogLines = open.kind === "job" ? open.eventsWindow : HTTP_LOG_LINES;
-    const call = new Call({ stream, kind: open.kind, connection: this.#connection, maxLogLines });
-    this.#calls.set(stream, call);
     const fn = app.functions.get(open.function);
+    const call = new Call({
+      stream,
+      kind: open.kind,
+      jobId: open.kind === "job" ? open.jobId : null,
+      retryOn: fn?.retryOn ?? null,
+      connection: this.#connection,
+      maxLogLines,
+    });
+    this.#calls.set(stream, call);
     if (!fn) {
       this.#fail(call, new AthanorError("function_not_found", `this replica has no function ${open.function}`));
       this.#finish(call);
       return;
     }
     const logs = this.#logs;
-    const running = currentCall.run(call, () =>
-      open.kind === "job" ? runJob({ call, open, app, fn, logs }) : runHttp({ call, open, app, fn, logs }),
-    );
+    const running = currentCaller.run(call, () => {
+      if (open.kind === "http") return runHttp({ call, open, app, fn, logs });
+      if (fn.spec.batch === null) return runJob({ call, open, app, fn, logs });
+      return this.#batchesOf(app, fn, fn.spec.batch).run(call, open);
+    });
     void running.then(() => this.#finish(call));
+  }
+
+  #batchesOf(app: LoadedApp, fn: LoadedFunction, spec: BatchSpec): Batches {
+    const batches = this.#batches.get(fn) ?? new Batches({ app, fn, spec, logs: this.#logs });
+    this.#batches.set(fn, batches);
+    return batches;
   }
 
   #finish(call: Call): void {
@@ -155,12 +174,8 @@ export class Replica {
   }
 
   #fail(call: Call, thrown: unknown, fatal = false): void {
-    const head: HeadMessage = {
-      kind: "error",
-      error: toJobError(thrown),
-      retryable: isRetryable(thrown),
-      ...(fatal ? { fatal } : {}),
-    };
+    const head: HeadMessage = { ...errorHead(call, this.#logs, thrown), ...(fatal ? { fatal } : {}) };
+    this.#logs.finish(call);
     this.#connection.json(FrameType.HEAD, call.stream, head);
   }
 
@@ -188,10 +203,10 @@ export class Replica {
       void this.#startFailed(thrown, "startup_failed");
       return;
     }
-    const call = currentCall.getStore();
+    const caller = currentCaller.getStore();
     this.#logs.write("stderr", `${shown(thrown)}\n`);
-    if (call && !call.finished) {
-      this.#logs.finish(call);
+    for (const call of caller?.calls ?? []) {
+      if (call.finished) continue;
       // Whoever may call an endpoint need not be who may read its logs.
       this.#fail(call, call.kind === "http" ? new AthanorError("handler_error", UNCAUGHT) : thrown, true);
       this.#finish(call);

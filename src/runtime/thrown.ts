@@ -2,6 +2,7 @@ import { inspect } from "node:util";
 import { AthanorError, type ErrorCode } from "../protocol/errors.ts";
 import { FrameError } from "../protocol/frames.ts";
 import type { JobError } from "../protocol/job.ts";
+import type { RetryOn } from "./load.ts";
 
 const MAX_MESSAGE_CHARS = 8 * 1024;
 const MAX_STACK_CHARS = 16 * 1024;
@@ -17,10 +18,25 @@ export function toJobError(thrown: unknown, code: ErrorCode = "handler_error"): 
 }
 
 /** False where the error says so itself: `retryable === false`. */
-export function isRetryable(thrown: unknown): boolean {
+function isRetryable(thrown: unknown): boolean {
   try {
     return (thrown as { retryable?: unknown } | null | undefined)?.retryable !== false;
   } catch {
+    return true;
+  }
+}
+
+/**
+ * Whether another attempt is worth it: what the error says, then what the function's own `retryOn` says. One that throws is reported, and leaves
+ * the job its retries.
+ */
+export function isWorthRetry(thrown: unknown, retryOn: RetryOn | null, report: (text: string) => void): boolean {
+  if (!isRetryable(thrown)) return false;
+  if (retryOn === null) return true;
+  try {
+    return Boolean(retryOn(thrown));
+  } catch (error) {
+    report(`retryOn threw, so the job is retried while attempts are left: ${shown(error)}`);
     return true;
   }
 }

@@ -4,10 +4,10 @@ import { NAME_PATTERN, RESERVED_APP_NAMES } from "../protocol/names.ts";
 import { callerFile } from "./call-site.ts";
 import type { JobContext } from "./context.ts";
 import type { Handle, UntypedHandle } from "./handle.ts";
-import type { ChunkOf, ResultOf, Wire, WireArgs } from "./handler.ts";
+import type { BatchArgs, BatchResultOf, ChunkOf, ResultOf, Wire, WireArgs } from "./handler.ts";
 import { ClassHookList } from "./hooks.ts";
 import { LocalHandle } from "./local-handle.ts";
-import type { AppOptions, EndpointOptions, FunctionOptions, SchemaOptions } from "./options.ts";
+import type { AppOptions, BatchedOptions, EndpointOptions, FunctionOptions, SchemaOptions } from "./options.ts";
 import { APP_STATE, type AppState, type Registration, registry, SITE_KEY, type Site } from "./registry.ts";
 
 /** A decorator of a method. */
@@ -38,6 +38,21 @@ type SchemaHandle<I, O, R> = Handle<
  */
 type AnyHandler = (...args: never[]) => unknown;
 
+/** A handler with `batch`; a result that is an Error fails its own job alone. */
+type BatchHandler = (...args: never[]) => readonly unknown[] | Promise<readonly unknown[]>;
+
+type BatchSchemaHandler<I, O, R extends readonly unknown[]> = (
+  inputs: OutputOf<I>[],
+  context: JobContext,
+) => O extends StandardSchemaV1 ? Eventually<readonly (InputOf<O> | Error)[]> : Eventually<R>;
+
+type Eventually<T> = T | Promise<T>;
+
+type BatchSchemaHandle<I, O, R> = Handle<
+  [input: InputOf<I>],
+  O extends StandardSchemaV1 ? Wire<OutputOf<O>> : BatchResultOf<R>
+>;
+
 type OptionalSchema = StandardSchemaV1 | undefined;
 type RequiredInput<I extends StandardSchemaV1, O extends OptionalSchema> = SchemaOptions<I, O> & { input: I };
 type HandlerHandle<F extends AnyHandler> = Handle<
@@ -45,6 +60,7 @@ type HandlerHandle<F extends AnyHandler> = Handle<
   ResultOf<ReturnType<F>>,
   ChunkOf<ReturnType<F>>
 >;
+type BatchHandle<F extends BatchHandler> = Handle<BatchArgs<WireArgs<Parameters<F>>>, BatchResultOf<ReturnType<F>>>;
 
 /**
  * A named set of functions, written in one entry file. Importing the file declares; `athanor deploy FILE` or `app.deploy()` puts it on a server.
@@ -78,6 +94,15 @@ export class App {
   }
 
   /** Declares a function with an HTTP face: `POST <server>/<app><path>`. Without a path it is `/<name>`; without a handler it decorates a method. */
+  endpoint<I extends StandardSchemaV1, R extends readonly unknown[], O extends OptionalSchema = undefined>(
+    path: string,
+    options: EndpointOptions & BatchedOptions & RequiredInput<I, O>,
+    handler: BatchSchemaHandler<I, O, R>,
+  ): BatchSchemaHandle<I, O, R>;
+  endpoint<I extends StandardSchemaV1, R extends readonly unknown[], O extends OptionalSchema = undefined>(
+    options: EndpointOptions & BatchedOptions & RequiredInput<I, O>,
+    handler: BatchSchemaHandler<I, O, R>,
+  ): BatchSchemaHandle<I, O, R>;
   endpoint<I extends StandardSchemaV1, R, O extends OptionalSchema = undefined>(
     path: string,
     options: EndpointOptions & RequiredInput<I, O>,
@@ -87,24 +112,31 @@ export class App {
     options: EndpointOptions & RequiredInput<I, O>,
     handler: SchemaHandler<I, O, R>,
   ): SchemaHandle<I, O, R>;
+  endpoint<F extends BatchHandler>(path: string, options: EndpointOptions & BatchedOptions, handler: F): BatchHandle<F>;
+  endpoint<F extends BatchHandler>(options: EndpointOptions & BatchedOptions, handler: F): BatchHandle<F>;
   endpoint<F extends AnyHandler>(path: string, options: EndpointOptions, handler: F): HandlerHandle<F>;
   endpoint<F extends AnyHandler>(path: string, handler: F): HandlerHandle<F>;
   endpoint<F extends AnyHandler>(options: EndpointOptions, handler: F): HandlerHandle<F>;
   endpoint<F extends AnyHandler>(handler: F): HandlerHandle<F>;
-  endpoint(path: string, options?: EndpointOptions): MethodDecorator;
-  endpoint(options?: EndpointOptions): MethodDecorator;
+  endpoint(path: string, options?: EndpointOptions & Partial<BatchedOptions>): MethodDecorator;
+  endpoint(options?: EndpointOptions & Partial<BatchedOptions>): MethodDecorator;
   endpoint(...args: unknown[]): unknown {
     return this.#register("endpoint", args);
   }
 
   /** Declares a function that is called as a job, with no HTTP face. Without a handler it decorates a method. */
+  function<I extends StandardSchemaV1, R extends readonly unknown[], O extends OptionalSchema = undefined>(
+    options: FunctionOptions & BatchedOptions & RequiredInput<I, O>,
+    handler: BatchSchemaHandler<I, O, R>,
+  ): BatchSchemaHandle<I, O, R>;
   function<I extends StandardSchemaV1, R, O extends OptionalSchema = undefined>(
     options: FunctionOptions & RequiredInput<I, O>,
     handler: SchemaHandler<I, O, R>,
   ): SchemaHandle<I, O, R>;
+  function<F extends BatchHandler>(options: FunctionOptions & BatchedOptions, handler: F): BatchHandle<F>;
   function<F extends AnyHandler>(options: FunctionOptions, handler: F): HandlerHandle<F>;
   function<F extends AnyHandler>(handler: F): HandlerHandle<F>;
-  function(options?: FunctionOptions): MethodDecorator;
+  function(options?: FunctionOptions & Partial<BatchedOptions>): MethodDecorator;
   function(...args: unknown[]): unknown {
     return this.#register("function", args);
   }

@@ -1,3 +1,4 @@
+import { SPAWN_LIMITS } from "../protocol/defaults.ts";
 import { AthanorError } from "../protocol/errors.ts";
 
 type Scope = "function" | "endpoint" | "app" | "project";
@@ -13,6 +14,7 @@ interface OptionRule {
 const ALL: readonly Scope[] = ["function", "endpoint", "app"];
 const SERVICE: readonly Scope[] = ["endpoint", "app"];
 const ENDPOINT: readonly Scope[] = ["endpoint"];
+const DECLARED: readonly Scope[] = ["function", "endpoint"];
 const YEAR_S = 366 * 24 * 3600;
 const METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
 
@@ -67,6 +69,16 @@ const QUEUE_ENTRIES = {
   ttlS: number(0, YEAR_S, " of seconds"),
 };
 
+const MIB = 1024 * 1024;
+const MISSED = { allowed: '"run_once" or "skip"', test: (value: unknown) => value === "run_once" || value === "skip" };
+
+/** What the cron expression, its zone and the seconds may be is checked where the ticks are computed. */
+function isSchedule(value: unknown): boolean {
+  if (!isObject(value)) return isText(value);
+  const isCron = value.cron !== undefined;
+  return isCron !== (value.everyS !== undefined) && (isCron || value.timeZone === undefined);
+}
+
 /** Every option: where it may stand and what it may be. */
 const OPTION_RULES: Record<string, OptionRule> = {
   cpu: { scopes: ALL, ...above(0, 1024, " of cores") },
@@ -88,12 +100,33 @@ const OPTION_RULES: Record<string, OptionRule> = {
     test: isEnv,
   },
   concurrency: { scopes: ALL, ...integer(1, 10_000, " of calls") },
+  keyConcurrency: { scopes: ALL, ...integer(1, 10_000, " of jobs") },
+  rateLimit: {
+    scopes: ALL,
+    allowed: "{limit, perS}",
+    test: (value) => isObject(value) && value.limit !== undefined && value.perS !== undefined,
+    entries: { limit: integer(1, 1_000_000, " of starts"), perS: above(0, 24 * 3600, " of seconds") },
+  },
+  priority: { scopes: ALL, ...integer(SPAWN_LIMITS.minPriority, SPAWN_LIMITS.maxPriority) },
+  expireS: { scopes: ALL, ...above(0, SPAWN_LIMITS.maxExpireS, " of seconds") },
+  schedule: {
+    scopes: DECLARED,
+    allowed: "a cron expression, {cron, timeZone, missed} or {everyS, missed}",
+    test: isSchedule,
+    entries: { cron: text, timeZone: text, everyS: above(0, YEAR_S, " of seconds"), missed: MISSED },
+  },
+  batch: {
+    scopes: DECLARED,
+    allowed: "{maxSize, waitMs}",
+    test: (value) => isObject(value) && value.maxSize !== undefined,
+    entries: { maxSize: integer(1, 10_000, " of jobs"), waitMs: number(0, 60_000, " of milliseconds") },
+  },
   minReplicas: { scopes: ALL, ...integer(0, 10_000) },
   maxReplicas: { scopes: ALL, ...integer(1, 10_000) },
   keepWarmS: { scopes: ALL, ...number(0, YEAR_S, " of seconds") },
   retries: {
     scopes: ALL,
-    allowed: `${retryCount.allowed}, or {max, delayS, backoff, maxDelayS, jitter}`,
+    allowed: `${retryCount.allowed}, or {max, delayS, backoff, maxDelayS, jitter, retryOn}`,
     test: (value) => retryCount.test(value) || (isObject(value) && value.max !== undefined),
     entries: {
       max: retryCount,
@@ -101,13 +134,17 @@ const OPTION_RULES: Record<string, OptionRule> = {
       backoff: number(1, 100, ""),
       maxDelayS: number(0, YEAR_S, " of seconds"),
       jitter: number(0, 1, ""),
+      retryOn: { allowed: "a function of what was thrown", test: (value) => typeof value === "function" },
     },
   },
   events: {
     scopes: ALL,
-    allowed: "{window}",
+    allowed: "{window, windowBytes}",
     test: isObject,
-    entries: { window: integer(1, 1_000_000, " of events") },
+    entries: {
+      window: integer(1, 1_000_000, " of events"),
+      windowBytes: integer(1024, 1024 * MIB, " of bytes"),
+    },
   },
   serviceStartupTimeoutS: { scopes: SERVICE, ...above(0, 24 * 3600, " of seconds") },
   drainTimeoutS: { scopes: SERVICE, ...number(0, 24 * 3600, " of seconds") },
@@ -124,7 +161,7 @@ const OPTION_RULES: Record<string, OptionRule> = {
   tags: { scopes: ENDPOINT, ...texts },
   useQueue: { scopes: ENDPOINT, ...flag },
   queue: {
-    scopes: ["endpoint", "project"],
+    scopes: [...ALL, "project"],
     allowed: "{size, maxWorkers, ttlS}",
     test: isObject,
     entries: QUEUE_ENTRIES,
@@ -135,12 +172,12 @@ const OPTION_RULES: Record<string, OptionRule> = {
     test: (value) => value === "dedicated" || value === "serverless",
   },
   input: {
-    scopes: ["function", "endpoint"],
+    scopes: DECLARED,
     allowed: "a Standard Schema (Zod, Valibot, ArkType)",
     test: isStandardSchema,
   },
   output: {
-    scopes: ["function", "endpoint"],
+    scopes: DECLARED,
     allowed: "a Standard Schema (Zod, Valibot, ArkType)",
     test: isStandardSchema,
   },

@@ -26,9 +26,20 @@ type WebRequest = typeof globalThis extends { Request: { prototype: infer T } } 
 export interface JobContextInit {
   jobId: string | null;
   attempt: number;
+  batch?: readonly BatchedJob[] | null | undefined;
   signal: AbortSignal;
   log: (...values: unknown[]) => void;
   request?: WebRequest | undefined;
+}
+
+/** One job of a batch. */
+export interface BatchedJob {
+  /** `jobs:123` */
+  readonly jobId: string;
+  /** 1 for its first attempt; more after retries. */
+  readonly attempt: number;
+  /** Aborts when this job is cancelled or times out, while the others go on. */
+  readonly signal: AbortSignal;
 }
 
 /** A parameter of this type is injected: what the function may know of the call that it serves. */
@@ -40,19 +51,25 @@ export class JobContext {
     this.#init = init;
   }
 
-  /** `jobs:123`; null in a synchronous call, which is no job. */
+  /** `jobs:123`; null in a synchronous call, which is no job, and in a batch, which is several. */
   get jobId(): string | null {
     return this.#init.jobId;
   }
 
-  /** 1 for the first attempt; more after retries. */
+  /** 1 for the first attempt; more after retries. Of a batch, the most that one of its jobs has had. */
   get attempt(): number {
     return this.#init.attempt;
+  }
+
+  /** The jobs of a batch, in the order of the arrays; null in any other call. */
+  get batch(): readonly BatchedJob[] | null {
+    return this.#init.batch ?? null;
   }
 
   /**
    * Aborts when the job is cancelled or times out, or the client of a synchronous call is gone. Code that does not heed it is
    * stopped with its process 5 seconds later; where only the client is gone, 5 seconds after its `timeoutS` is over.
+   * That of a batch aborts when all its jobs are stopped.
    */
   get signal(): AbortSignal {
     return this.#init.signal;

@@ -59,6 +59,15 @@ export type ResultOf<R> = IsAny<R> extends true ? R : IsNever<ChunkOf<R>> extend
 // biome-ignore lint/suspicious/noConfusingVoidType: a handler that returns nothing is what is asked about
 type JsonResult<T> = [T] extends [void] ? null : undefined extends T ? Exclude<T, undefined> | null : T;
 
+/** The arguments of one job of a function whose handler takes arrays. */
+export type BatchArgs<A extends readonly unknown[]> = {
+  [K in keyof A]: A[K] extends readonly (infer E)[] ? E : never;
+};
+
+/** The result of one job of a function whose handler returns an array; an Error in it fails its job. */
+export type BatchResultOf<R> =
+  IsAny<R> extends true ? R : Awaited<R> extends readonly (infer E)[] ? JsonResult<Exclude<E, Error>> : never;
+
 /** What JSON makes of a value that its schema does not describe: the form in which the result of an own `output` schema arrives. */
 export type Wire<T> =
   IsAny<T> extends true

@@ -4,7 +4,7 @@ import type { HttpMethod } from "../protocol/spec.ts";
 /**
  * Options of every function. The first default that is found holds: the function's own option, the app's, athanor.json's, the one named here.
  */
-export interface FunctionOptions {
+export interface CommonOptions {
   /** CPU cores for a replica. Default 1. Engines that can limit CPU hold it; the process engine only records it. */
   cpu?: number | undefined;
   /** Memory of a replica in MiB, child processes included. Default 1024. Over it the replica is killed and its jobs fail with `out_of_memory`. */
@@ -28,8 +28,21 @@ export interface FunctionOptions {
    * They are stored as plain text in the deployment: do not put secrets here.
    */
   env?: Readonly<Record<string, string>> | undefined;
-  /** Calls at a time in one replica. Default: 100 for an endpoint, 1 for a function. A queued endpoint has `queue.maxWorkers` instead. */
+  /**
+   * Of a synchronous endpoint: calls at a time in one replica; default 100. Of a function and a queued endpoint: jobs at a time over all
+   * replicas and servers; default: as many as the replicas have places, see `queue.maxWorkers`.
+   */
   concurrency?: number | undefined;
+  /** Jobs of one concurrency key at a time, over all replicas and servers. Default 1. Jobs without a key are not counted. */
+  keyConcurrency?: number | undefined;
+  /** How many attempts of jobs may start in a span of time, over all replicas and servers. Default: no limit. Not for synchronous endpoints. */
+  rateLimit?: RateLimitOptions | undefined;
+  /** Of jobs that are called without one: a whole number from -1000 to 1000, higher starts sooner. Default 0. */
+  priority?: number | undefined;
+  /** Seconds within which a job must start, else it ends as `expired`. Default: no limit. */
+  expireS?: number | undefined;
+  /** The queue of a function, which always has one, or of an endpoint, which is queued by it. */
+  queue?: QueueOptions | undefined;
   /** Replicas kept running without any call. Default 0. */
   minReplicas?: number | undefined;
   /** The most replicas at a time. Default 1. */
@@ -38,10 +51,66 @@ export interface FunctionOptions {
   keepWarmS?: number | undefined;
   /** Attempts of a job after the first, or the whole retry policy. Default 0. A cancelled job is not retried. */
   retries?: number | RetryOptions | undefined;
-  /** What is kept of a job's event log. */
-  events?:
-    | { /** Newest events kept of a job, the terminal ones always. Default 1000. */ window?: number | undefined }
-    | undefined;
+  /** What is kept of a job's event log: its newest events, to whichever limit is reached first, and the terminal ones always. */
+  events?: EventsOptions | undefined;
+}
+
+/** Options of one function, which an app has no default for. */
+interface DeclaredOptions {
+  /**
+   * Runs the function by the clock, as a job without arguments: a cron expression in UTC, or more exactly what. Default: none. Two servers on one
+   * store do not run one tick twice.
+   */
+  schedule?: string | CronOptions | EveryOptions | undefined;
+}
+
+export interface RateLimitOptions {
+  /** Starts of attempts, retries included. */
+  limit: number;
+  /** The span of time in seconds: in none of this length are there more. */
+  perS: number;
+}
+
+/** The option that makes the handler one of arrays; apart from the others, since the handler's type hangs on it. */
+export interface BatchedOptions {
+  /**
+   * Gathers jobs, so that one call of the handler gets several: each of its parameters is an array, one element a job, and it returns an array of as
+   * many results. An element that is an `Error` fails that job alone. Callers pass and get single elements. Not for synchronous endpoints.
+   */
+  batch: BatchOptions;
+}
+
+export interface BatchOptions {
+  /** Jobs in one call, at most. A replica then holds at least as many at a time: `queue.maxWorkers` is by default this. */
+  maxSize: number;
+  /** Milliseconds that the first job of a batch waits for others. Default 10; with 0 it takes those that came in the same turn. */
+  waitMs?: number | undefined;
+}
+
+export interface CronOptions {
+  /** Five fields: minute, hour, day of the month, month, day of the week; or six, with seconds before them. */
+  cron: string;
+  everyS?: undefined;
+  /** An IANA name, `Europe/Berlin`. Default "UTC". */
+  timeZone?: string | undefined;
+  /** Of ticks that passed while no server ran: one run for all of them, or none. Default "run_once". */
+  missed?: "run_once" | "skip" | undefined;
+}
+
+export interface EveryOptions {
+  /** Seconds from tick to tick. */
+  everyS: number;
+  cron?: undefined;
+  timeZone?: undefined;
+  /** Of ticks that passed while no server ran: one run for all of them, or none. Default "run_once". */
+  missed?: "run_once" | "skip" | undefined;
+}
+
+export interface EventsOptions {
+  /** Newest events kept of a job. Default 1000. */
+  window?: number | undefined;
+  /** Bytes of the newest events kept of a job. Default 16 MiB. */
+  windowBytes?: number | undefined;
 }
 
 export interface RetryOptions {
@@ -55,10 +124,18 @@ export interface RetryOptions {
   maxDelayS?: number | undefined;
   /** The share of the delay, 0 to 1, that is random. Default 0.1. */
   jitter?: number | undefined;
+  /**
+   * Whether what was thrown is worth another attempt; it runs in the replica. Default: whatever was thrown is, but a `NonRetryableError`, and other
+   * errors whose `retryable` is false: of these it is not asked. Where it throws itself, the job is retried. A timeout and a dead replica do not come
+   * here: they are retried while attempts are left.
+   */
+  retryOn?: ((error: unknown) => boolean) | undefined;
 }
 
+export interface FunctionOptions extends CommonOptions, DeclaredOptions {}
+
 /** Options of functions with an HTTP face. */
-export interface ServiceOptions extends FunctionOptions {
+export interface ServiceOptions extends CommonOptions {
   /** Seconds that a request waits for a replica to start. Default 300; past it the answer is 503. */
   serviceStartupTimeoutS?: number | undefined;
   /** Seconds that a stopping replica is given to finish its calls. Default 30. */
@@ -78,7 +155,7 @@ export interface CorsOptions {
   credentials?: boolean | undefined;
 }
 
-export interface EndpointOptions extends ServiceOptions {
+export interface EndpointOptions extends ServiceOptions, DeclaredOptions {
   /** Default ["POST"]. GET, HEAD and DELETE take their parameters from the query. */
   methods?: readonly HttpMethod[] | undefined;
   /** One line for the API's documentation. */
@@ -89,20 +166,18 @@ export interface EndpointOptions extends ServiceOptions {
   maxUploadFileSizeMb?: number | undefined;
   /** Calls become jobs, answered with 202. Default: true where `queue` is given or the app is `serverless`, else false. */
   useQueue?: boolean | undefined;
-  /** Makes the endpoint queued. */
-  queue?: QueueOptions | undefined;
 }
 
 export interface QueueOptions {
   /** Jobs that may wait; one more is refused with 429. Default 500. */
   size?: number | undefined;
-  /** Jobs at a time in one replica. Default 1. */
+  /** Jobs at a time in one replica. Default: `batch.maxSize`, or `concurrency` where it is given, else 1. */
   maxWorkers?: number | undefined;
   /** Seconds after its end for which a job is kept. Default 3600. */
   ttlS?: number | undefined;
 }
 
-/** Options of an app; all but `compute` are defaults for its functions. */
+/** Options of an app; all but `compute` are defaults for its functions. A `queue` here does not make endpoints queued: it says what the queues are like. */
 export interface AppOptions extends ServiceOptions {
   /** "serverless" makes every endpoint queued unless it says `useQueue: false`. Default "dedicated". */
   compute?: "dedicated" | "serverless" | undefined;

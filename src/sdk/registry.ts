@@ -66,6 +66,8 @@ export interface RuntimeGlobal {
   serverUrl: string;
   /** Holds for the replica's own app while the replica lives. */
   serverToken: string;
+  /** The job on whose behalf the running code runs, `jobs:123`; null where it is no one job. */
+  currentJobId(): string | null;
 }
 
 type Globals = { [REGISTRY]?: Registry; [RUNTIME]?: RuntimeGlobal };

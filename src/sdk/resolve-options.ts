@@ -2,6 +2,7 @@ import { FUNCTION_DEFAULTS as F, QUEUE_DEFAULTS as Q } from "../protocol/default
 import { AthanorError } from "../protocol/errors.ts";
 import type { Json } from "../protocol/json.ts";
 import type {
+  BatchSpec,
   CorsSpec,
   EndpointSpec,
   FunctionSpec,
@@ -9,9 +10,19 @@ import type {
   PlacementSpec,
   QueueSpec,
   RetrySpec,
+  ScheduleSpec,
 } from "../protocol/spec.ts";
 import { checkOptions } from "./check-options.ts";
-import type { AppOptions, CorsOptions, EndpointOptions, ProjectOptions } from "./options.ts";
+import type {
+  AppOptions,
+  BatchedOptions,
+  CorsOptions,
+  CronOptions,
+  EndpointOptions,
+  EveryOptions,
+  ProjectOptions,
+  QueueOptions,
+} from "./options.ts";
 
 /** The parts of a FunctionSpec that options decide. */
 export type ResolvedOptions = Pick<
@@ -55,12 +66,18 @@ export function resolveOptions(sources: OptionSources): ResolvedOptions {
   checkOptions(sources.options, sources.kind, `${sources.kind} ${sources.name}`);
   checkOptions(sources.app, "app", "the app");
   checkOptions(sources.project, "project", "athanor.json");
-  const own = defined<EndpointOptions>(sources.options);
+  const own = defined<OwnOptions>(sources.options);
   const app = defined<AppOptions>(sources.app);
   const project = defined<ProjectOptions>(sources.project);
   const all = { ...app, ...own };
-  const queue = resolveQueue(sources, own, app, project);
-  const concurrency = resolveConcurrency(sources, own, app, queue);
+  const batch = resolveBatch(own.batch);
+  const queue = resolveQueue({ sources, own, app, project, batch });
+  if (queue === null) refuseOfQueues(sources, own);
+  const limit = queue === null ? null : (all.concurrency ?? null);
+  if (batch !== null && limit !== null && limit < batch.maxSize) {
+    const what = `concurrency is ${limit}, which is less than batch.maxSize, ${batch.maxSize}: a batch would never be full`;
+    throw invalid(sources, what);
+  }
   const maxReplicas = all.maxReplicas ?? Math.max(F.maxReplicas, all.minReplicas ?? F.minReplicas);
   const minReplicas = all.minReplicas ?? Math.min(F.minReplicas, maxReplicas);
   if (minReplicas > maxReplicas) {
@@ -68,21 +85,27 @@ export function resolveOptions(sources: OptionSources): ResolvedOptions {
   }
   return {
     endpoint: sources.kind === "endpoint" ? resolveEndpoint(sources, all) : null,
-    // A function's jobs at a time are its concurrency.
-    queue: sources.kind === "function" && queue ? { ...queue, maxWorkers: concurrency } : queue,
+    queue,
     placement: resolvePlacement(all),
     timeoutS: all.timeoutS ?? F.timeoutS,
-    concurrency,
+    concurrency: queue === null ? (all.concurrency ?? F.endpointConcurrency) : queue.maxWorkers,
     minReplicas,
     maxReplicas,
     keepWarmS: all.keepWarmS ?? F.keepWarmS,
     retries: resolveRetries(all.retries),
-    limits: { concurrency: null, keyConcurrency: F.keyConcurrency, rate: null },
-    priority: F.priority,
-    expireS: null,
-    batch: null,
-    schedule: null,
-    events: { window: all.events?.window ?? F.eventsWindow, windowBytes: F.eventsWindowBytes },
+    limits: {
+      concurrency: limit,
+      keyConcurrency: all.keyConcurrency ?? F.keyConcurrency,
+      rate: all.rateLimit && queue !== null ? { limit: all.rateLimit.limit, perS: all.rateLimit.perS } : null,
+    },
+    priority: all.priority ?? F.priority,
+    expireS: all.expireS ?? null,
+    batch,
+    schedule: resolveSchedule(own.schedule),
+    events: {
+      window: all.events?.window ?? F.eventsWindow,
+      windowBytes: all.events?.windowBytes ?? F.eventsWindowBytes,
+    },
   };
 }
 
@@ -92,35 +115,71 @@ export function resolveCompute(app: object): "dedicated" | "serverless" {
   return (app as AppOptions).compute ?? "dedicated";
 }
 
-function resolveQueue(
-  sources: OptionSources,
-  own: EndpointOptions,
-  app: AppOptions,
-  project: ProjectOptions,
-): QueueSpec | null {
+type OwnOptions = EndpointOptions & Partial<BatchedOptions>;
+
+interface QueueSources {
+  sources: OptionSources;
+  own: OwnOptions;
+  app: AppOptions;
+  project: ProjectOptions;
+  batch: BatchSpec | null;
+}
+
+function resolveQueue({ sources, own, app, project, batch }: QueueSources): QueueSpec | null {
   const queued = own.queue !== undefined || (own.useQueue ?? app.compute === "serverless");
   if (own.queue !== undefined && own.useQueue === false) {
     throw invalid(sources, "queue is given, but useQueue is false: leave one of them out");
   }
   if (sources.kind === "endpoint" && !queued) return null;
-  return { ...Q, ...defined(project.queue ?? {}), ...defined(own.queue ?? {}) };
+  const levels = [own, app, project as EndpointOptions].map(({ queue, concurrency }) => ({
+    ...defined<QueueOptions>(queue ?? {}),
+    concurrency,
+  }));
+  const maxWorkers = resolveMaxWorkers(sources, levels, batch);
+  const nearest = <K extends "size" | "ttlS">(key: K) =>
+    levels.find((level) => level[key] !== undefined)?.[key] ?? Q[key];
+  return { size: nearest("size"), maxWorkers, ttlS: nearest("ttlS") };
 }
 
-function resolveConcurrency(
+/**
+ * Jobs at a time per replica: what the nearest place that says anything of it says. A limit over all replicas that comes without one per replica
+ * lets a single replica hold them all.
+ */
+function resolveMaxWorkers(
   sources: OptionSources,
-  own: EndpointOptions,
-  app: AppOptions,
-  queue: QueueSpec | null,
+  levels: { maxWorkers?: number | undefined; concurrency: number | undefined }[],
+  batch: BatchSpec | null,
 ): number {
-  if (sources.kind === "function") return own.concurrency ?? app.concurrency ?? F.functionConcurrency;
-  if (queue === null) return own.concurrency ?? app.concurrency ?? F.endpointConcurrency;
-  if (own.concurrency !== undefined) {
-    throw invalid(
-      sources,
-      `concurrency is ${own.concurrency}, but the endpoint is queued: give queue.maxWorkers instead`,
-    );
+  const own = levels[0]?.maxWorkers;
+  if (batch !== null && own !== undefined && own < batch.maxSize) {
+    const what = `queue.maxWorkers is ${own}, which is less than batch.maxSize, ${batch.maxSize}: a batch would never be full`;
+    throw invalid(sources, what);
   }
-  return queue.maxWorkers;
+  const said = levels
+    .map(({ maxWorkers, concurrency }) => maxWorkers ?? concurrency)
+    .find((value) => value !== undefined);
+  return own ?? Math.max(said ?? Q.maxWorkers, batch?.maxSize ?? 1);
+}
+
+const OF_QUEUES = ["rateLimit", "keyConcurrency", "batch"] as const;
+
+/** Who limits a synchronous endpoint by what holds for jobs would find it unlimited. */
+function refuseOfQueues(sources: OptionSources, own: OwnOptions): void {
+  const given = OF_QUEUES.find((name) => own[name] !== undefined);
+  if (given === undefined) return;
+  throw invalid(sources, `${given} is given, but the endpoint is synchronous, and it holds for jobs: give it a queue`);
+}
+
+function resolveBatch(batch: OwnOptions["batch"]): BatchSpec | null {
+  return batch === undefined ? null : { maxSize: batch.maxSize, waitMs: batch.waitMs ?? F.batchWaitMs };
+}
+
+function resolveSchedule(given: EndpointOptions["schedule"]): ScheduleSpec | null {
+  if (given === undefined) return null;
+  const schedule: CronOptions | EveryOptions = typeof given === "string" ? { cron: given } : given;
+  const { missed = "run_once" } = schedule;
+  if (schedule.everyS !== undefined) return { type: "every", everyS: schedule.everyS, missed };
+  return { type: "cron", cron: schedule.cron, timeZone: schedule.timeZone ?? "UTC", missed };
 }
 
 function resolveEndpoint(sources: OptionSources, all: EndpointOptions): EndpointSpec {

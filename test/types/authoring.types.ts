@@ -28,6 +28,22 @@ app.endpoint("/a", { access: "private" }, () => 1);
 // @ts-expect-error env holds text
 app.function({ env: { N: 1 } }, () => 1);
 
+// @ts-expect-error a batch without its size
+app.function({ batch: { waitMs: 1 } }, (ns: number[]) => ns);
+// @ts-expect-error a batch's handler returns an array
+app.function({ batch: { maxSize: 2 } }, (ns: number[]) => ns.length);
+// @ts-expect-error the result of each job is what `output` takes, or an Error
+app.function({ batch: { maxSize: 2 }, input: z.string(), output: z.number() }, (inputs) => inputs);
+// @ts-expect-error an app has no batch
+new App("x", { batch: { maxSize: 2 } });
+// @ts-expect-error a period has no time zone
+app.function({ schedule: { everyS: 1, timeZone: "UTC" } }, () => 1);
+// @ts-expect-error a missed tick runs once, or is skipped
+app.function({ schedule: { cron: "* * * * *", missed: "all" } }, () => 1);
+// @ts-expect-error retryOn says yes or no at once
+app.function({ retries: { max: 1, retryOn: async () => true } }, () => 1);
+
+new App("x", { queue: { maxWorkers: 4 }, concurrency: 8, retries: { max: 3, retryOn: (error) => error !== null } });
 app.function({ timeoutS: undefined, retries: { max: 2, jitter: 0 } }, () => 1);
 app.endpoint({ cors: { origins: ["https://example.com"], credentials: true } }, () => 1);
 

@@ -33,6 +33,16 @@ expectSame<Awaited<ReturnType<typeof demo.parsed.remote>>, { at: string }>();
 expectSame<Parameters<typeof demo.parsedInputOnly.remote>, [input: { name: string }]>();
 expectSame<Awaited<ReturnType<typeof demo.parsedInputOnly.remote>>, number>();
 
+// A batch: the handler takes arrays, callers pass and get elements; an Error among the results is no result.
+expectSame<Parameters<typeof demo.embed.remote>, [texts: string, dims: number]>();
+expectSame<Awaited<ReturnType<typeof demo.embed.remote>>, number[]>();
+expectSame<Parameters<typeof demo.tag.remote>, [ImageFile]>();
+expectSame<Awaited<ReturnType<typeof demo.tag.remote>>, string>();
+expectSame<Parameters<typeof demo.parsedBatch.remote>, [input: { n: string }]>();
+expectSame<Awaited<ReturnType<typeof demo.parsedBatch.remote>>, { at: string }>();
+expectSame<Parameters<typeof demo.parsedBatchInputOnly.remote>, [input: string]>();
+expectSame<Awaited<ReturnType<typeof demo.parsedBatchInputOnly.remote>>, number>();
+
 expectSame<typeof demo.hello.serviceUrl, string | null>();
 
 export async function inCode(): Promise<void> {

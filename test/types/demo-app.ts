@@ -41,6 +41,29 @@ export const parsed = app.endpoint(
 );
 export const parsedInputOnly = app.function({ input: v.object({ name: v.string() }) }, ({ name }) => name.length);
 
+export const embed = app.function(
+  { batch: { maxSize: 32, waitMs: 5 }, rateLimit: { limit: 100, perS: 1 }, concurrency: 64 },
+  async (texts: string[], dims: readonly number[], context: JobContext) =>
+    texts.map((text, i) => (text === "" ? new Error(`empty: ${context.batch?.[i]?.jobId}`) : [dims[i] ?? 0])),
+);
+export const tag = app.endpoint(
+  "/tag",
+  { queue: { size: 9 }, batch: { maxSize: 2 } },
+  (progress: JobProgress, pages: ImageFile[]): string[] => pages.map(() => String(progress)),
+);
+export const parsedBatch = app.function(
+  { batch: { maxSize: 4 }, input: z.object({ n: z.string().transform(Number) }), output: z.object({ at: z.date() }) },
+  (inputs, context) => inputs.map(({ n }) => (context.signal.aborted ? new Error("late") : { at: new Date(n) })),
+);
+export const parsedBatchInputOnly = app.function({ batch: { maxSize: 4 }, input: v.string() }, async (inputs) =>
+  inputs.map((input) => (input === "" ? new Error("empty") : input.length)),
+);
+export const nightly = app.function(
+  { schedule: { cron: "0 3 * * *", timeZone: "Europe/Berlin", missed: "skip" }, priority: -5, expireS: 60 },
+  () => {},
+);
+export const often = app.function({ schedule: { everyS: 30 }, keyConcurrency: 2, queue: { size: 5 } }, () => {});
+
 export class Whisper {
   @app.enter()
   async load() {}

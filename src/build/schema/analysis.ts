@@ -65,4 +65,6 @@ export interface AnalyzedSite {
   deprecated: boolean;
   /** The options have `input` or `output`, whose schemas are runtime values. */
   hasStandardSchema: boolean;
+  /** The options have `batch`: the schemas are of one job's elements. */
+  batch: boolean;
 }

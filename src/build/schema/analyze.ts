@@ -123,6 +123,7 @@ function analyzeSite(c: Conversion, { found, declared }: Found, handler: Handler
     description: docs.find((doc) => doc.description !== null)?.description ?? null,
     deprecated: docs.some((doc) => doc.tags.some((tag) => tag.name === "deprecated")),
     hasStandardSchema: handler.standard.input || handler.standard.output,
+    batch: handler.batch,
   };
   return [site];
 }

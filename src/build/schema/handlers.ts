@@ -1,11 +1,13 @@
 import ts from "typescript";
 import type { Declared, FoundCall } from "./sites.ts";
 
-/** A site's function: its one signature, and what its options say of schemas. */
+/** A site's function: its one signature, and what its options say of schemas and batches. */
 export interface Handler {
   signature: ts.Signature;
   /** The options have `input`, `output`. */
   standard: { input: boolean; output: boolean };
+  /** They have `batch`: its wire parameters are arrays of what one job has, and so is its result. */
+  batch: boolean;
   /** The nodes whose comments describe the function, nearest to its name first. */
   documented: ts.Node[];
 }
@@ -33,26 +35,28 @@ export function handlerOf(
   if (signature === undefined) return { fault: "the function has no signature" };
   if (signatures.length > 1)
     return { fault: "the function is overloaded, and the wire has one schema only: write one signature" };
+  const has = optionsTest(checker, args, callable);
   return {
     signature,
-    standard: standardSchemas(checker, args, callable),
+    standard: { input: has("input"), output: has("output") },
+    batch: has("batch"),
     documented: documentedNodes(declared, handler, signature),
   };
 }
 
-function standardSchemas(
+/** Whether the call's options have an option of this name, by their types. */
+function optionsTest(
   checker: ts.TypeChecker,
   args: ts.Expression[],
   callable: ts.Expression | undefined,
-): Handler["standard"] {
+): (name: string) => boolean {
   const options = args.filter((arg) => arg !== callable).map((arg) => checker.getTypeAtLocation(arg));
-  const has = (name: string) =>
+  return (name) =>
     options.some((type) => {
       const property = checker.getPropertyOfType(type, name);
       if (property === undefined || property.flags & ts.SymbolFlags.Optional) return false;
       return !(checker.getTypeOfSymbol(property).flags & ts.TypeFlags.Undefined);
     });
-  return { input: has("input"), output: has("output") };
 }
 
 function documentedNodes(

@@ -1,6 +1,7 @@
 import ts from "typescript";
 import type { Json } from "../../protocol/json.ts";
 import type { InputSpec, OutputSpec, ParamSpec } from "../../protocol/spec.ts";
+import { elementOf, elementResult, isError } from "./batches.ts";
 import { codeTypeSchema } from "./builtins.ts";
 import type { Conversion, Place } from "./conversion.ts";
 import { literalValueOf } from "./defaults.ts";
@@ -18,6 +19,8 @@ const OPEN = F.Any | F.Unknown;
 interface Param {
   spec: ParamSpec;
   type: ts.Type;
+  /** The type as written. */
+  typeNode: ts.TypeNode | undefined;
   declaration: ts.ParameterDeclaration | null;
 }
 
@@ -33,10 +36,17 @@ export function isConcrete(c: Conversion, fn: string, handler: Handler, site: ts
 /** How the wire body becomes the handler's arguments, and the schema of that body. */
 export function inputOf(c: Conversion, fn: string, handler: Handler, site: ts.Node): InputSpec {
   if (handler.standard.input) return { mode: "standard", schema: null };
-  const params = handler.signature.parameters.map((symbol, i) => readParam(c, symbol, i, fn, site));
+  const read = handler.signature.parameters.map((symbol, i) => readParam(c, symbol, i, fn, site));
+  const params = handler.batch ? read.map((param) => elementParam(c, fn, param, site)) : read;
   const specs = params.map((p) => p.spec);
   const wire = params.filter((p) => p.spec.inject === null);
   if (specs.some((p) => p.inject === "request")) return requestInput(c, fn, params, wire, site);
+  if (handler.batch && wire.length === 0)
+    c.faults.add(
+      "build_failed",
+      site,
+      `${fn}: a function with \`batch\` takes at least one array, which says how many jobs there are`,
+    );
   const docs = new Map(handler.documented.toReversed().flatMap((node) => [...paramDocs(docOf(node))]));
   const schemas = wire.map((p) => paramSchema(c, fn, p, docs.get(p.spec.name), site));
   const [only] = wire;
@@ -88,7 +98,20 @@ function readParam(c: Conversion, symbol: ts.Symbol, index: number, fn: string, 
       declaration,
       `${fn}: parameter ${name}: an injected parameter cannot be a rest parameter`,
     );
-  return { spec: { name, inject, optional: optional && !rest, rest }, type, declaration };
+  return { spec: { name, inject, optional: optional && !rest, rest }, type, typeNode: declaration?.type, declaration };
+}
+
+/** The parameter as one job of a batch has it: an element of the array that the handler takes. */
+function elementParam(c: Conversion, fn: string, param: Param, site: ts.Node): Param {
+  const { spec, declaration } = param;
+  if (spec.inject !== null) return param;
+  const element = spec.rest || declaration?.initializer !== undefined ? null : elementOf(c, param);
+  if (element === null) {
+    const message = `${fn}: parameter ${spec.name}: a function with \`batch\` takes an array for each parameter, one element a job; write \`${spec.name}: T[]\`, without a default`;
+    c.faults.add("build_failed", declaration ?? site, message);
+    return param;
+  }
+  return { ...param, ...element, spec: { ...spec, optional: stripUndefined(c, element.type).optional } };
 }
 
 /**
@@ -138,7 +161,7 @@ function injected(c: Conversion, type: ts.Type): ParamSpec["inject"] {
 function paramSchema(c: Conversion, fn: string, param: Param, told: Doc | undefined, site: ts.Node): SchemaObject {
   const { declaration, spec } = param;
   const node = declaration !== null && c.origins.isProjectNode(declaration) ? declaration : site;
-  const place = placeOf(fn, `parameter ${spec.name}`, node, declaration?.type);
+  const place = placeOf(fn, `parameter ${spec.name}`, node, param.typeNode);
   const found = isTakenApart(param)
     ? { type: "object" }
     : spec.rest && (param.type.flags & OPEN) !== 0
@@ -184,11 +207,13 @@ function refuseUnnamed(c: Conversion, fn: string, declaration: ts.ParameterDecla
 export function outputOf(c: Conversion, fn: string, handler: Handler, site: ts.Node): OutputSpec {
   const { signature, standard } = handler;
   const declaration = signature.getDeclaration() as ts.SignatureDeclaration | undefined;
-  const returned = streamedType(c, signature.getReturnType(), declaration?.type);
+  const whole = streamedType(c, signature.getReturnType(), declaration?.type);
+  const returned = handler.batch ? elementResult(c, fn, whole, declaration ?? site) : whole;
   if (standard.output) return { schema: null, stream: returned.stream, standard: true };
   const { rest, optional } = stripUndefined(c, returned.type);
   const parts = rest.flatMap((t) => (t.isUnion() ? t.types : [t]));
-  const data = parts.filter((t) => !c.origins.isPlatformType(t, "Response"));
+  const passes = (t: ts.Type) => c.origins.isPlatformType(t, "Response") || (handler.batch && isError(c, t));
+  const data = parts.filter((t) => !passes(t));
   if (data.length === 0 && parts.length > 0 && !optional)
     return { schema: null, stream: returned.stream, standard: false };
   const node = declaration?.type ?? declaration ?? site;
@@ -200,11 +225,11 @@ export function outputOf(c: Conversion, fn: string, handler: Handler, site: ts.N
   );
   if (data.length === parts.length)
     return { schema: c.convert(returned.type, place), stream: returned.stream, standard: false };
-  return { schema: withoutResponse(c, data, optional, place), stream: returned.stream, standard: false };
+  return { schema: withoutPassing(c, data, optional, place), stream: returned.stream, standard: false };
 }
 
-/** A Response beside other types passes as it is; the schema is that of the others. */
-function withoutResponse(c: Conversion, data: ts.Type[], optional: boolean, place: Place): SchemaObject {
+/** A Response beside other types passes as it is, as does an Error in a batch; the schema is that of the others. */
+function withoutPassing(c: Conversion, data: ts.Type[], optional: boolean, place: Place): SchemaObject {
   const schemas = data.map((type) => c.convert(type, { ...place, typeNode: undefined }));
   if (optional) schemas.push({ type: "null" });
   const [only] = schemas;

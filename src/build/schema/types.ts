@@ -75,8 +75,9 @@ function arraySchema(c: Conversion, type: ts.Type, place: Place): SchemaObject |
 }
 
 /** The element's type as written, in `T[]`, `Array<T>` and an alias of them. */
-function elementNode(node: ts.TypeNode | undefined): ts.TypeNode | undefined {
+export function elementNode(node: ts.TypeNode | undefined): ts.TypeNode | undefined {
   if (node === undefined) return undefined;
+  if (ts.isTypeOperatorNode(node) && node.operator === ts.SyntaxKind.ReadonlyKeyword) return elementNode(node.type);
   if (ts.isArrayTypeNode(node)) return node.elementType;
   if (ts.isTypeReferenceNode(node) && /^(?:Readonly)?Array$/.test(node.typeName.getText()))
     return node.typeArguments?.[0];

@@ -1,10 +1,10 @@
 import type { ReplicaExit } from "../../engines/engine.ts";
 import type { FrameConnection } from "../../protocol/frame-connection.ts";
 import { FrameError, keepPayload } from "../../protocol/frames.ts";
-import { chunkCost, FrameType, type HeadMessage } from "../../protocol/replica.ts";
+import { chunkCost, FrameType, type HeadMessage, type OpenJob } from "../../protocol/replica.ts";
 import { Credit, Outflow } from "../../protocol/streams.ts";
 import { parseChunk, parseHead, parseProgress } from "./messages.ts";
-import type { CancelReason, JobAnswer, JobCall, JobListeners, OpeningJob } from "./session.ts";
+import type { CancelReason, JobAnswer, JobCall, JobListeners } from "./session.ts";
 
 /** All media of one result. They are gathered in memory before they are stored. */
 const MAX_RESULT_MEDIA_BYTES = 512 * 1024 * 1024;
@@ -17,12 +17,7 @@ export interface OpenCall {
   frame(type: FrameType, payload: Buffer): void;
   /** END came: the replica is done with the call. */
   end(): void;
-  lost(exit: ReplicaExit, blameless: boolean): void;
-}
-
-/** The OPEN of protocol/replica.ts, whose input is JSON already. */
-function openText({ inputText, ...open }: OpeningJob): string {
-  return `${JSON.stringify(open).slice(0, -1)},"input":${inputText}}`;
+  lost(exit: ReplicaExit, alone: boolean): void;
 }
 
 /**
@@ -48,7 +43,7 @@ export class OpenJobCall implements OpenCall, JobCall {
   constructor(p: {
     connection: FrameConnection;
     stream: number;
-    open: OpeningJob;
+    open: OpenJob;
     media: Uint8Array[];
     on: JobListeners;
   }) {
@@ -61,7 +56,7 @@ export class OpenJobCall implements OpenCall, JobCall {
     const { promise, resolve } = Promise.withResolvers<JobAnswer>();
     this.answer = promise;
     this.#settle = resolve;
-    p.connection.text(FrameType.OPEN, p.stream, openText(p.open));
+    p.connection.json(FrameType.OPEN, p.stream, p.open);
     if (p.media.some((bytes) => bytes.length > 0)) void this.#sendMedia(p.media);
   }
 
@@ -91,8 +86,8 @@ export class OpenJobCall implements OpenCall, JobCall {
     else this.#finish({ type: "result", value: head.value, media: this.#cutMedia(head.media) });
   }
 
-  lost(exit: ReplicaExit, blameless: boolean): void {
-    this.#finish({ type: "lost", exit, blameless });
+  lost(exit: ReplicaExit, alone: boolean): void {
+    this.#finish({ type: "lost", exit, alone });
   }
 
   #answered(head: HeadMessage): void {

@@ -60,9 +60,9 @@ export class SqliteStore implements Store {
   metaClaim: Verb<"metaClaim"> = notYet;
   numberTake: Verb<"numberTake"> = notYet;
   jobCancelMany: Verb<"jobCancelMany"> = notYet;
-  jobExpire: Verb<"jobExpire"> = async () => [];
+  jobExpire: Verb<"jobExpire"> = notYet;
   jobRunNow: Verb<"jobRunNow"> = notYet;
-  queueList: Verb<"queueList"> = async () => [];
+  queueList: Verb<"queueList"> = notYet;
   queuePause: Verb<"queuePause"> = notYet;
   keyList: Verb<"keyList"> = notYet;
   scheduleList: Verb<"scheduleList"> = notYet;

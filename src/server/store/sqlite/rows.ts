@@ -102,7 +102,6 @@ export function toJob(row: FullJobRow): JobRecord {
     eventsWindow: row.events_window,
     lastEvent: row.last_event,
     ...NOT_STORED_YET,
-    crashCount: row.lost_count,
   };
 }
 
