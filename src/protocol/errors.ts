@@ -58,11 +58,13 @@ export const ERRORS = {
 
   // The server
   overloaded: { status: 503, cause: "system", title: "Overloaded", hint: "Try again after the `Retry-After` seconds, or raise maxReplicas or concurrency." },
+  deployment_unavailable: { status: 503, cause: "system", title: "Deployment unavailable", hint: "Deploy the app again." },
   shutting_down: { status: 503, cause: "system", title: "Shutting down", hint: "Try again when the server is back." },
   storage_full: { status: 507, cause: "system", title: "Storage full", hint: "Free space on the disk that holds the data folder." },
   store_unreachable: { status: 503, cause: "system", title: "Store unreachable", hint: "Check that the database runs and accepts the server's connections; work goes on by itself when it is back. A change may have been stored all the same." },
   internal: { status: 500, cause: "system", title: "Internal error", hint: "This is a fault of the server; see its log." },
   data_dir_locked: { status: 500, cause: "system", title: "Data folder in use", hint: "Stop the other server, or give this one its own folder with --data." },
+  blobs_not_shared: { status: 500, cause: "system", title: "Blob folder of another store", hint: "Point --blobs at the folder that the other servers of the database use." },
   no_token: { status: 500, cause: "system", title: "No token configured", hint: "Set ATHANOR_TOKEN, or bind to 127.0.0.1." },
   config_invalid: { status: 500, cause: "system", title: "Invalid configuration", hint: "Correct the option or variable that the detail names." },
   schema_newer: { status: 500, cause: "system", title: "Data folder from a newer version", hint: "Use the version of athanor that wrote it, or a newer one." },

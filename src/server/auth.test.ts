@@ -5,13 +5,16 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { AthanorError } from "../protocol/errors.ts";
-import { Auth, loadSecret, loadToken } from "./auth.ts";
-import { resolveConfig } from "./config.ts";
+import { Auth, agreeSecret, givenToken, loadSecret, makeToken } from "./auth.ts";
+import { type Config, resolveConfig } from "./config.ts";
 
 function temporaryFolder(): Disposable & { path: string } {
   const path = mkdtempSync(join(tmpdir(), "athanor-auth-"));
   return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) };
 }
+
+/** As a first start on this machine does. */
+const loadToken = (config: Config): string => givenToken(config) ?? makeToken(config, randomBytes(32));
 
 const withCode = (code: string) => (error: unknown) => error instanceof AthanorError && error.code === code;
 const modeOf = (path: string): number => statSync(path).mode & 0o777;
@@ -52,6 +55,26 @@ test("a token file that is named must be there and hold a token", () => {
   assert.throws(() => loadToken(config), withCode("config_invalid"));
   writeFileSync(file, "0123456789abcdef-token\n");
   assert.equal(loadToken(config), "0123456789abcdef-token");
+});
+
+test("servers of one store agree on the secret of the first, and make the same token of it", async () => {
+  using first = temporaryFolder();
+  using second = temporaryFolder();
+  const kept = new Map<string, string>();
+  const store = {
+    shared: true,
+    metaClaim: async ({ key, value }: { key: string; value: string }) => {
+      if (!kept.has(key)) kept.set(key, value);
+      return kept.get(key) as string;
+    },
+  };
+  const secret = await agreeSecret(first.path, store);
+  assert.deepEqual(await agreeSecret(second.path, store), secret);
+  const [one, other] = [first, second].map(({ path }) => makeToken(resolveConfig({ data: path }, {}), secret));
+  assert.equal(one, other);
+  assert.notEqual(makeToken(resolveConfig({ data: mkdtempSync(join(first.path, "x")) }, {}), randomBytes(32)), one);
+  assert.deepEqual(await agreeSecret(second.path, { ...store, shared: false }), loadSecret(second.path));
+  assert.notDeepEqual(loadSecret(second.path), secret);
 });
 
 test("the secret is made once, and a damaged one is named", () => {

@@ -3,6 +3,9 @@ import { chmodSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { AthanorError } from "../protocol/errors.ts";
 import { type Config, isLoopback } from "./config.ts";
+import type { Store } from "./store/store.ts";
+
+const SECRET_BYTES = 32;
 
 /** Who a request comes from. */
 export type Principal =
@@ -72,34 +75,53 @@ export class Auth {
 const digestOf = (text: string): Buffer => createHash("sha256").update(text).digest();
 
 /**
- * The server's token: ATHANOR_TOKEN, else the token file, which the first start on loopback writes. Throws no_token where the server would be
- * reachable from other machines under a token that nobody has been given yet: neither ATHANOR_TOKEN nor an existing token file.
+ * ATHANOR_TOKEN, or the token file's; null: the token is still to be made, for a server that only this machine reaches. Throws no_token
+ * where others would reach it under a token that nobody has been given yet.
  */
-export function loadToken(config: Config): string {
+export function givenToken(config: Config): string | null {
   if (config.token !== null) return config.token;
   if (existsSync(config.tokenFile)) return readToken(config);
   if (config.tokenFileGiven)
     throw new AthanorError("config_invalid", `--token-file ${config.tokenFile} does not exist`);
-  if (!isLoopback(config.host)) {
-    throw new AthanorError(
-      "no_token",
-      `cannot bind to ${config.host}: neither ATHANOR_TOKEN is set nor is there a token file at ${config.tokenFile}`,
-    );
-  }
-  return generate(config.tokenFile);
+  if (isLoopback(config.host)) return null;
+  throw new AthanorError(
+    "no_token",
+    `cannot bind to ${config.host}: neither ATHANOR_TOKEN is set nor is there a token file at ${config.tokenFile}`,
+  );
 }
 
-/** The key that signs replica tokens and job links; the first start writes it. */
+/** Makes the token of a first start, and keeps it in the token file: servers that agree on a secret make the same one. */
+export function makeToken(config: Config, secret: Buffer): string {
+  return keep(config.tokenFile, createHmac("sha256", secret).update("operator token").digest("base64url"));
+}
+
+/**
+ * The key that signs replica tokens and job links; the first start writes it. Servers of a shared store take the one that the first of them
+ * has, so that a link which one gave opens on all.
+ */
+export async function agreeSecret(dataDir: string, store: Pick<Store, "shared" | "metaClaim">): Promise<Buffer> {
+  const secret = loadSecret(dataDir);
+  if (!store.shared) return secret;
+  const agreed = await store.metaClaim({ key: "secret", value: secret.toString("base64url") });
+  return secretOf(agreed, "the secret that the store keeps");
+}
+
+/** The key of a server alone. */
 export function loadSecret(dataDir: string): Buffer {
   const file = join(dataDir, "secret");
-  const text = existsSync(file) ? readFileSync(file, "utf8").trim() : generate(file);
+  const text = existsSync(file)
+    ? readFileSync(file, "utf8").trim()
+    : keep(file, randomBytes(SECRET_BYTES).toString("base64url"));
+  return secretOf(text, file);
+}
+
+function secretOf(text: string, where: string): Buffer {
   const secret = Buffer.from(text, "base64url");
-  if (secret.length !== 32)
-    throw new AthanorError(
-      "config_invalid",
-      `${file} is damaged: 32 bytes in base64url are needed; delete it to have a new one made`,
-    );
-  return secret;
+  if (secret.length === SECRET_BYTES) return secret;
+  throw new AthanorError(
+    "config_invalid",
+    `${where} is damaged: ${SECRET_BYTES} bytes in base64url are needed; delete it to have a new one made`,
+  );
 }
 
 function readToken(config: Config): string {
@@ -115,8 +137,7 @@ function readToken(config: Config): string {
   return token;
 }
 
-function generate(file: string): string {
-  const text = randomBytes(32).toString("base64url");
+function keep(file: string, text: string): string {
   writeFileSync(file, `${text}\n`, { mode: 0o600, flag: "wx" });
   return text;
 }

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { buffer } from "node:stream/consumers";
 import { describe, it } from "node:test";
 import { promisify } from "node:util";
+import { holdBlobs } from "./blob-holds.ts";
 import { Blobs } from "./blobs.ts";
 
 async function open() {
@@ -86,6 +87,55 @@ describe("Blobs", () => {
     assert.equal(await blobs.sweep({ unreferenced: async ({ hashes }) => hashes, minAgeMs: 60_000, now }), 0);
     await blobs.remove([needed, fresh, fresh]);
     assert.deepEqual(await files(dir), []);
+  });
+
+  it("clears nothing away while a copy is being made of the folder", async () => {
+    await using given = await open();
+    const { blobs, dir } = given;
+    const hash = await blobs.put(bytes("old"));
+    await utimes(join(dir, hash.slice(0, 2), hash), 1, 1);
+    const sweep = () => blobs.sweep({ unreferenced: async ({ hashes }) => hashes, minAgeMs: 60_000, now: Date.now() });
+    {
+      await using _hold = await holdBlobs(dir);
+      assert.equal(await sweep(), 0);
+    }
+    // Of a process that was killed.
+    await writeFile(join(dir, "holds", "left"), "");
+    assert.equal(await sweep(), 0);
+    await utimes(join(dir, "holds", "left"), 1, 1);
+    assert.equal(await sweep(), 1);
+    assert.deepEqual(await files(dir), []);
+  });
+
+  it("in a folder of several servers, keep what another has put again between the look and the removal", async () => {
+    await using given = await open();
+    const { dir } = given;
+    const [sweeper, other] = [new Blobs({ dir, shared: true }), new Blobs({ dir, shared: true })];
+    const rounds = 200;
+    const stop = new AbortController();
+    const unreferenced = async ({ hashes }: { hashes: string[] }) => hashes;
+    const sweeping = (async () => {
+      while (!stop.signal.aborted) {
+        await sweeper.sweep({ unreferenced, minAgeMs: 60_000, now: Date.now() });
+        await new Promise(setImmediate);
+      }
+    })();
+    for (let i = 0; i < rounds; i++) {
+      const hash = await other.put(bytes("again"));
+      assert.ok((await other.get(hash)) !== null, `round ${i}`);
+      await utimes(join(dir, hash.slice(0, 2), hash), 1, 1).catch(() => {});
+    }
+    stop.abort();
+    await sweeping;
+  });
+
+  it("leaves the writes that other servers have under way", async () => {
+    await using given = await open();
+    await writeFile(join(given.dir, "tmp", "under-way"), "half");
+    await writeFile(join(given.dir, "tmp", "interrupted"), "half");
+    await utimes(join(given.dir, "tmp", "interrupted"), 1, 1);
+    await new Blobs({ dir: given.dir, shared: true }).start();
+    assert.deepEqual(await files(given.dir), ["under-way"]);
   });
 
   it("answers storage_full where there is no room, and leaves nothing behind", async () => {

@@ -1,13 +1,16 @@
 import { createHash, randomUUID } from "node:crypto";
-import { statSync, unlinkSync } from "node:fs";
+import { renameSync, statSync, unlinkSync } from "node:fs";
 import { type FileHandle, mkdir, open, readdir, rename, rm, stat, utimes } from "node:fs/promises";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { AthanorError } from "../protocol/errors.ts";
+import { areBlobsHeld } from "./blob-holds.ts";
 
 export interface BlobParams {
   /** `<data>/blobs`; made where it is absent. */
   dir: string;
+  /** Other servers use the folder at the same time. */
+  shared?: boolean;
 }
 
 export interface BlobStream {
@@ -20,6 +23,8 @@ const SHA256 = /^[0-9a-f]{64}$/;
 const TEMP_DIR = "tmp";
 /** How many hashes the store is asked about at once. */
 const SWEEP_BATCH = 500;
+/** A write of another server's that began so long ago was interrupted. */
+const ABANDONED_MS = 24 * 60 * 60_000;
 const FULL = new Set(["ENOSPC", "EDQUOT", "EFBIG"]);
 
 /**
@@ -29,18 +34,25 @@ const FULL = new Set(["ENOSPC", "EDQUOT", "EFBIG"]);
 export class Blobs {
   readonly #dir: string;
   readonly #tempDir: string;
+  readonly #shared: boolean;
   /** Puts under way by hash, so that equal bytes are written once. */
   readonly #puts = new Map<string, Promise<void>>();
 
   constructor(p: BlobParams) {
     this.#dir = p.dir;
     this.#tempDir = join(p.dir, TEMP_DIR);
+    this.#shared = p.shared ?? false;
   }
 
   /** Makes the folder and removes what interrupted writes left behind. */
   async start(): Promise<void> {
-    await rm(this.#tempDir, { recursive: true, force: true });
+    if (!this.#shared) await rm(this.#tempDir, { recursive: true, force: true });
     await mkdir(this.#tempDir, { recursive: true, mode: 0o700 });
+    for (const name of await readdir(this.#tempDir)) {
+      const path = join(this.#tempDir, name);
+      const found = await stat(path).catch(absent);
+      if (found !== null && found.mtimeMs < Date.now() - ABANDONED_MS) await rm(path, { force: true });
+    }
   }
 
   /** Resolves with the SHA-256 once the bytes are on disk. Throws `storage_full`. */
@@ -87,7 +99,7 @@ export class Blobs {
 
   /**
    * Removes blobs that no job needs and that have not been put for `minAgeMs` (a job that names them may be about to be stored).
-   * `unreferenced` is the store's blobUnreferenced. Returns how many.
+   * `unreferenced` is the store's blobUnreferenced. Does nothing while a copy of the folder is being made. Returns how many.
    */
   async sweep(p: {
     unreferenced(p: { hashes: string[] }): Promise<string[]>;
@@ -98,6 +110,8 @@ export class Blobs {
     for (const prefix of (await readdir(this.#dir)).filter((name) => /^[0-9a-f]{2}$/.test(name))) {
       const hashes = (await readdir(join(this.#dir, prefix))).filter((name) => SHA256.test(name));
       for (let at = 0; at < hashes.length; at += SWEEP_BATCH) {
+        // What is found unneeded from here on was so before a copy that begins now, as the copy of the store is made after the hold.
+        if (await areBlobsHeld(this.#dir, p.now)) return removed;
         const unneeded = await p.unreferenced({ hashes: hashes.slice(at, at + SWEEP_BATCH) });
         for (const sha256 of unneeded) if (this.#removeOld(sha256, p.now - p.minAgeMs)) removed++;
       }
@@ -105,21 +119,31 @@ export class Blobs {
     return removed;
   }
 
-  /** Synchronous, so that no put can begin between the look and the removal. */
+  /** Synchronous, so that no put of this server can begin between the look and the removal. */
   #removeOld(sha256: string, before: number): boolean {
-    const found = statSync(this.#path(sha256), { throwIfNoEntry: false });
+    const path = this.#path(sha256);
+    const found = statSync(path, { throwIfNoEntry: false });
     if (found === undefined || found.mtimeMs > before || this.#puts.has(sha256)) return false;
-    return this.#unlink(sha256);
+    if (!this.#shared) return this.#unlink(sha256);
+    // Another server may put it in between: moved aside it can't be, and whether it was shows in its time.
+    const aside = join(this.#tempDir, randomUUID());
+    try {
+      renameSync(path, aside);
+      if (statSync(aside).mtimeMs > before) {
+        renameSync(aside, path);
+        return false;
+      }
+      unlinkSync(aside);
+      return true;
+    } catch (error) {
+      return absent(error) !== null;
+    }
   }
 
   async #store(sha256: string, bytes: Uint8Array): Promise<void> {
     const path = this.#path(sha256);
     const found = await stat(path).catch(absent);
-    if (found?.size === bytes.length) {
-      const now = new Date();
-      await utimes(path, now, now);
-      return;
-    }
+    if (found?.size === bytes.length && (await this.touch(sha256))) return;
     const temp = join(this.#tempDir, randomUUID());
     try {
       await writeDurably(temp, bytes);

@@ -31,7 +31,8 @@ test("a wrong setting is named with its value", () => {
     [{ host: "a b" }, {}, /--host is "a b"/],
     [{ domain: "-x" }, {}, /--domain/],
     [{ domain: "a..b" }, {}, /--domain/],
-    [{ store: "postgres://x" }, {}, /--store/],
+    [{ store: "oracle" }, {}, /--store is "oracle"/],
+    [{ store: "postgres://x", storeConnections: "0" }, {}, /--store-connections is "0"/],
     [{ engine: "docker" }, {}, /--engine/],
     [{ logLevel: "loud" }, {}, /--log-level/],
     [{ publicUrl: "ftp://x" }, {}, /--public-url/],
@@ -57,6 +58,25 @@ test("a token that is refused is not repeated", () => {
     () => resolveConfig({}, { ATHANOR_TOKEN: "geheim" }),
     (error) => error instanceof AthanorError && !JSON.stringify(error.toProblem()).includes("geheim"),
   );
+});
+
+test("the store is a file, or the database that a URL names", () => {
+  assert.deepEqual(resolveConfig({}, {}).store, { kind: "sqlite" });
+  const url = "postgresql://athanor:geheim@db.example.com/athanor?schema=blue";
+  assert.deepEqual(resolveConfig({}, { ATHANOR_STORE: url }).store, { kind: "postgres", url, connections: 10 });
+  assert.deepEqual(resolveConfig({ store: "sqlite" }, { ATHANOR_STORE: url }).store, { kind: "sqlite" });
+  const config = resolveConfig({ store: url, storeConnections: "3", blobs: "/mnt/blobs" }, {});
+  assert.deepEqual(config.store, { kind: "postgres", url, connections: 3 });
+  assert.equal(config.blobsDir, "/mnt/blobs");
+  assert.equal(resolveConfig({ data: "/data" }, { ATHANOR_BLOBS: "" }).blobsDir, "/data/blobs");
+});
+
+test("the password of a store's URL is not repeated, however it is mistyped", () => {
+  for (const store of ["postgress://me:geheim@db/x", "me:geheim@db", "postgres:/me:geheim@db/x"])
+    assert.throws(
+      () => resolveConfig({ store }, {}),
+      (error) => error instanceof AthanorError && !JSON.stringify(error.toProblem()).includes("geheim"),
+    );
 });
 
 test("loopback is told from what other machines reach", () => {

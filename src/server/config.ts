@@ -18,7 +18,12 @@ export interface ServerFlags {
   tokenFile?: string | undefined;
   /** Where clients reach this server, if a proxy stands before it: `https://athanor.example.com`. */
   publicUrl?: string | undefined;
+  /** `sqlite`, or the URL of a PostgreSQL database; it may hold a password and is never shown. */
   store?: string | undefined;
+  /** Connections to the database at a time. */
+  storeConnections?: number | string | undefined;
+  /** Where uploaded and returned files are; servers of one database share it. */
+  blobs?: string | undefined;
   engine?: string | undefined;
   logLevel?: string | undefined;
   /** Blank runtime processes kept ready. */
@@ -28,6 +33,12 @@ export interface ServerFlags {
   /** Allows `chaos` on an address that other machines reach. */
   chaosAnywhere?: boolean | undefined;
 }
+
+export type StoreSetting =
+  /** A file in the data folder. */
+  | { kind: "sqlite" }
+  /** The URL may hold a password: it goes to the driver, and nowhere else. */
+  | { kind: "postgres"; url: string; connections: number };
 
 /** The validated settings of a server. Nothing past this reads flags or the environment. */
 export interface Config {
@@ -46,6 +57,9 @@ export interface Config {
   tokenFileGiven: boolean;
   publicUrl: string | null;
   logLevel: LogLevel;
+  store: StoreSetting;
+  /** Absolute. */
+  blobsDir: string;
   blankReplicas: number;
   /** The seed of the faults that are made on purpose; null: none are. */
   chaos: number | null;
@@ -58,8 +72,6 @@ const bad = (detail: string): AthanorError => new AthanorError("config_invalid",
 /** Flags and environment -> Config. Throws config_invalid naming the option and its value. */
 export function resolveConfig(flags: ServerFlags, env: NodeJS.ProcessEnv): Config {
   const dataDir = resolve(flags.data ?? nonEmpty(env.ATHANOR_DATA) ?? defaultDataDir(env));
-  if (flags.store !== undefined && flags.store !== "sqlite")
-    throw bad(`--store is ${quoted(flags.store)}; this version has "sqlite" alone`);
   if (flags.engine !== undefined && flags.engine !== "process")
     throw bad(`--engine is ${quoted(flags.engine)}; this version has "process" alone`);
   return {
@@ -72,6 +84,8 @@ export function resolveConfig(flags: ServerFlags, env: NodeJS.ProcessEnv): Confi
     tokenFileGiven: flags.tokenFile !== undefined,
     publicUrl: publicUrlOf(flags.publicUrl ?? nonEmpty(env.ATHANOR_PUBLIC_URL)),
     logLevel: logLevelOf(flags.logLevel ?? nonEmpty(env.ATHANOR_LOG_LEVEL) ?? "info"),
+    store: storeOf(flags, env),
+    blobsDir: resolve(flags.blobs ?? nonEmpty(env.ATHANOR_BLOBS) ?? join(dataDir, "blobs")),
     blankReplicas: integer("--blanks", flags.blanks ?? SERVER_DEFAULTS.blankReplicas, 0, 64),
     chaos: chaosOf(flags, env),
     maxStorePages: null,
@@ -132,6 +146,18 @@ function tokenOf(value: string | undefined): string | null {
   // The value itself stays out of the message.
   if (!/^[\x21-\x7e]{16,512}$/.test(token)) throw bad("ATHANOR_TOKEN must be 16 to 512 visible ASCII characters");
   return token;
+}
+
+function storeOf(flags: ServerFlags, env: NodeJS.ProcessEnv): StoreSetting {
+  const store = flags.store ?? nonEmpty(env.ATHANOR_STORE) ?? "sqlite";
+  if (store === "sqlite") return { kind: "sqlite" };
+  if (!/^postgres(?:ql)?:\/\//.test(store)) {
+    // What looks like a URL may hold a password, mistyped or not.
+    const shown = store.includes(":") || store.includes("@") ? "neither of the two" : quoted(store);
+    throw bad(`--store is ${shown}; "sqlite" or a URL such as postgres://role@host:5432/database is needed`);
+  }
+  const given = flags.storeConnections ?? nonEmpty(env.ATHANOR_STORE_CONNECTIONS) ?? SERVER_DEFAULTS.storeConnections;
+  return { kind: "postgres", url: store, connections: integer("--store-connections", given, 1, 1000) };
 }
 
 function publicUrlOf(value: string | undefined): string | null {

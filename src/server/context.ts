@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { ProcessEngine } from "../engines/process.ts";
 import type { ReplicaGroup } from "../protocol/groups.ts";
 import { formatId } from "../protocol/names.ts";
-import { Auth, loadSecret } from "./auth.ts";
+import { Auth, makeToken } from "./auth.ts";
 import { Blobs } from "./blobs.ts";
 import { Chaos } from "./chaos.ts";
 import type { Config } from "./config.ts";
@@ -13,16 +13,16 @@ import { ReplicaLogs } from "./deployments/logs.ts";
 import { DeploymentService } from "./deployments/service.ts";
 import { tryDeployment } from "./deployments/trial.ts";
 import { EventLog } from "./events.ts";
+import { layFoundation } from "./foundation.ts";
 import { Gateway } from "./gateway/gateway.ts";
 import { EventStreams } from "./http/event-stream.ts";
 import { Jobs } from "./jobs/jobs.ts";
+import { Lease } from "./lease.ts";
 import type { Log } from "./log.ts";
 import { Maintenance } from "./maintenance.ts";
 import { ReplicaHub } from "./replicas/hub.ts";
 import type { ReplicaSession } from "./replicas/session.ts";
-import { ReplicaNumbers } from "./scheduler/numbers.ts";
 import { Scheduler } from "./scheduler/scheduler.ts";
-import { openSqliteStore } from "./store/sqlite.ts";
 import type { Store } from "./store/store.ts";
 
 /** Everything that a server is made of, wired. What handles a request gets this and nothing global. */
@@ -36,6 +36,8 @@ export interface Context {
   readonly stopping: AbortSignal;
   readonly auth: Auth;
   readonly store: Store;
+  /** This server among those of the store. */
+  readonly lease: Lease;
   readonly blobs: Blobs;
   readonly events: EventLog;
   readonly streams: EventStreams;
@@ -67,7 +69,8 @@ export interface ContextOptions {
   config: Config;
   log: Log;
   version: string;
-  token: string;
+  /** Null: it is to be made. */
+  token: string | null;
   /** The program of a replica. */
   runtimePath: string;
   env: NodeJS.ProcessEnv;
@@ -78,22 +81,18 @@ export interface ContextOptions {
 /** The one place that wires. */
 export async function createContext(p: ContextOptions): Promise<WiredContext> {
   const { config, log } = p;
-  const store = await openSqliteStore({
-    path: join(config.dataDir, "athanor.db"),
-    ...(config.maxStorePages === null ? {} : { maxPages: config.maxStorePages }),
-  });
+  const { store, secret, numbers } = await layFoundation(config, log);
   const chaos = config.chaos === null ? undefined : new Chaos({ seed: config.chaos, log });
   if (chaos !== undefined)
     log.warn({ seed: config.chaos }, "chaos: calls will be lost, doubled, delayed and cut on purpose");
   const stopping = new AbortController();
   const liveReplicas = new Set<string>();
   const auth = new Auth({
-    token: p.token,
-    secret: loadSecret(config.dataDir),
+    token: p.token ?? makeToken(config, secret),
+    secret,
     isLive: (replicaId) => liveReplicas.has(replicaId),
   });
   const logs = new ReplicaLogs({ dir: join(config.dataDir, "logs"), log });
-  const numbers = new ReplicaNumbers(join(config.dataDir, "replica-number"));
   // A path in the data folder may be longer than a socket's address can be.
   const socketDir = mkdtempSync(join(tmpdir(), "athanor-"));
   const address = join(socketDir, "replicas.sock");
@@ -123,18 +122,19 @@ export async function createContext(p: ContextOptions): Promise<WiredContext> {
       chaos?.replica(session);
     },
   });
-  const blobs = new Blobs({ dir: join(config.dataDir, "blobs") });
-  const events = new EventLog({ store, log });
+  const blobs = new Blobs({ dir: config.blobsDir, shared: store.shared });
+  const events = new EventLog({ store, log, now: () => store.clock() });
   const streams = new EventStreams({ log, stopping: stopping.signal });
   const trial = (deployment: LoadedDeployment): Promise<void> =>
     tryDeployment({ deployment, starter: hub, replicaId: formatId("replicas", numbers.next()), access, onReplica });
   const deployments: DeploymentService = new DeploymentService({
     store,
+    blobs,
     dataDir: config.dataDir,
     log,
     env: p.env,
     trial,
-    now: Date.now,
+    now: () => store.clock(),
     onChange: ({ live, added, retired }) => {
       gateway.setLive(live);
       if (retired) scheduler.retire(retired.number);
@@ -146,6 +146,7 @@ export async function createContext(p: ContextOptions): Promise<WiredContext> {
     },
   });
   const jobs = new Jobs({ store, scheduler, events, blobs, deployments, log, chaos });
+  const lease = new Lease({ store, log, lost: () => {}, led: () => {} });
   let ready = false;
 
   const parts = {
@@ -156,6 +157,7 @@ export async function createContext(p: ContextOptions): Promise<WiredContext> {
     stopping: stopping.signal,
     auth,
     store,
+    lease,
     blobs,
     events,
     streams,
@@ -179,13 +181,11 @@ export async function createContext(p: ContextOptions): Promise<WiredContext> {
     ...context,
     beginStop,
     start: async () => {
-      await Promise.all([hub.start(), logs.start(), blobs.start(), deployments.start()]);
+      await Promise.all([hub.start(), logs.start(), blobs.start(), lease.start()]);
       await engine.start();
       await scheduler.start();
+      await deployments.start();
       await jobs.start();
-      const live = deployments.listLive();
-      gateway.setLive(live);
-      for (const deployment of live) scheduler.add(deployment);
       maintenance.start();
       ready = true;
     },
@@ -194,6 +194,7 @@ export async function createContext(p: ContextOptions): Promise<WiredContext> {
       await maintenance.stop();
       await deployments.stop();
       await jobs.stop();
+      await lease.stop();
       await scheduler.stop();
       await events.stop();
       await hub.stop();

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { AthanorError } from "../protocol/errors.ts";
 import { serveApi } from "./api/router.ts";
-import { loadToken } from "./auth.ts";
+import { givenToken } from "./auth.ts";
 import { type Config, isLoopback } from "./config.ts";
 import { createContext, type WiredContext } from "./context.ts";
 import type { Exchange } from "./http/exchange.ts";
@@ -26,12 +26,14 @@ export interface RunningServer extends AsyncDisposable {
 }
 
 /**
- * Starts a server and resolves when it takes requests. Throws data_dir_locked, no_token, config_invalid, schema_newer, storage_full.
+ * Starts a server and resolves when it takes requests. Throws data_dir_locked, no_token, config_invalid,
+ * blobs_not_shared, store_unreachable, schema_newer, storage_full.
  */
 export async function startServer(config: Config): Promise<RunningServer> {
   await using undo = new AsyncDisposableStack();
   const lock = undo.use(lockDataDir(config.dataDir));
-  const token = loadToken(config);
+  // Before anything is opened: a server that would be refused its address does not join the others.
+  const token = givenToken(config);
   const log = createLog(config.logLevel);
   undo.defer(() => log.flush());
   let url = "";
@@ -58,7 +60,7 @@ export async function startServer(config: Config): Promise<RunningServer> {
   started.resolve();
   lock.announce({ url, pid: process.pid, version: VERSION });
   log.info({ url, data: config.dataDir }, "server ready");
-  return runningServer({ url, port, token }, undo.move());
+  return runningServer({ url, port, token: context.auth.token }, undo.move());
 }
 
 /** The server's own API by its paths; everything else is an app's. */

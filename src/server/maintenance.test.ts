@@ -27,6 +27,7 @@ test("one round clears away ended jobs, and files that nothing needs, and keeps 
     const blobs = new Blobs({ dir: join(dataDir, "blobs") });
     const deployments = new DeploymentService({
       store,
+      blobs,
       dataDir,
       log: silent,
       env: {},
@@ -76,7 +77,7 @@ test("one round clears away ended jobs, and files that nothing needs, and keeps 
     for (const { job } of inserted) await store.jobCancel({ job: job.job, now: 1 });
 
     // The store, the files and the services are real; the rest of a server has no part in it.
-    const context = { store, blobs, deployments, logs, log: silent } as unknown as Context;
+    const context = { store, blobs, deployments, logs, log: silent, lease: { leads: true } } as unknown as Context;
     const maintenance = new Maintenance({ context, intervalMs: 1 });
     maintenance.start();
     maintenance.start();

@@ -1,6 +1,6 @@
 /**
  * What is cleared away in the background, every pruneIntervalMs, in small steps that let requests in between:
- * jobs past their ttl, blobs that no job needs, files of deployments that nothing needs.
+ * jobs past their ttl and blobs that nothing needs, by the server that leads; files of deployments that nothing needs, by each server.
  *
  *   stopped --start()--> waiting --interval--> pruning --> waiting;  stop() ends it after the step at hand
  */
@@ -38,19 +38,8 @@ export class Maintenance {
 
   /** One round; a step that fails is logged, and tried again in the next. */
   async prune(): Promise<void> {
-    const { store, blobs, deployments, logs } = this.#context;
-    await this.#step("jobs", async () => {
-      let pruned = JOBS_PER_STEP;
-      while (pruned === JOBS_PER_STEP && !this.#stopped)
-        pruned = await store.jobPrune({ now: Date.now(), limit: JOBS_PER_STEP });
-    });
-    await this.#step("blobs", () =>
-      blobs.sweep({
-        unreferenced: (hashes) => store.blobUnreferenced(hashes),
-        minAgeMs: BLOB_MIN_AGE_MS,
-        now: Date.now(),
-      }),
-    );
+    const { store, deployments, logs, lease } = this.#context;
+    if (lease.leads) await this.#pruneShared();
     await this.#step("deployments", () => deployments.prune());
     await this.#step("logs", async () => {
       const kept = new Set<number>();
@@ -62,6 +51,23 @@ export class Maintenance {
       }
       await logs.prune((deployment) => kept.has(deployment));
     });
+  }
+
+  /** What all servers have in common. */
+  async #pruneShared(): Promise<void> {
+    const { store, blobs } = this.#context;
+    await this.#step("jobs", async () => {
+      let pruned = JOBS_PER_STEP;
+      while (pruned === JOBS_PER_STEP && !this.#stopped)
+        pruned = await store.jobPrune({ now: store.clock(), limit: JOBS_PER_STEP });
+    });
+    await this.#step("blobs", () =>
+      blobs.sweep({
+        unreferenced: (hashes) => store.blobUnreferenced(hashes),
+        minAgeMs: BLOB_MIN_AGE_MS,
+        now: Date.now(),
+      }),
+    );
   }
 
   #wait(): void {

@@ -8,7 +8,16 @@ export const up: Command = {
     { flags: "--host <host>", description: "Address to listen on (default 127.0.0.1)" },
     { flags: "--data <dir>", description: "Data folder (env ATHANOR_DATA; default ~/.local/share/athanor)" },
     { flags: "--domain <domain>", description: "Apps are also reached at <app>.<domain> (default localhost)" },
-    { flags: "--store <name>", description: "Where state lives (default sqlite)" },
+    {
+      flags: "--store <store>",
+      description:
+        "sqlite, or postgres://role@host:port/database (env ATHANOR_STORE, which keeps a password out of the list of processes; default sqlite)",
+    },
+    { flags: "--store-connections <n>", description: "Connections to the database at a time (default 10)" },
+    {
+      flags: "--blobs <dir>",
+      description: "Folder of files, that servers of one database share (default: blobs in the data folder)",
+    },
     { flags: "--engine <name>", description: "What starts replicas (default process)" },
     { flags: "--token-file <file>", description: "File that holds the token (default: `token` in the data folder)" },
     { flags: "--public-url <url>", description: "Where clients reach it, if a proxy stands before it" },
@@ -52,6 +61,8 @@ function flagsOf(call: CommandCall) {
     "tokenFile",
     "publicUrl",
     "store",
+    "storeConnections",
+    "blobs",
     "engine",
     "logLevel",
     "blanks",

@@ -2,7 +2,7 @@ import type { Context } from "../context.ts";
 
 /** Gauges in the Prometheus text format. */
 export async function metricsText(context: Context): Promise<string> {
-  const counts = await context.store.jobCounts({ now: Date.now() });
+  const counts = await context.store.jobCounts({ now: context.store.clock() });
   const replicas = Object.entries(
     Object.groupBy(context.scheduler.replicas(), ({ app, status }) => labels({ app, status })),
   );
@@ -27,6 +27,11 @@ export async function metricsText(context: Context): Promise<string> {
       "Replicas by app and status.",
       replicas.map(([label, list]) => [label, list?.length ?? 0]),
     ),
+    ...metric("athanor_servers", "Servers of the store, as this one knows.", [["", context.lease.servers]]),
+    ...metric("athanor_leader", "1 where this server leads.", [["", context.lease.leads ? 1 : 0]]),
+    ...metric("athanor_store_reachable", "1 where the store answered the last time.", [
+      ["", context.lease.reaches ? 1 : 0],
+    ]),
     ...metric("athanor_resident_memory_bytes", "Memory of the server's own process.", [
       ["", process.memoryUsage.rss()],
     ]),

@@ -1,7 +1,15 @@
 import type { ServerJson } from "../../protocol/wire.ts";
+import type { Context } from "../context.ts";
 import { sendJson, sendText } from "../http/answer.ts";
 import { metricsText } from "./metrics.ts";
 import type { Route } from "./route.ts";
+
+type Readiness = "ready" | "stopping" | "store unreachable";
+
+function readiness({ isReady, lease }: Context): Readiness {
+  if (!isReady()) return "stopping";
+  return lease.reaches && lease.held ? "ready" : "store unreachable";
+}
 
 export const serverRoutes: Route[] = [
   {
@@ -25,10 +33,12 @@ export const serverRoutes: Route[] = [
     method: "GET",
     path: "/readyz",
     access: "public",
-    summary: "200 while the server takes requests, else 503",
+    summary: "200 while the server takes requests and reaches its store, else 503",
     answers: { 200: "Status", 503: "Status" },
-    handle: ({ x, context }) =>
-      sendJson(x, context.isReady() ? 200 : 503, { status: context.isReady() ? "ready" : "stopping" }),
+    handle: ({ x, context }) => {
+      const status = readiness(context);
+      sendJson(x, status === "ready" ? 200 : 503, { status });
+    },
   },
   {
     method: "GET",

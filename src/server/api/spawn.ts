@@ -9,7 +9,7 @@ import type { InsertedJob } from "../store/store.ts";
 /** The app's live deployment. Throws app_not_found. */
 export function liveDeployment(context: Context, app: string): LoadedDeployment {
   const deployment = context.deployments.live(app);
-  if (!deployment) throw new AthanorError("app_not_found", `there is no app ${JSON.stringify(app.slice(0, 100))}`);
+  if (!deployment) throw context.deployments.absence(app);
   return deployment;
 }
 

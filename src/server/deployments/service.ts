@@ -4,34 +4,37 @@
  *   building --create() activates--> live --a newer one is live--> superseded
  *   building --the trial fails-->    failed
  *
- * What is live is also kept in memory, where the hot path finds it; only create(), remove() and start() change that.
+ * What is live is also kept in memory, where the hot path finds it; create(), remove() and the follower change that, in turns for each app.
  */
-import { existsSync, readdirSync, renameSync } from "node:fs";
-import { mkdir, rm } from "node:fs/promises";
-import { join } from "node:path";
 import { AthanorError } from "../../protocol/errors.ts";
 import { formatId } from "../../protocol/names.ts";
 import type { DeploymentUpload } from "../../protocol/spec.ts";
 import type { Log } from "../log.ts";
 import type { DeploymentRecord, Store } from "../store/store.ts";
-import { Dependencies } from "./dependencies.ts";
-import { removeTemporaries, temporaryIn, writeDeployment } from "./files.ts";
+import { DeploymentFolders, type UploadBlobs } from "./folders.ts";
+import { Follower } from "./follower.ts";
 import { loadDeployment } from "./load.ts";
 import type { LoadedDeployment } from "./loaded.ts";
 import { checkUpload } from "./upload.ts";
-import { compileInThread } from "./validators.ts";
+
+/** The files of a deployment that was asked for may be needed soon, though nothing in the store says so yet. */
+const KEEP_MS = 10 * 60_000;
 
 export interface Deployments {
-  /** In memory, or loaded from disk. Throws deployment_not_found. */
+  /** In memory, or on disk, or made from its upload. Throws deployment_not_found, deployment_unavailable. */
   get(deployment: number): Promise<LoadedDeployment>;
   /** In memory only; what the hot path asks. */
   live(app: string): LoadedDeployment | undefined;
+  /** Why there is no live one: app_not_found, or deployment_unavailable where its files can't be had. */
+  absence(app: string): AthanorError;
   /** The live deployment of every app. */
   listLive(): LoadedDeployment[];
 }
 
 export interface DeploymentServiceOptions {
   store: Store;
+  /** Where the uploads are kept. */
+  blobs: UploadBlobs;
   /** `<data>` */
   dataDir: string;
   log: Log;
@@ -47,43 +50,42 @@ export interface DeploymentServiceOptions {
 
 export class DeploymentService implements Deployments {
   readonly #options: DeploymentServiceOptions;
-  readonly #root: string;
-  readonly #dependencies: Dependencies;
+  readonly #folders: DeploymentFolders;
   readonly #loaded = new Map<number, LoadedDeployment>();
   /** The last step under way for each app, so that an app's deploys follow each other. */
   readonly #turns = new Map<string, Promise<unknown>>();
   #live: ReadonlyMap<string, LoadedDeployment> = new Map();
+  /** When each digest was last asked for. */
+  readonly #asked = new Map<string, number>();
+  readonly #follower: Follower;
+  #started = false;
 
   constructor(options: DeploymentServiceOptions) {
     this.#options = options;
-    this.#root = join(options.dataDir, "deployments");
-    this.#dependencies = new Dependencies({
-      root: join(options.dataDir, "dependencies"),
+    this.#folders = new DeploymentFolders(options);
+    this.#follower = new Follower({
+      store: options.store,
+      folders: this.#folders,
       log: options.log,
-      env: options.env,
+      inTurn: (app, step) => this.#inTurn(app, step),
+      served: () => this.#live,
+      serve: (record) => this.#swap(record.app, this.#load(record)),
+      drop: (app) => this.#swap(app, null),
     });
   }
 
-  /** Takes what is live from the store. Repeatable. */
+  /** Takes what is live from the store, and makes the folders that are missing. Repeatable. */
   async start(): Promise<void> {
-    await mkdir(this.#root, { recursive: true, mode: 0o700 });
-    const [, , live] = await Promise.all([
-      removeTemporaries(this.#root),
-      this.#dependencies.start(),
-      this.#options.store.deploymentListLive(),
-    ]);
-    this.#live = new Map(live.map((record) => [record.app, this.#load(record)]));
-    for (const deployment of this.#live.values()) {
-      if (!existsSync(deployment.bundlePath))
-        this.#options.log.error(
-          { deployment: deployment.id, dir: deployment.dir },
-          "the files of a live deployment are gone; deploy the app again",
-        );
-    }
+    if (this.#started) return;
+    this.#started = true;
+    await this.#folders.start();
+    await this.#follower.start();
   }
 
   async stop(): Promise<void> {
-    await this.#dependencies.stop();
+    this.#started = false;
+    this.#follower.stop();
+    await this.#folders.stop();
     await Promise.allSettled(this.#turns.values());
     this.#live = new Map();
     this.#loaded.clear();
@@ -93,16 +95,26 @@ export class DeploymentService implements Deployments {
     return this.#live.get(app);
   }
 
+  absence(app: string): AthanorError {
+    const name = JSON.stringify(app.slice(0, 100));
+    return this.#follower.whyUnavailable(app) ?? new AthanorError("app_not_found", `there is no app ${name}`);
+  }
+
   listLive(): LoadedDeployment[] {
     return [...this.#live.values()];
   }
 
   async get(deployment: number): Promise<LoadedDeployment> {
     const loaded = this.#loaded.get(deployment);
-    if (loaded) return loaded;
+    if (loaded) {
+      this.#asked.set(loaded.digest, Date.now());
+      return loaded;
+    }
     const record = await this.#options.store.deploymentGet({ deployment });
     if (!record)
       throw new AthanorError("deployment_not_found", `there is no deployment ${formatId("deployments", deployment)}`);
+    this.#asked.set(record.digest, Date.now());
+    await this.#folders.ensure(record);
     return this.#load(record);
   }
 
@@ -124,31 +136,28 @@ export class DeploymentService implements Deployments {
   /** Deletes the files of deployments, and the dependencies, that nothing needs. Returns how many folders. */
   async prune(): Promise<number> {
     const needed = await this.#options.store.deploymentListNeeded();
-    // What is being made is not in the store yet. Nothing below waits before the last folder is renamed.
+    // What is being made is not in the store yet.
     if (this.#turns.size > 0) return 0;
     const kept = new Set(needed.map((record) => record.digest));
+    for (const [digest, at] of this.#asked) {
+      if (at > Date.now() - KEEP_MS) kept.add(digest);
+      else this.#asked.delete(digest);
+    }
     for (const [number, { digest }] of this.#loaded) if (!kept.has(digest)) this.#loaded.delete(number);
-    const stale = readdirSync(this.#root).filter((digest) => /^[0-9a-f]{64}$/.test(digest) && !kept.has(digest));
-    const removed = stale.map((digest) => {
-      const temporary = temporaryIn(this.#root);
-      renameSync(join(this.#root, digest), temporary);
-      return temporary;
-    });
-    removed.push(...this.#dependencies.takeUnused([...kept].map((digest) => join(this.#root, digest))));
-    for (const dir of removed) await rm(dir, { recursive: true, force: true });
-    return removed.length;
+    return await this.#folders.prune(kept);
   }
 
   async #create(upload: DeploymentUpload): Promise<{ record: DeploymentRecord; unchanged: boolean }> {
     const { store, log, now, trial } = this.#options;
     const { spec, digest } = upload;
     const before = this.#live.get(spec.name);
-    if (before?.digest === digest && existsSync(before.bundlePath)) {
+    if (before?.digest === digest && this.#folders.has(digest)) {
       const record = await store.deploymentGet({ deployment: before.number });
-      if (record) return { record, unchanged: true };
+      // Another server may have deployed something else since.
+      if (record?.status === "live") return { record, unchanged: true };
     }
-    await this.#writeFiles(upload);
-    const building = await store.deploymentInsert({ app: spec.name, digest, spec, uploadBlob: null, now: now() });
+    const uploadBlob = await this.#folders.write(upload);
+    const building = await store.deploymentInsert({ app: spec.name, digest, spec, uploadBlob, now: now() });
     const deployment = this.#load(building);
     try {
       await trial(deployment);
@@ -169,14 +178,6 @@ export class DeploymentService implements Deployments {
     return { record, unchanged: false };
   }
 
-  async #writeFiles(upload: DeploymentUpload): Promise<void> {
-    const [nodeModules, validators] = await Promise.all([
-      this.#dependencies.install(upload.dependencies),
-      compileInThread(upload.spec),
-    ]);
-    await writeDeployment({ root: this.#root, upload, validators, nodeModules });
-  }
-
   /** One assignment, so that a request sees either the old or the new. */
   #swap(app: string, added: LoadedDeployment | null): void {
     const retired = this.#live.get(app) ?? null;
@@ -190,7 +191,7 @@ export class DeploymentService implements Deployments {
   #load(record: DeploymentRecord): LoadedDeployment {
     let loaded = this.#loaded.get(record.deployment);
     if (!loaded) {
-      loaded = loadDeployment(record, this.#root);
+      loaded = loadDeployment(record, this.#folders.root);
       this.#loaded.set(record.deployment, loaded);
     }
     return loaded;

@@ -48,7 +48,7 @@ export class Gateway {
   /** Answers, or throws what is to be answered as a problem. */
   serve(x: Exchange, target: Target): Promise<void> | void {
     const app = this.#routes.get(target.app);
-    if (!app) throw new AthanorError("app_not_found", `there is no app ${JSON.stringify(target.app.slice(0, 100))}`);
+    if (!app) throw this.#context.deployments.absence(target.app);
     const route = app.byPath.get(target.path);
     if (route) return this.#serveEndpoint(x, target, route);
     return this.#serveOwn(x, target, app);
