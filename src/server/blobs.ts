@@ -80,6 +80,13 @@ export class Blobs {
     return file === null ? null : await file.readFile();
   }
 
+  /** Keeps it from being swept for a while, as if it had just been put; false where it is gone. */
+  async touch(sha256: string): Promise<boolean> {
+    if (!SHA256.test(sha256)) return false;
+    const now = new Date();
+    return (await utimes(this.#path(sha256), now, now).catch(absent)) !== null;
+  }
+
   async size(sha256: string): Promise<number | null> {
     if (!SHA256.test(sha256)) return null;
     return (await stat(this.#path(sha256)).catch(absent))?.size ?? null;
