@@ -3,6 +3,7 @@ import { Writable } from "node:stream";
 import { test } from "node:test";
 import { AthanorError } from "../protocol/errors.ts";
 import { JobFailedError } from "../sdk/handle.ts";
+import { describeServerEvent } from "./commands/events.ts";
 import { describeFailure, exitStatus } from "./failure.ts";
 import { fields, Output, printable, table } from "./output.ts";
 import { drawBar, ProgressLine } from "./progress-line.ts";
@@ -130,5 +131,30 @@ test("every event is one line", () => {
       data: { status: "cancelled", error: { code: "cancelled", message: "On request." } },
     }),
     "end  cancelled: On request.",
+  );
+});
+
+test("the server's events are a line each, and its snapshot a table", () => {
+  const at = "2026-01-01T00:00:00.000Z";
+  const job = { job_id: "jobs:1", app: "a", function: "f", status: "running", at } as const;
+  assert.equal(describeServerEvent({ id: "e-1", event: "job", data: job }), `${at}  jobs:1  a/f  running`);
+  const replica = { replica_id: "replicas:1", app: "a", deployment_id: "deployments:1", at } as const;
+  assert.equal(
+    describeServerEvent({
+      id: "e-2",
+      event: "replica",
+      data: { ...replica, status: "ended", reason: "\u001b[2Jgone" },
+    }),
+    `${at}  replicas:1  a  ended: gone`,
+  );
+  const snapshot = {
+    at,
+    functions: [{ app: "a", function: "f", queued: 3, running: 1 }],
+    replicas: [],
+    deployments: [],
+  };
+  assert.equal(
+    describeServerEvent({ id: "e-2", event: "server.snapshot", data: snapshot }),
+    `${at}  0 live deployments, 0 replicas\nFUNCTION  QUEUED  RUNNING\na/f       3       1`,
   );
 });

@@ -1,4 +1,4 @@
-import type { WatchEvent } from "../protocol/event.ts";
+import type { JobEventType, WatchEvent } from "../protocol/event.ts";
 import type { Api } from "../sdk/client/api.ts";
 import { watchJob } from "../sdk/client/job.ts";
 import { EXIT } from "./command.ts";
@@ -10,6 +10,7 @@ import { ending, percent, shorten } from "./show.ts";
 export interface WatchParams {
   after?: number | undefined;
   snapshot?: boolean | undefined;
+  events?: JobEventType[] | undefined;
 }
 
 /** Prints a job's events to its end; 0 where it succeeded, else 1. Ctrl-C ends the watching, not the job. */
@@ -27,9 +28,12 @@ export async function watch(out: Output, api: Api, job: string, params: WatchPar
   });
   view.close();
   if (ended !== null) return ended;
-  out.note(
-    `Detached; ${job} goes on. Resume with: athanor job watch ${job}${last === undefined ? "" : ` --after ${last}`}`,
-  );
+  const resume = [
+    `athanor job watch ${job}`,
+    ...(last === undefined ? [] : [`--after ${last}`]),
+    ...(params.events === undefined ? [] : [`--events ${params.events.join(",")}`]),
+  ];
+  out.note(`Detached; ${job} goes on. Resume with: ${resume.join(" ")}`);
   return EXIT.interrupted;
 }
 

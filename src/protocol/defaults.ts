@@ -67,7 +67,7 @@ export const SERVER_DEFAULTS = {
   /** On a shared store, the logs of watched jobs are looked at so often in case no signal came from the server that runs them. */
   eventPollMs: 5 * SECOND_MS,
   /** Events of the whole server that are kept for those who watch it and reconnect. */
-  serverEventsWindow: 10_000,
+  serverEventsWindow: 5000,
   /** Replicas that may die under a job before it counts as the cause and fails. */
   maxCrashes: 3,
   /** A server that has not renewed its lease for so long has lost its jobs to the others. */

@@ -12,6 +12,7 @@ import type { LoadedDeployment } from "./deployments/loaded.ts";
 import { ReplicaLogs } from "./deployments/logs.ts";
 import { DeploymentService } from "./deployments/service.ts";
 import { tryDeployment } from "./deployments/trial.ts";
+import { ServerEvents } from "./events/server-events.ts";
 import { EventLog } from "./events.ts";
 import { layFoundation } from "./foundation.ts";
 import { Gateway } from "./gateway/gateway.ts";
@@ -23,7 +24,7 @@ import { Maintenance } from "./maintenance.ts";
 import { ReplicaHub } from "./replicas/hub.ts";
 import type { ReplicaSession } from "./replicas/session.ts";
 import { Scheduler } from "./scheduler/scheduler.ts";
-import type { Store } from "./store/store.ts";
+import type { JobRecord, Store } from "./store/store.ts";
 
 /** Everything that a server is made of, wired. What handles a request gets this and nothing global. */
 export interface Context {
@@ -40,6 +41,7 @@ export interface Context {
   readonly lease: Lease;
   readonly blobs: Blobs;
   readonly events: EventLog;
+  readonly serverEvents: ServerEvents;
   readonly streams: EventStreams;
   readonly logs: ReplicaLogs;
   readonly scheduler: Scheduler;
@@ -112,6 +114,7 @@ export async function createContext(p: ContextOptions): Promise<WiredContext> {
     void session.ended.then(() => liveReplicas.delete(session.id));
     keepLines(logs, session, deployment.number, group);
   };
+  const serverEvents = new ServerEvents({ now: () => store.clock() });
   const scheduler = new Scheduler({
     starter: hub,
     nextReplica: () => numbers.next(),
@@ -121,6 +124,7 @@ export async function createContext(p: ContextOptions): Promise<WiredContext> {
       onReplica(session, deployment, group);
       chaos?.replica(session);
     },
+    onState: (change) => serverEvents.replica(change),
   });
   const blobs = new Blobs({ dir: config.blobsDir, shared: store.shared });
   const events = new EventLog({ store, log, now: () => store.clock() });
@@ -135,8 +139,11 @@ export async function createContext(p: ContextOptions): Promise<WiredContext> {
     env: p.env,
     trial,
     now: () => store.clock(),
+    onFailed: (deployment) => serverEvents.deployment(deployment, "failed"),
     onChange: ({ live, added, retired }) => {
       gateway.setLive(live);
+      if (retired) serverEvents.deployment(retired, added ? "superseded" : "deleted");
+      if (added) serverEvents.deployment(added, "live");
       if (retired) scheduler.retire(retired.number);
       if (added) scheduler.add(added);
       else {
@@ -145,7 +152,8 @@ export async function createContext(p: ContextOptions): Promise<WiredContext> {
       }
     },
   });
-  const jobs = new Jobs({ store, scheduler, events, blobs, deployments, log, chaos });
+  const changed = (record: JobRecord): void => serverEvents.job(record);
+  const jobs = new Jobs({ store, scheduler, events, blobs, deployments, log, chaos, changed });
   const lease = new Lease({ store, log, lost: () => {}, led: () => {} });
   let ready = false;
 
@@ -160,6 +168,7 @@ export async function createContext(p: ContextOptions): Promise<WiredContext> {
     lease,
     blobs,
     events,
+    serverEvents,
     streams,
     logs,
     scheduler,

@@ -47,6 +47,23 @@ async function documents(command: string, args: string[]): Promise<Record<string
     .map((line) => JSON.parse(line));
 }
 
+/** The one command that has no end of its own. */
+async function liveEvents(): Promise<void> {
+  tried.add("events");
+  await using watching = new CliRun(["events", "--events", "job", "--app-name", "shop", "--json"], { env });
+  await watching.until("stdout", /"server\.snapshot".*\n/);
+  await document("run", ["work", "--app-name", "shop", "--payload", '{"args":["y"]}']);
+  await watching.until("stdout", /"succeeded".*\n/);
+  watching.signal("SIGINT");
+  const { status, stdout } = await watching.ended;
+  assert.equal(status, 130);
+  const events = stdout
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line));
+  assert.deepEqual(new Set(events.map(({ event }) => event)), new Set(["server.snapshot", "job"]));
+}
+
 test("every command prints JSON where it is asked for it", async () => {
   const announced = JSON.parse(server.stdout);
   assert.deepEqual([announced.url, announced.data_dir], [url, data]);
@@ -80,6 +97,7 @@ test("every command prints JSON where it is asked for it", async () => {
     ["shop"],
   );
   assert.equal((await document("app show", ["shop"])).app, "shop");
+  await liveEvents();
   assert.equal((await document("doctor", [])).ok, true);
   tried.add("app delete");
   const deleted = await athanor("app", "delete", "shop", "--yes", "--json");
@@ -109,6 +127,7 @@ test("every command that asks a server ends with 3 where there is none, and says
     ["app list", []],
     ["app show", ["shop"]],
     ["app delete", ["shop", "--yes"]],
+    ["events", []],
   ];
   const ended = await Promise.all(
     // Port 1 is nobody's.

@@ -191,6 +191,32 @@ test("a real event stream cut again and again loses nothing and doubles nothing"
   assert.ok(proxy.cuts() > 3, `${proxy.cuts()} cuts`);
 });
 
+test("the server's own events go on through cut connections", async () => {
+  await using proxy = await cuttingProxy(server.url, 6000);
+  const left = new AbortController();
+  const events = new Client({ url: proxy.url, token: server.token }).events({
+    app: "lab",
+    events: ["job"],
+    signal: left.signal,
+  });
+  const first = await events.next();
+  assert.equal(first.value?.event, "server.snapshot");
+  const spawned = new Set<string>();
+  const ended: string[] = [];
+  for (let n = 0; n < 100; n++) spawned.add((await demo.shout.spawn("x")).id);
+  for await (const event of events) {
+    assert.equal(event.event, "job");
+    if (event.event !== "job" || !spawned.has(event.data.job_id) || event.data.status !== "succeeded") continue;
+    ended.push(event.data.job_id);
+    if (ended.length === spawned.size) break;
+  }
+  assert.deepEqual(new Set(ended), spawned);
+  assert.ok(proxy.cuts() > 3, `${proxy.cuts()} cuts`);
+  left.abort(new Error("enough"));
+  const again = new Client({ url: server.url, token: server.token }).events({ signal: left.signal });
+  await assert.rejects(again.next(), /enough/);
+});
+
 /** Passes requests on, and breaks each event stream after so many bytes. */
 async function cuttingProxy(target: string, bytes: number) {
   let cuts = 0;

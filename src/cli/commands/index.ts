@@ -7,6 +7,7 @@ import { deploymentList } from "./deployment-list.ts";
 import { deploymentLogs } from "./deployment-logs.ts";
 import { deploymentShow } from "./deployment-show.ts";
 import { doctor } from "./doctor.ts";
+import { events } from "./events.ts";
 import { init } from "./init.ts";
 import { jobCancel } from "./job-cancel.ts";
 import { jobList } from "./job-list.ts";
@@ -35,5 +36,6 @@ export const COMMANDS: readonly Command[] = [
   deploymentList,
   deploymentShow,
   deploymentLogs,
+  events,
   doctor,
 ];

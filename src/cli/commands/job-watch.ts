@@ -1,4 +1,6 @@
+import { JOB_EVENT_TYPES } from "../../protocol/event.ts";
 import { type Command, requireArg } from "../command.ts";
+import { namesOption } from "../names-option.ts";
 import { numberOption } from "../paging.ts";
 
 export const jobWatch: Command = {
@@ -8,6 +10,7 @@ export const jobWatch: Command = {
   options: [
     { flags: "--snapshot", description: "Begin with the job as it is now" },
     { flags: "--after <n>", description: "Only events after this number" },
+    { flags: "--events <types>", description: "Only these and job.end, with commas: job.progress,job.result" },
   ],
   examples: ["athanor job watch jobs:12", "athanor job watch jobs:12 --after 40 --json"],
   async run(call) {
@@ -15,6 +18,7 @@ export const jobWatch: Command = {
     const after = numberOption(call, "after", "--after", { min: 0, max: Number.MAX_SAFE_INTEGER });
     return watch(call.out, await call.api(), requireArg(call, "id"), {
       after,
+      events: namesOption(call, "events", "--events", JOB_EVENT_TYPES),
       snapshot: call.options.snapshot === true,
     });
   },

@@ -1,8 +1,10 @@
 import { toWireName } from "../../protocol/names.ts";
+import type { ServerWatchEvent } from "../../protocol/server-event.ts";
 import type { Handle, HandleOf, JobHandle, UntypedHandle } from "../handle.ts";
 import { Api } from "./api.ts";
 import { RemoteJob } from "./job.ts";
 import { RemoteFunction } from "./remote-function.ts";
+import { type ServerEventOptions, serverEvents } from "./server-events.ts";
 
 // biome-ignore lint/suspicious/noExplicitAny: matches a handle of any type
 type AnyHandle = Handle<any, any, any>;
@@ -65,6 +67,14 @@ export class Client {
   /** A job by its id, `jobs:123`. */
   job<R = unknown, C = unknown>(id: string): JobHandle<R, C> {
     return new RemoteJob(this.api, id) as JobHandle as JobHandle<R, C>;
+  }
+
+  /**
+   * What happens on the server, through broken connections: first a `server.snapshot`, then jobs, replicas and deployments as they change. Needs
+   * the server's token. It ends with the signal, by throwing its reason.
+   */
+  events(options: ServerEventOptions = {}): AsyncGenerator<ServerWatchEvent, void, undefined> {
+    return serverEvents(this.api, options);
   }
 
   #member(app: string, key: string | symbol, functions: object): unknown {

@@ -3,6 +3,7 @@ export { AthanorError, type ErrorCode } from "../../protocol/errors.ts";
 export type { JobStatus } from "../../protocol/job.ts";
 export type { Json } from "../../protocol/json.ts";
 export type { MediaJson } from "../../protocol/media.ts";
+export type { ServerEventType, ServerSnapshot, ServerWatchEvent } from "../../protocol/server-event.ts";
 export type { AppJson, DeploymentJson, JobJson, Problem } from "../../protocol/wire.ts";
 export {
   type Handle,
@@ -15,3 +16,4 @@ export {
 export { ImageFile, type MediaInit, type MediaSource } from "../media.ts";
 export { Api } from "./api.ts";
 export { type AppClient, Client, type ClientOptions } from "./client.ts";
+export type { ServerEventOptions } from "./server-events.ts";

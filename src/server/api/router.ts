@@ -11,6 +11,7 @@ import { openApiRoutes } from "./openapi.ts";
 import { replicaRoutes } from "./replicas.ts";
 import type { ApiCall, Route } from "./route.ts";
 import { serverRoutes } from "./server.ts";
+import { serverEventRoutes } from "./server-events.ts";
 
 export const ROUTES: readonly Route[] = [
   ...serverRoutes,
@@ -21,6 +22,7 @@ export const ROUTES: readonly Route[] = [
   ...jobRoutes,
   ...jobDataRoutes,
   ...replicaRoutes,
+  ...serverEventRoutes,
 ];
 
 interface CompiledRoute {
