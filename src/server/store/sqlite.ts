@@ -1,12 +1,20 @@
+import { backup } from "./sqlite/backup.ts";
+import * as cancel from "./sqlite/cancel.ts";
+import { jobClaim } from "./sqlite/claim.ts";
 import { Connection } from "./sqlite/connection.ts";
 import * as deployments from "./sqlite/deployments.ts";
 import * as events from "./sqlite/events.ts";
 import { toAthanorError } from "./sqlite/faults.ts";
 import { GroupCommit } from "./sqlite/group-commit.ts";
+import { jobInsertMany } from "./sqlite/insert.ts";
 import * as reads from "./sqlite/job-reads.ts";
-import * as queue from "./sqlite/queue.ts";
+import * as keys from "./sqlite/keys.ts";
+import * as queues from "./sqlite/queues.ts";
+import * as schedules from "./sqlite/schedules.ts";
+import * as servers from "./sqlite/servers.ts";
 import * as transitions from "./sqlite/transitions.ts";
 import * as upkeep from "./sqlite/upkeep.ts";
+import * as webhooks from "./sqlite/webhooks.ts";
 import type { Store } from "./store.ts";
 
 export interface SqliteParams {
@@ -29,10 +37,6 @@ type Verb<Name extends keyof Store> = Store[Name] extends (p: infer P) => Promis
   ? (p: P) => Promise<R>
   : never;
 
-async function notYet(): Promise<never> {
-  throw new Error("this verb has no SQLite implementation yet");
-}
-
 /** The store in one SQLite file, on this thread. Verbs that write are committed in groups; reads see what is committed. */
 export class SqliteStore implements Store {
   readonly #db: Connection;
@@ -43,6 +47,15 @@ export class SqliteStore implements Store {
     this.#commits = new GroupCommit(db);
   }
 
+  readonly shared = false;
+  clock = Date.now;
+  subscribe = () => () => {};
+
+  serverBeat: Verb<"serverBeat"> = (p) => this.#durably(servers.serverBeat, p);
+  serverLeave: Verb<"serverLeave"> = (p) => this.#durably(servers.serverLeave, p);
+  metaClaim: Verb<"metaClaim"> = (p) => this.#durably(servers.metaClaim, p);
+  numberTake: Verb<"numberTake"> = (p) => this.#durably(servers.numberTake, p);
+
   deploymentInsert: Verb<"deploymentInsert"> = (p) => this.#durably(deployments.deploymentInsert, p);
   deploymentActivate: Verb<"deploymentActivate"> = (p) => this.#durably(deployments.deploymentActivate, p);
   deploymentFail: Verb<"deploymentFail"> = (p) => this.#durably(deployments.deploymentFail, p);
@@ -52,46 +65,45 @@ export class SqliteStore implements Store {
   deploymentListNeeded = () => this.#read(deployments.deploymentListNeeded, {});
   appDelete: Verb<"appDelete"> = (p) => this.#durably(deployments.appDelete, p);
 
-  readonly shared = false;
-  clock = Date.now;
-  subscribe = () => () => {};
-  serverBeat: Verb<"serverBeat"> = notYet;
-  serverLeave: Verb<"serverLeave"> = notYet;
-  metaClaim: Verb<"metaClaim"> = notYet;
-  numberTake: Verb<"numberTake"> = notYet;
-  jobCancelMany: Verb<"jobCancelMany"> = notYet;
-  jobExpire: Verb<"jobExpire"> = notYet;
-  jobRunNow: Verb<"jobRunNow"> = notYet;
-  queueList: Verb<"queueList"> = notYet;
-  queuePause: Verb<"queuePause"> = notYet;
-  keyList: Verb<"keyList"> = notYet;
-  scheduleList: Verb<"scheduleList"> = notYet;
-  schedulePause: Verb<"schedulePause"> = notYet;
-  scheduleDue: Verb<"scheduleDue"> = notYet;
-  scheduleNext = notYet;
-  scheduleFire: Verb<"scheduleFire"> = notYet;
-  webhookClaim: Verb<"webhookClaim"> = notYet;
-  webhookFinish: Verb<"webhookFinish"> = notYet;
-  webhookGet: Verb<"webhookGet"> = notYet;
-  webhookNext: Verb<"webhookNext"> = notYet;
-  backup: Verb<"backup"> = notYet;
-
-  jobInsertMany: Verb<"jobInsertMany"> = (p) => this.#durably(queue.jobInsertMany, p);
-  jobClaim: Verb<"jobClaim"> = (p) => this.#visibly(queue.jobClaim, p);
+  jobInsertMany: Verb<"jobInsertMany"> = (p) => this.#durably(jobInsertMany, p);
+  jobClaim: Verb<"jobClaim"> = (p) => this.#visibly(jobClaim, p);
   jobFinish: Verb<"jobFinish"> = (p) => this.#durably(transitions.jobFinish, p);
-  jobCancel: Verb<"jobCancel"> = (p) => this.#durably(transitions.jobCancel, p);
+  jobCancel: Verb<"jobCancel"> = (p) => this.#durably(cancel.jobCancel, p);
+  jobCancelMany: Verb<"jobCancelMany"> = (p) => this.#durably(cancel.jobCancelMany, p);
+  jobExpire: Verb<"jobExpire"> = (p) => this.#durably(cancel.jobExpire, p);
+  jobRunNow: Verb<"jobRunNow"> = (p) => this.#durably(keys.jobRunNow, p);
   jobRescue: Verb<"jobRescue"> = (p) => this.#durably(transitions.jobRescue, p);
   jobGet: Verb<"jobGet"> = (p) => this.#read(reads.jobGet, p);
   jobList: Verb<"jobList"> = (p) => this.#read(reads.jobList, p);
   jobPosition: Verb<"jobPosition"> = (p) => this.#read(reads.jobPosition, p);
-  jobCounts: Verb<"jobCounts"> = (p) => this.#read(reads.jobCounts, p);
+  jobCounts: Verb<"jobCounts"> = async (p) => {
+    if (await this.#read((db) => keys.isAnyDue(db, p.now), p))
+      await this.#visibly((db) => keys.releaseDue(db, p.now), p);
+    return await this.#read(reads.jobCounts, p);
+  };
   jobNextDue: Verb<"jobNextDue"> = (p) => this.#read(reads.jobNextDue, p);
   jobPrune: Verb<"jobPrune"> = (p) => this.#visibly(upkeep.jobPrune, p);
+
+  queueList: Verb<"queueList"> = (p) => this.#read(queues.queueList, p);
+  queuePause: Verb<"queuePause"> = (p) => this.#durably(queues.queuePause, p);
+  keyList: Verb<"keyList"> = (p) => this.#read(queues.keyList, p);
+
+  scheduleList: Verb<"scheduleList"> = (p) => this.#read(schedules.scheduleList, p);
+  schedulePause: Verb<"schedulePause"> = (p) => this.#durably(schedules.schedulePause, p);
+  scheduleDue: Verb<"scheduleDue"> = (p) => this.#read(schedules.scheduleDue, p);
+  scheduleNext = () => this.#read(schedules.scheduleNext, {});
+  scheduleFire: Verb<"scheduleFire"> = (p) => this.#durably(schedules.scheduleFire, p);
+
+  webhookClaim: Verb<"webhookClaim"> = (p) => this.#visibly(webhooks.webhookClaim, p);
+  webhookFinish: Verb<"webhookFinish"> = (p) => this.#durably(webhooks.webhookFinish, p);
+  webhookGet: Verb<"webhookGet"> = (p) => this.#read(webhooks.webhookGet, p);
+  webhookNext: Verb<"webhookNext"> = (p) => this.#read(webhooks.webhookNext, p);
 
   eventAppend: Verb<"eventAppend"> = (p) => this.#visibly(events.eventAppend, p);
   eventRange: Verb<"eventRange"> = (p) => this.#read(events.eventRange, p);
   blobUnreferenced: Verb<"blobUnreferenced"> = (p) => this.#read(upkeep.blobUnreferenced, p);
   check = () => this.#read(upkeep.check, {});
+  backup: Verb<"backup"> = (p) => backup(this.#db, p);
 
   /** Changes the limit of pages; for tests of a disk that is full and then is not. */
   limitPages(maxPages: number): void {

@@ -1,6 +1,6 @@
 import { closeSync, fsyncSync, openSync } from "node:fs";
 import { dirname } from "node:path";
-import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
+import { backup, DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
 import { readMigrations, readStatements, sqlDir } from "../statements.ts";
 import { migrate } from "./migrate.ts";
 
@@ -20,12 +20,24 @@ const PRAGMAS = `
   PRAGMA journal_size_limit = ${WAL_LIMIT_BYTES};
 `;
 
+interface Prepared {
+  statement: StatementSync;
+  writes: boolean;
+}
+
+export interface QueueName {
+  app: string;
+  function: string;
+}
+
 /** One open database with every statement of the `.sql` files prepared. */
 export class Connection {
   readonly path: string;
   readonly #db: DatabaseSync;
-  readonly #statements = new Map<string, StatementSync>();
+  readonly #statements = new Map<string, Prepared>();
+  readonly #queueNames = new Map<number, QueueName>();
   #durable: boolean | null = null;
+  #writes = 0;
 
   constructor(path: string, maxPages?: number) {
     this.path = path;
@@ -37,7 +49,7 @@ export class Connection {
       this.setDurable(true);
       migrate(this.#db, readMigrations(dir), path);
       syncFolder(dirname(path));
-      for (const [name, sql] of readStatements(dir)) this.#statements.set(name, this.#db.prepare(sql));
+      for (const [name, sql] of readStatements(dir)) this.#prepare(name, sql);
     } catch (error) {
       this.#db.close();
       throw error;
@@ -46,6 +58,11 @@ export class Connection {
 
   get inTransaction(): boolean {
     return this.#db.isTransaction;
+  }
+
+  /** How many statements that may write have been run; where it has not grown, there is nothing to undo. */
+  get writes(): number {
+    return this.#writes;
   }
 
   /** Whether commits from now on reach the disk before they return. Between transactions only. */
@@ -65,30 +82,72 @@ export class Connection {
 
   /** Returns how many rows changed. */
   run(name: string, params: Params = {}): number {
-    return Number(this.#statement(name).run(params).changes);
+    return Number(this.#use(name).run(params).changes);
   }
 
   get<T>(name: string, params: Params = {}): T | undefined {
-    return this.#statement(name).get(params) as T | undefined;
+    return this.#use(name).get(params) as T | undefined;
   }
 
   all<T>(name: string, params: Params = {}): T[] {
-    return this.#statement(name).all(params) as T[];
+    return this.#use(name).all(params) as T[];
+  }
+
+  begin(): void {
+    this.run("begin");
+  }
+
+  commit(): void {
+    this.run("commit");
+  }
+
+  /** What was read within the transaction may never have been. */
+  rollback(): void {
+    this.#queueNames.clear();
+    if (this.#db.isTransaction) this.run("rollback");
+  }
+
+  /** A queue's number is never given twice, so that its name may be remembered. */
+  queueName(queue: number): QueueName {
+    const known = this.#queueNames.get(queue);
+    if (known !== undefined) return known;
+    const name = this.get<QueueName>("queueName", { queue });
+    if (name === undefined) throw new Error(`there is no queue ${queue}`);
+    this.#queueNames.set(queue, name);
+    return name;
+  }
+
+  forgetQueueNames(): void {
+    this.#queueNames.clear();
+  }
+
+  /** Copies the database to a file while it is in use. */
+  async copyTo(path: string): Promise<void> {
+    await backup(this.#db, path, { rate: BACKUP_STEP_PAGES });
   }
 
   close(): void {
     if (this.#db.isOpen) this.#db.close();
   }
 
-  #statement(name: string): StatementSync {
-    const statement = this.#statements.get(name);
-    if (statement === undefined) throw new Error(`no SQL statement is called ${name}`);
-    return statement;
+  #prepare(name: string, sql: string): void {
+    const code = sql.replaceAll(/^--.*$/gm, "").trim();
+    this.#statements.set(name, { statement: this.#db.prepare(sql), writes: !code.startsWith("SELECT") });
+  }
+
+  #use(name: string): StatementSync {
+    const prepared = this.#statements.get(name);
+    if (prepared === undefined) throw new Error(`no SQL statement is called ${name}`);
+    if (prepared.writes) this.#writes++;
+    return prepared.statement;
   }
 }
 
+/** Pages of 4 KiB that a backup copies before it lets others write. */
+const BACKUP_STEP_PAGES = 1000;
+
 /** SQLite syncs the files, not the entry of a new database in its folder. */
-function syncFolder(dir: string): void {
+export function syncFolder(dir: string): void {
   const fd = openSync(dir, "r");
   try {
     fsyncSync(fd);

@@ -3,20 +3,23 @@ import { formatId } from "../../../protocol/names.ts";
 import type { DeploymentRecord, Store } from "../store.ts";
 import type { Connection } from "./connection.ts";
 import { type DeploymentRow, toDeployment } from "./rows.ts";
+import { replaceSchedules } from "./schedules.ts";
 
 type Params<Verb extends keyof Store> = Store[Verb] extends (p: infer P) => unknown ? P : never;
 
 export function deploymentInsert(db: Connection, p: Params<"deploymentInsert">): DeploymentRecord {
-  const { app, digest, now } = p;
-  return toDeployment(db.get("deploymentInsert", { app, digest, spec: JSON.stringify(p.spec), now }) as DeploymentRow);
+  const { app, digest, uploadBlob, now } = p;
+  const row = db.get("deploymentInsert", { app, digest, spec: JSON.stringify(p.spec), uploadBlob, now });
+  return toDeployment(row as DeploymentRow);
 }
 
 export function deploymentActivate(db: Connection, p: Params<"deploymentActivate">): DeploymentRecord {
   const row = existing(db, p.deployment);
-  if (row.status === "live") return toDeployment(row);
   if (row.status === "failed") {
     throw new AthanorError("internal", `${formatId("deployments", p.deployment)} has failed and cannot go live.`);
   }
+  replaceSchedules(db, row.app, p.schedules);
+  if (row.status === "live") return toDeployment(row);
   db.run("deploymentSupersede", { app: row.app });
   return toDeployment(db.get("deploymentSetLive", { deployment: p.deployment }) as DeploymentRow);
 }
@@ -54,10 +57,20 @@ export function deploymentListNeeded(db: Connection): DeploymentRecord[] {
   return db.all<DeploymentRow>("deploymentListNeeded").map(toDeployment);
 }
 
+const APP_DELETE = [
+  "appDeleteJobs",
+  "appDeleteKeys",
+  "appDeleteCounts",
+  "appDeleteStarts",
+  "appDeleteQueues",
+  "appDeleteSchedules",
+];
+
 export function appDelete(db: Connection, p: Params<"appDelete">): boolean {
-  db.run("appDeleteJobs", { app: p.app });
-  db.run("appDeleteKeys", { app: p.app });
-  return db.run("appDeleteDeployments", { app: p.app }) > 0;
+  const { app } = p;
+  for (const name of APP_DELETE) db.run(name, { app });
+  db.forgetQueueNames();
+  return db.run("appDeleteDeployments", { app }) > 0;
 }
 
 function existing(db: Connection, deployment: number): DeploymentRow {

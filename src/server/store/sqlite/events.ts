@@ -1,15 +1,8 @@
-import { type JobEvent, type JobEventType, type NewJobEvent, TERMINAL_EVENTS } from "../../../protocol/event.ts";
+import type { JobEvent, JobEventType, NewJobEvent } from "../../../protocol/event.ts";
 import { isFinal, type JobStatus } from "../../../protocol/job.ts";
 import type { EventBatch, EventRange } from "../store.ts";
 import type { Connection } from "./connection.ts";
-import { type EventRow, toEvent } from "./rows.ts";
-
-/** The part of a job's row that its log needs. */
-export interface LogHead {
-  first_event: number;
-  last_event: number;
-  events_window: number;
-}
+import { appendToLog, type LogHead, splitLines, toEvent } from "./log.ts";
 
 interface EventJobRow extends LogHead {
   status: JobStatus;
@@ -20,53 +13,24 @@ interface EventJobRow extends LogHead {
 const APPENDABLE: ReadonlySet<JobEventType> = new Set(["job.progress", "job.log", "job.chunk"]);
 
 export function eventAppend(db: Connection, p: { batches: EventBatch[]; now: number }): JobEvent[][] {
+  for (const { events } of p.batches) {
+    const wrong = events.find(({ event }) => !APPENDABLE.has(event));
+    if (wrong !== undefined)
+      throw new Error(`${wrong.event} cannot be appended to a log; the verbs of the store make it`);
+  }
   return p.batches.map((batch) => appendBatch(db, batch));
 }
 
 function appendBatch(db: Connection, batch: EventBatch): JobEvent[] {
-  const head = db.get<EventJobRow>("eventJob", { job: batch.job });
+  const { job } = batch;
+  const head = db.get<EventJobRow>("logHead", { job });
   if (head === undefined || head.status !== "running" || head.fence !== batch.fence || batch.events.length === 0)
     return [];
-  const wrong = batch.events.find(({ event }) => !APPENDABLE.has(event));
-  if (wrong !== undefined)
-    throw new Error(`${wrong.event} cannot be appended to a log; the verbs of the store make it`);
-  const { job } = batch;
-  const step = extendLog(head, batch.events.map(clampProgress));
-  storeEvents(db, job, head, step);
-  const { events, first, last } = step;
-  const progress = events.findLast((event) => event.event === "job.progress");
-  if (progress === undefined) db.run("eventMark", { job, first, last });
-  else db.run("eventMarkProgress", { job, first, last, ...progress.data });
-  return events;
-}
-
-/** What adding events makes of a log: the events with their numbers, and the ids of the oldest retained and the newest. */
-export interface LogStep {
-  events: JobEvent[];
-  first: number;
-  last: number;
-}
-
-export function extendLog(head: LogHead, added: NewJobEvent[]): LogStep {
-  const events = added.map((event, index) => ({ id: head.last_event + 1 + index, ...event }) as JobEvent);
-  const last = head.last_event + events.length;
-  return { events, first: Math.max(head.first_event, windowStart(last, head.events_window, events)), last };
-}
-
-/** Stores those events that the window will hold, and drops those that have left it. The caller moves the ids in the job's row. */
-export function storeEvents(db: Connection, job: number, before: LogHead, { events, first }: LogStep): void {
-  for (const event of events) if (event.id >= first) insertEvent(db, job, event);
-  if (first > before.first_event) db.run("eventPrune", { job, first });
-}
-
-/** The oldest id that is kept: the window's, or an older terminal event's. Terminal events are the last of a log, so what is kept has no gap. */
-function windowStart(last: number, window: number, added: JobEvent[]): number {
-  const terminal = added.find(({ event }) => TERMINAL_EVENTS.has(event))?.id ?? last;
-  return Math.min(last - window + 1, terminal);
-}
-
-export function insertEvent(db: Connection, job: number, { id, event, data }: JobEvent): void {
-  db.run("eventInsert", { job, id, event, data: event === "job.result" ? null : JSON.stringify(data) });
+  const added = batch.events.map(clampProgress);
+  appendToLog(db, head, added);
+  const progress = added.findLast((event) => event.event === "job.progress");
+  if (progress !== undefined) db.run("logProgress", { job, ...progress.data });
+  return added.map((event, index) => ({ id: head.last_event + 1 + index, ...event }) as JobEvent);
 }
 
 function clampProgress(event: NewJobEvent): NewJobEvent {
@@ -75,9 +39,37 @@ function clampProgress(event: NewJobEvent): NewJobEvent {
   return { event: event.event, data: { progress: Math.min(1, Math.max(0, progress || 0)), message } };
 }
 
+interface LogRow {
+  status: JobStatus;
+  first_event: number;
+  last_event: number;
+  tail_first: number;
+  log: string;
+  result: string | null;
+}
+
 export function eventRange(db: Connection, p: { job: number; after: number; limit: number }): EventRange | null {
-  const head = db.get<EventJobRow>("eventJob", { job: p.job });
-  if (head === undefined) return null;
-  const events = db.all<EventRow>("eventRange", p).map(toEvent);
-  return { events, earliest: head.first_event, latest: head.last_event, ended: isFinal(head.status) };
+  const row = db.get<LogRow>("logRead", { job: p.job });
+  if (row === undefined) return null;
+  const ended = isFinal(row.status);
+  const from = Math.max(p.after + 1, row.first_event);
+  const to = Math.min(row.last_event, from + p.limit - 1);
+  const events: JobEvent[] = [];
+  const take = (first: number, text: string) => {
+    const lines = splitLines(text);
+    for (let id = Math.max(from, first); id <= to && id < first + lines.length; id++)
+      events.push(toEvent(id, lines[id - first] as string, row.result));
+  };
+  if (from < row.tail_first) for (const part of segments(db, p.job, from, to)) take(part.first, part.data);
+  if (to >= row.tail_first) take(row.tail_first, row.log);
+  return { events, earliest: row.first_event, latest: row.last_event, ended };
+}
+
+function* segments(db: Connection, job: number, from: number, to: number): Generator<{ first: number; data: string }> {
+  for (let id = from; id <= to; ) {
+    const part = db.get<{ first: number; last: number; data: string }>("segmentAt", { job, id });
+    if (part === undefined || part.last < id) return;
+    yield part;
+    id = part.last + 1;
+  }
 }

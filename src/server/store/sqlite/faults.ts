@@ -6,9 +6,8 @@ const NOT_A_DATABASE = 26;
 const CORRUPT = 11;
 /** What a full disk, a quota or a limit on the size of files comes out as where it is not FULL. */
 const NO_ROOM = new Set([778 /* SQLITE_IOERR_WRITE */, 4874 /* SQLITE_IOERR_SHMSIZE */]);
-export const FOREIGN_KEY = 787;
 
-export function sqliteCode(error: unknown): number | null {
+function sqliteCode(error: unknown): number | null {
   const code = (error as { errcode?: unknown } | null)?.errcode;
   return typeof code === "number" ? code : null;
 }

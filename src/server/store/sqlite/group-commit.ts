@@ -16,11 +16,13 @@ const MAX_STEPS = 1024;
  * Runs the steps of one turn of the event loop in one transaction: many operations share one write to the disk.
  *
  *   idle      --write-->                        scheduled
- *   scheduled --the turn's end (setImmediate)-> committing, synchronously: BEGIN, each step in a savepoint, COMMIT
+ *   scheduled --the turn's end (setImmediate)-> committing, synchronously: BEGIN, each step, COMMIT
  *   committing --queue empty--> idle            committing --more waits--> scheduled
  *   any --close--> closed                       what is queued is committed first
  *
- * A step that throws is undone alone. Where the transaction as a whole fails, every step of it rejects and none has happened.
+ * A step that throws is undone alone. Most have written nothing by then, and there is nothing to undo; where one has, the transaction is
+ * rolled back and all its steps run again, each in a savepoint (two statements that no step costs as long as none fails).
+ * Where the transaction as a whole fails, every step of it rejects and none has happened.
  * Nothing reads in between, since the whole of committing is one synchronous stretch on one thread.
  */
 export class GroupCommit {
@@ -33,7 +35,7 @@ export class GroupCommit {
     this.#db = db;
   }
 
-  /** Resolves with what `run` returned, once it is committed; on disk where `durable`. */
+  /** Resolves with what `run` returned, once it is committed; on disk where `durable`. `run` may be called twice. */
   write<T>(durable: boolean, run: () => T): Promise<T> {
     if (this.#closed) return Promise.reject(new AthanorError("shutting_down", "The store has been closed."));
     return new Promise<T>((resolve, reject) => {
@@ -62,36 +64,65 @@ export class GroupCommit {
     const steps = this.#queue.splice(0, MAX_STEPS);
     try {
       this.#db.setDurable(steps.some((step) => step.durable));
-      this.#db.run("begin");
-      const settle = steps.map((step) => this.#runStep(step));
-      this.#db.run("commit");
-      for (const done of settle) done();
+      const settle = this.#transact(() => this.#runPlainly(steps)) ?? this.#transact(() => this.#runApart(steps));
+      for (const done of settle ?? []) done();
     } catch (error) {
-      this.#rollback();
       const fault = toAthanorError(error, this.#db.path);
       for (const step of steps) step.reject(fault);
     }
   }
 
-  /** Returns what to do after the commit. Throws where the whole transaction is lost. */
-  #runStep(step: Step): () => void {
-    this.#db.run("stepBegin");
+  /** Null where `run` gave it up. */
+  #transact<T>(run: () => T | null): T | null {
+    this.#db.begin();
     try {
-      const value = step.run();
-      this.#db.run("stepKeep");
-      return () => step.resolve(value as never);
+      const value = run();
+      if (value === null) this.#db.rollback();
+      else this.#db.commit();
+      return value;
     } catch (error) {
-      // A full disk can make SQLite roll back everything by itself.
-      if (!this.#db.inTransaction) throw error;
-      this.#db.run("stepUndo");
-      this.#db.run("stepKeep");
-      return () => step.reject(toAthanorError(error, this.#db.path));
+      this.#rollback();
+      throw error;
     }
+  }
+
+  /** Returns what to do after the commit; null where a step has failed and left something to undo. */
+  #runPlainly(steps: Step[]): (() => void)[] | null {
+    const settle: (() => void)[] = [];
+    for (const step of steps) {
+      const before = this.#db.writes;
+      try {
+        const value = step.run();
+        settle.push(() => step.resolve(value as never));
+      } catch (error) {
+        if (this.#db.writes > before || !this.#db.inTransaction) return null;
+        settle.push(() => step.reject(toAthanorError(error, this.#db.path)));
+      }
+    }
+    return settle;
+  }
+
+  #runApart(steps: Step[]): (() => void)[] {
+    return steps.map((step) => {
+      this.#db.run("stepBegin");
+      try {
+        const value = step.run();
+        this.#db.run("stepKeep");
+        return () => step.resolve(value as never);
+      } catch (error) {
+        // A full disk can make SQLite roll back everything by itself.
+        if (!this.#db.inTransaction) throw error;
+        this.#db.run("stepUndo");
+        this.#db.run("stepKeep");
+        this.#db.forgetQueueNames();
+        return () => step.reject(toAthanorError(error, this.#db.path));
+      }
+    });
   }
 
   #rollback(): void {
     try {
-      if (this.#db.inTransaction) this.#db.run("rollback");
+      this.#db.rollback();
     } catch {
       // A transaction that SQLite has already given up: the next BEGIN says so if the database is unusable.
     }

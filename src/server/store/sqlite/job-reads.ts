@@ -1,57 +1,70 @@
-import type { JobCount, JobRecord, Store } from "../store.ts";
+import type { JobCount, JobFilter, JobRecord } from "../store.ts";
 import type { Connection } from "./connection.ts";
-import { type FullJobRow, type JobRow, toJob } from "./rows.ts";
-
-export function jobRow(db: Connection, job: number): JobRow | undefined {
-  return db.get<JobRow>("jobHead", { job });
-}
-
-/** Of a job that is known to exist. */
-export function jobInput(db: Connection, job: number): string {
-  return (db.get("jobInput", { job }) as { input: string }).input;
-}
+import { type JobRow, toJob } from "./rows.ts";
 
 export function jobGet(db: Connection, p: { job: number }): JobRecord | null {
-  const row = db.get<FullJobRow>("jobGet", { job: p.job });
-  return row === undefined ? null : toJob(row);
+  const row = db.get<JobRow>("jobHead", { job: p.job });
+  return row === undefined ? null : toJob(db, row);
 }
 
-export function jobList(db: Connection, p: Parameters<Store["jobList"]>[0]): JobRecord[] {
+type Page = JobFilter & { before?: number; limit: number };
+
+export function jobList(db: Connection, p: Page): JobRecord[] {
+  const numbers = jobNumbers(db, p).sort((a, b) => b - a);
+  return numbers.slice(0, p.limit).map((job) => jobGet(db, { job }) as JobRecord);
+}
+
+/** The newest `limit` of each queue that the filter takes, or of all. */
+function jobNumbers(db: Connection, p: Page): number[] {
+  const queues = queuesOf(db, p);
+  const within = queues === null ? null : JSON.stringify(queues);
+  const key = p.concurrencyKey ?? null;
+  const page = { before: p.before ?? Number.MAX_SAFE_INTEGER, limit: p.limit };
   const status = p.status === undefined ? null : JSON.stringify(p.status);
-  const page = { before: p.before ?? Number.MAX_SAFE_INTEGER, limit: p.limit, status };
-  return jobNumbers(db, p.app, p.function, page).map(({ job }) => jobGet(db, { job }) as JobRecord);
+  const list = (name: string, params: Record<string, string | number | null>) =>
+    db.all<{ job: number }>(name, { ...page, ...params }).map(({ job }) => job);
+  if (p.parent !== undefined) return list("jobListOfParent", { parent: p.parent, key, status, queues: within });
+  if (key !== null) {
+    return (queues ?? allQueues(db)).flatMap((queue) => list("jobListOfKey", { queue, key, status }));
+  }
+  const only = p.status?.length === 1 ? p.status[0] : undefined;
+  if (only === "running") return list("jobListRunning", { queues: within });
+  if (only !== undefined && only !== "queued" && only !== "succeeded")
+    return list("jobListUnsuccessful", { status: only, queues: within });
+  if (queues === null) return list("jobListAll", { status });
+  return queues.flatMap((queue) => list("jobListOfQueue", { queue, status }));
 }
 
-function jobNumbers(
-  db: Connection,
-  app: string | undefined,
-  name: string | undefined,
-  page: { before: number; limit: number; status: string | null },
-): { job: number }[] {
-  if (app !== undefined && name !== undefined) return db.all("jobListOfFunction", { ...page, app, function: name });
-  if (app !== undefined) return db.all("jobListOfApp", { ...page, app });
-  if (name !== undefined) return db.all("jobListOfFunctionName", { ...page, function: name });
-  return db.all("jobListAll", page);
+/** The queues that the filter takes; null: all. */
+export function queuesOf(db: Connection, { app, function: name }: JobFilter): number[] | null {
+  if (app === undefined && name === undefined) return null;
+  return db
+    .all<{ queue: number }>("queueOfList", { app: app ?? null, function: name ?? null })
+    .map(({ queue }) => queue);
+}
+
+function allQueues(db: Connection): number[] {
+  return db.all<{ queue: number }>("queueOfList", { app: null, function: null }).map(({ queue }) => queue);
 }
 
 export function jobPosition(db: Connection, p: { job: number }): number | null {
-  const row = jobRow(db, p.job);
+  const row = db.get<JobRow>("jobHead", { job: p.job });
   if (row === undefined || row.status !== "queued") return null;
-  return placeInQueue(db, row);
+  return positionOf(db, row);
 }
 
-/** The place that the job has, or would have, among the queued jobs of its function: by its number. */
-export function placeInQueue(db: Connection, { app, function: name, job }: JobRow): number {
-  return (db.get("jobsAhead", { app, function: name, job }) as { ahead: number }).ahead + 1;
+/**
+ * The place that the job has, or would have, among those that are ready. One that waits for its time counts where it would be, one that waits for
+ * its key behind all of its priority that are ready.
+ */
+export function positionOf(db: Connection, row: Pick<JobRow, "queue" | "priority" | "place" | "job" | "hold">): number {
+  const { queue, priority, place, job } = row;
+  if (row.hold === "key") return (db.get("jobsReady", { queue, priority }) as { ready: number }).ready + 1;
+  return (db.get("jobsAhead", { queue, priority, place, job }) as { ahead: number }).ahead + 1;
 }
 
 export function jobCounts(db: Connection, p: { now: number }): JobCount[] {
-  const delayed = new Map<string, number>();
-  const rows = db.all<{ deployment: number; function: string; delayed: number }>("jobDelayed", { now: p.now });
-  for (const row of rows) delayed.set(`${row.deployment}/${row.function}`, row.delayed);
-  return db.all<Omit<JobCount, "due">>("jobCounts").map((count) => {
-    const due = count.queued - (delayed.get(`${count.deployment}/${count.function}`) ?? 0);
-    const { app, deployment, function: name, queued, running } = count;
+  return db.all<JobCount>("jobCounts", p).map(({ app, deployment, function: name, due, queued, running }) => {
     return { app, deployment, function: name, due, queued, running };
   });
 }

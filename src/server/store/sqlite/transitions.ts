@@ -1,100 +1,128 @@
 import type { NewJobEvent } from "../../../protocol/event.ts";
-import { isFinal, type JobError, type JobStatus, transition } from "../../../protocol/job.ts";
-import type { JobChange, JobOutcome, JobRecord } from "../store.ts";
+import { isFinal, type JobStatus, transition } from "../../../protocol/job.ts";
+import type { JobChange, JobOutcome } from "../store.ts";
 import type { Connection } from "./connection.ts";
-import { extendLog, storeEvents } from "./events.ts";
-import { jobGet, jobInput, jobRow, placeInQueue } from "./job-reads.ts";
+import { positionOf } from "./job-reads.ts";
+import { settleKeys } from "./keys.ts";
+import { dropSegments, tidyLog, toEvent, toLines } from "./log.ts";
+import { CANCELLED_RUNNING, SERVER_LOST } from "./reasons.ts";
 import { type JobRow, toJob } from "./rows.ts";
 
 /**
- * Every change of a job's status but its start (queue.ts): the end of an attempt, cancellation, rescue. Each asks `transition` of
- * protocol/job.ts, and the triggers of the schema refuse what that table does not have.
+ * The end of an attempt. Each change of a status asks `transition` of protocol/job.ts, and the triggers of the schema refuse what that table
+ * does not have. Starts are in claim.ts, what ends a job that does not run in cancel.ts.
  */
 
-const CANCELLED_QUEUED: JobError = { code: "cancelled", message: "The job was cancelled before it started." };
-const CANCELLED_RUNNING: JobError = { code: "cancelled", message: "The job was cancelled." };
-const SERVER_LOST: JobError = {
-  code: "replica_crashed",
-  message: "The server stopped while this attempt was running.",
-};
+type EndOutcome = Exclude<JobOutcome, { type: "retry" | "lose" }>;
+type AgainOutcome = Extract<JobOutcome, { type: "retry" | "lose" }>;
+
+/** A change, and the row as it is then. */
+export interface Step {
+  change: JobChange;
+  row: JobRow;
+}
 
 export function jobFinish(
   db: Connection,
   p: { job: number; fence: number; outcome: JobOutcome; now: number },
 ): JobChange | null {
-  const row = jobRow(db, p.job);
-  if (row === undefined || row.status !== "running" || row.fence !== p.fence) return null;
-  return applyOutcome(db, row, p.outcome, p.now);
+  const step = finish(db, p);
+  if (step === null) return null;
+  if (step.row.status !== "queued" || step.row.hold !== null) settleKeys(db, [step.row]);
+  return step.change;
 }
 
-export function jobCancel(db: Connection, p: { job: number; now: number }): JobChange[] | null {
-  const row = jobRow(db, p.job);
-  if (row === undefined) return null;
-  if (row.status === "queued") return [applyOutcome(db, row, { type: "cancel", error: CANCELLED_QUEUED }, p.now)];
-  if (row.status === "running") db.run("jobRequestCancel", { job: p.job, now: p.now });
-  return [{ job: jobGet(db, p) as JobRecord, events: [] }];
+function finish(db: Connection, p: { job: number; fence: number; outcome: JobOutcome; now: number }): Step | null {
+  const { job, fence, outcome, now } = p;
+  if (outcome.type !== "retry" && outcome.type !== "lose") return endRunning(db, { job, fence }, outcome, now);
+  const row = db.get<JobRow>("jobHead", { job });
+  if (row === undefined || row.status !== "running" || row.fence !== fence) return null;
+  return endOrRequeue(db, row, outcome, now);
 }
 
-export function jobRescue(db: Connection, p: { server: string; now: number }): JobChange[] {
-  const orphans = db.all<{ job: number }>("jobOrphans", { owner: p.server });
-  return orphans.map(({ job }) =>
-    applyOutcome(db, jobRow(db, job) as JobRow, { type: "lose", error: SERVER_LOST, crashed: false }, p.now),
-  );
-}
-
-function applyOutcome(db: Connection, row: JobRow, wanted: JobOutcome, now: number): JobChange {
-  const outcome = heedCancel(row, wanted);
-  const target = transition(row.status, outcome.type);
-  if (target === null) throw new Error(`a job that is ${row.status} has no transition ${outcome.type}`);
-  const step = extendLog(row, isFinal(target) ? endEvents(outcome, target) : requeueEvents(db, row, outcome, now));
-  const changed = writeRow(db, row, outcome, { status: target, first: step.first, last: step.last, now });
-  storeEvents(db, row.job, row, step);
-  if (outcome.type === "succeed") storeResult(db, row.job, outcome.result, outcome.resultBlobs);
-  const result = outcome.type === "succeed" ? outcome.result : null;
-  return { job: toJob({ ...changed, input: jobInput(db, row.job), result }), events: step.events };
-}
-
-function writeRow(
+export function jobRescue(
   db: Connection,
-  { job }: JobRow,
-  outcome: JobOutcome,
-  p: { status: JobStatus; first: number; last: number; now: number },
-): JobRow {
-  const { status, ...rest } = p;
-  if (outcome.type === "lose") return db.get("jobRequeue", { job, lost: 1, runAfter: null, ...rest }) as JobRow;
-  if (outcome.type === "retry") {
-    return db.get("jobRequeue", { job, lost: 0, runAfter: Math.ceil(outcome.runAfter), ...rest }) as JobRow;
-  }
-  const error = outcome.type === "succeed" ? null : JSON.stringify(outcome.error);
-  return db.get("jobEnd", { job, status, error, ...rest }) as JobRow;
+  p: { server: string; owners: "expired" | "all"; now: number; limit: number },
+): JobChange[] {
+  const { server, now, limit } = p;
+  const orphans = db.all<{ job: number }>("jobOrphans", { server, all: p.owners === "all" ? 1 : 0, now, limit });
+  const steps = orphans.map(({ job }) => {
+    const lost: AgainOutcome = { type: "lose", error: SERVER_LOST, crashed: false };
+    return endOrRequeue(db, db.get("jobHead", { job }) as JobRow, lost, now);
+  });
+  settleKeys(
+    db,
+    steps.filter(({ row }) => row.status !== "queued").map(({ row }) => row),
+  );
+  return steps.map(({ change }) => change);
 }
 
 /** An attempt whose cancellation was requested is not repeated. */
-function heedCancel(row: JobRow, outcome: JobOutcome): JobOutcome {
-  const again = outcome.type === "retry" || outcome.type === "lose";
-  return again && row.cancel_requested_at !== null ? { type: "cancel", error: CANCELLED_RUNNING } : outcome;
+function endOrRequeue(db: Connection, row: JobRow, outcome: AgainOutcome, now: number): Step {
+  if (row.cancel_requested_at === null) return requeue(db, row, outcome, now);
+  const step = endRunning(db, row, { type: "cancel", error: CANCELLED_RUNNING }, now);
+  if (step === null) throw new Error(`jobs:${row.job} was running a moment ago`);
+  return step;
 }
 
-function storeResult(db: Connection, job: number, result: string, blobs: string[]): void {
-  db.run("jobResultInsert", { job, result });
-  for (const sha256 of blobs) db.run("jobBlobInsert", { job, sha256 });
+function endRunning(
+  db: Connection,
+  { job, fence }: { job: number; fence: number },
+  outcome: EndOutcome,
+  now: number,
+): Step | null {
+  const status = target("running", outcome);
+  const result = outcome.type === "succeed" ? outcome.result : null;
+  const error = outcome.type === "succeed" ? null : JSON.stringify(outcome.error);
+  const lines = endLines(outcome, status);
+  const added = outcome.type === "succeed" ? 2 : 1;
+  const row = db.get<JobRow>("jobEndRunning", { job, fence, status, result, error, lines, added, now });
+  if (row === undefined) return null;
+  if (outcome.type === "succeed") for (const sha256 of outcome.resultBlobs) db.run("jobBlobInsert", { job, sha256 });
+  return ended(db, row, lines, now);
 }
 
-function endEvents(outcome: JobOutcome, status: JobStatus): NewJobEvent[] {
-  if (outcome.type !== "succeed") return [{ event: "job.end", data: { status, error: outcome.error } }];
-  const value = JSON.parse(outcome.result);
-  return [
-    { event: "job.result", data: { value } },
-    { event: "job.end", data: { status } },
-  ];
+/** What follows from any end. */
+export function ended(db: Connection, row: JobRow, lines: string, now: number): Step {
+  if (row.webhook === 1) db.run("webhookDue", { job: row.job, now });
+  dropSegments(db, row);
+  return { row, change: { job: toJob(db, row), events: newestEvents(row, lines) } };
 }
 
-function requeueEvents(db: Connection, row: JobRow, outcome: JobOutcome, now: number): NewJobEvent[] {
-  if (outcome.type !== "retry" && outcome.type !== "lose") return [];
+function requeue(db: Connection, row: JobRow, outcome: AgainOutcome, now: number): Step {
+  target("running", outcome);
+  const { job } = row;
+  const due = outcome.type === "lose" || outcome.runAfter <= now ? null : Math.ceil(outcome.runAfter);
   const delayS = outcome.type === "retry" ? Math.max(0, (outcome.runAfter - now) / 1000) : 0;
-  const position = placeInQueue(db, row);
-  return [
+  const events: NewJobEvent[] = [
     { event: "job.retrying", data: { attempt: row.attempt, delay_s: delayS, error: outcome.error } },
-    { event: "job.queued", data: { position } },
+    { event: "job.queued", data: { position: positionOf(db, { ...row, hold: due === null ? null : "delay" }) } },
   ];
+  const lines = toLines(events);
+  const lost = outcome.type === "lose";
+  const changed = db.get("jobRequeue", {
+    ...{ job, hold: due === null ? null : "delay", runAfter: due, lines, now },
+    ...{ lost: lost ? 1 : 0, crashed: lost && outcome.crashed ? 1 : 0 },
+  }) as JobRow;
+  tidyLog(db, changed);
+  return { row: changed, change: { job: toJob(db, changed), events: newestEvents(changed, lines) } };
+}
+
+/** The status after the outcome. Throws where the table of transitions has none. */
+export function target(from: JobStatus, outcome: { type: JobOutcome["type"] | "expire" }): JobStatus {
+  const to = transition(from, outcome.type);
+  if (to === null) throw new Error(`a job that is ${from} has no transition ${outcome.type}`);
+  return to;
+}
+
+function endLines(outcome: EndOutcome, status: JobStatus): string {
+  if (!isFinal(status)) throw new Error(`${status} ends no job`);
+  if (outcome.type !== "succeed") return toLines([{ event: "job.end", data: { status, error: outcome.error } }]);
+  return `job.result\n${toLines([{ event: "job.end", data: { status } }])}`;
+}
+
+/** The events of the lines, which are the newest of the row's log. */
+function newestEvents(row: JobRow, lines: string): JobChange["events"] {
+  const texts = lines.slice(0, -1).split("\n");
+  return texts.map((line, index) => toEvent(row.last_event - texts.length + 1 + index, line, row.result));
 }

@@ -5,6 +5,7 @@ import type { Connection } from "./connection.ts";
 
 export function jobPrune(db: Connection, p: { now: number; limit: number }): number {
   db.run("jobKeyPrune", { before: p.now - SERVER_DEFAULTS.idempotencyWindowS * 1000 });
+  db.run("countsPrune");
   return db.run("jobPrune", p);
 }
 
@@ -12,7 +13,17 @@ export function blobUnreferenced(db: Connection, p: { hashes: string[] }): strin
   return p.hashes.filter((sha256) => db.get("blobReferenced", { sha256 }) === undefined);
 }
 
-const CHECKS = ["checkCounts", "checkEvents", "checkEnds", "checkPayloads"];
+const CHECKS = [
+  "checkCounts",
+  "checkKeys",
+  "checkKeyRoom",
+  "checkLogs",
+  "checkSegments",
+  "checkEnds",
+  "checkInputs",
+  "checkQueues",
+  "checkWebhooks",
+];
 
 export function check(db: Connection): string[] {
   const integrity = db.pragma("integrity_check").map((row) => String(row.integrity_check));

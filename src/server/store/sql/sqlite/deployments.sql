@@ -1,6 +1,6 @@
 -- name: deploymentInsert
-INSERT INTO deployments (app, digest, spec, status, created_at)
-VALUES (:app, :digest, :spec, 'building', :now)
+INSERT INTO deployments (app, digest, spec, upload_blob, status, created_at)
+VALUES (:app, :digest, :spec, :uploadBlob, 'building', :now)
 RETURNING *;
 
 -- name: deploymentSupersede
@@ -14,6 +14,9 @@ UPDATE deployments SET status = 'failed', error = :error WHERE deployment = :dep
 
 -- name: deploymentGet
 SELECT * FROM deployments WHERE deployment = :deployment;
+
+-- name: deploymentApp
+SELECT app FROM deployments WHERE deployment = :deployment;
 
 -- name: deploymentList
 SELECT * FROM deployments WHERE deployment < :before ORDER BY deployment DESC LIMIT :limit;
@@ -29,15 +32,27 @@ SELECT * FROM deployments
 WHERE deployment IN (
   SELECT deployment FROM deployments WHERE status = 'live'
   UNION
-  SELECT deployment FROM job_counts
+  SELECT deployment FROM job_counts WHERE queued > 0 OR running > 0
 )
 ORDER BY deployment;
 
 -- name: appDeleteJobs
-DELETE FROM jobs WHERE app = :app;
+DELETE FROM jobs WHERE queue IN (SELECT queue FROM queues WHERE app = :app);
 
 -- name: appDeleteKeys
-DELETE FROM idempotency_keys WHERE app = :app;
+DELETE FROM idempotency_keys WHERE queue IN (SELECT queue FROM queues WHERE app = :app);
+
+-- name: appDeleteCounts
+DELETE FROM job_counts WHERE queue IN (SELECT queue FROM queues WHERE app = :app);
+
+-- name: appDeleteStarts
+DELETE FROM rate_starts WHERE queue IN (SELECT queue FROM queues WHERE app = :app);
+
+-- name: appDeleteQueues
+DELETE FROM queues WHERE app = :app;
+
+-- name: appDeleteSchedules
+DELETE FROM schedules WHERE app = :app;
 
 -- name: appDeleteDeployments
 DELETE FROM deployments WHERE app = :app;

@@ -1,25 +1,40 @@
--- name: eventInsert
-INSERT INTO events (job, id, event, data) VALUES (:job, :id, :event, :data);
+-- name: logHead
+SELECT job, status, fence, first_event, last_event, tail_first, segment_bytes, events_window, events_window_bytes,
+  octet_length(log) AS tail_bytes
+FROM jobs WHERE job = :job;
 
--- name: eventPrune
-DELETE FROM events WHERE job = :job AND id < :first;
+-- name: logRead
+SELECT status, first_event, last_event, tail_first, log, result FROM jobs WHERE job = :job;
 
--- name: eventMark
-UPDATE jobs SET first_event = :first, last_event = :last WHERE job = :job;
+-- name: logTail
+SELECT log FROM jobs WHERE job = :job;
 
--- name: eventMarkProgress
-UPDATE jobs SET first_event = :first, last_event = :last, progress = :progress, message = :message WHERE job = :job;
+-- name: logAppend
+UPDATE jobs SET first_event = :first, last_event = :last, log = log || :lines WHERE job = :job;
 
--- name: eventJob
-SELECT status, fence, first_event, last_event, events_window FROM jobs WHERE job = :job;
+-- name: logReplace
+UPDATE jobs
+SET first_event = :first, last_event = :last, log = :log, tail_first = :tailFirst, segment_bytes = :segmentBytes
+WHERE job = :job;
 
--- name: eventRange
-SELECT events.id, events.event, coalesce(events.data, '{"value":' || job_results.result || '}') AS data
-FROM events
-LEFT JOIN job_results ON events.data IS NULL AND job_results.job = events.job
-WHERE events.job = :job AND events.id > :after
-ORDER BY events.id
-LIMIT :limit;
+-- name: logProgress
+UPDATE jobs SET progress = :progress, message = :message WHERE job = :job;
 
--- name: blobReferenced
-SELECT 1 AS referenced FROM job_blobs WHERE sha256 = :sha256 LIMIT 1;
+-- name: logSegmentBytes
+UPDATE jobs SET segment_bytes = segment_bytes - :dropped WHERE job = :job;
+
+-- name: segmentInsert
+INSERT INTO event_segments (job, first, last, bytes, data) VALUES (:job, :first, :last, :bytes, :data);
+
+-- name: segmentDrop
+DELETE FROM event_segments WHERE job = :job AND last < :first RETURNING bytes;
+
+-- name: segmentSizes
+SELECT first, last, bytes FROM event_segments WHERE job = :job ORDER BY first;
+
+-- name: segmentGet
+SELECT data FROM event_segments WHERE job = :job AND first = :first;
+
+-- name: segmentAt
+-- The one that holds the event, if any does.
+SELECT first, last, data FROM event_segments WHERE job = :job AND first <= :id ORDER BY first DESC LIMIT 1;

@@ -1,0 +1,370 @@
+-- Queues with limits, keys, schedules and webhooks; logs in few rows. What 001 holds is carried over.
+
+-- Values that all servers of the store must agree on, numbers that nobody else is given, and the servers themselves.
+CREATE TABLE meta (
+  key TEXT PRIMARY KEY,
+  value TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE numbers (
+  name TEXT PRIMARY KEY,
+  next INTEGER NOT NULL CHECK (next >= 1)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE servers (
+  server TEXT PRIMARY KEY,
+  lease_until INTEGER NOT NULL,
+  leads INTEGER NOT NULL CHECK (leads IN (0, 1))
+) STRICT, WITHOUT ROWID;
+
+CREATE UNIQUE INDEX servers_lead ON servers (leads) WHERE leads = 1;
+
+ALTER TABLE deployments ADD COLUMN upload_blob TEXT CHECK (upload_blob IS NULL OR length(upload_blob) = 64);
+CREATE INDEX deployments_upload ON deployments (upload_blob) WHERE upload_blob IS NOT NULL;
+
+-- One for each function that ever had a job, over all its deployments. Numbers are not used twice.
+CREATE TABLE queues (
+  queue INTEGER PRIMARY KEY AUTOINCREMENT,
+  app TEXT NOT NULL,
+  function TEXT NOT NULL,
+  paused INTEGER NOT NULL DEFAULT 0 CHECK (paused IN (0, 1)),
+  -- The longest span over which starts were counted for a rate limit.
+  rate_per_ms INTEGER NOT NULL DEFAULT 0 CHECK (rate_per_ms >= 0),
+  UNIQUE (app, function)
+) STRICT;
+
+INSERT INTO queues (app, function)
+SELECT app, function FROM jobs UNION SELECT app, function FROM idempotency_keys ORDER BY app, function;
+
+DROP TRIGGER jobs_begin;
+DROP TRIGGER jobs_transition;
+DROP TRIGGER jobs_counted;
+DROP TRIGGER jobs_recounted;
+DROP TRIGGER jobs_uncounted;
+DROP TRIGGER job_results_succeeded;
+DROP INDEX jobs_deployment;
+DROP INDEX jobs_function;
+DROP INDEX jobs_queue;
+DROP INDEX jobs_delayed;
+DROP INDEX jobs_running;
+DROP INDEX jobs_ended;
+DROP INDEX job_blobs_sha256;
+DROP INDEX idempotency_keys_created;
+DROP TABLE job_counts;
+ALTER TABLE jobs RENAME TO old_jobs;
+ALTER TABLE job_inputs RENAME TO old_job_inputs;
+ALTER TABLE job_results RENAME TO old_job_results;
+ALTER TABLE job_blobs RENAME TO old_job_blobs;
+ALTER TABLE events RENAME TO old_events;
+ALTER TABLE idempotency_keys RENAME TO old_idempotency_keys;
+
+-- One row for each job. What may be long stands last, so that the rest is read without it.
+CREATE TABLE jobs (
+  job INTEGER PRIMARY KEY AUTOINCREMENT,
+  queue INTEGER NOT NULL,
+  deployment INTEGER NOT NULL,
+  status TEXT NOT NULL CHECK (
+    status IN ('queued', 'running', 'succeeded', 'failed', 'cancelled', 'timed_out', 'expired')
+  ),
+  -- What a queued job waits for before it may be claimed: its time, or room of its concurrency key; NULL: nothing, it is ready.
+  hold TEXT CHECK (hold IN ('delay', 'key')),
+  priority INTEGER NOT NULL,
+  -- Jobs of one priority start in this order: twice the job's number; of one that waited for its concurrency key, 1 more than twice the
+  -- newest number at the time when the key had room.
+  place INTEGER NOT NULL CHECK (place >= 2 * job),
+  attempt INTEGER NOT NULL DEFAULT 0,
+  max_attempts INTEGER NOT NULL CHECK (max_attempts >= 1),
+  lost_count INTEGER NOT NULL DEFAULT 0 CHECK (lost_count BETWEEN 0 AND attempt),
+  crash_count INTEGER NOT NULL DEFAULT 0 CHECK (crash_count BETWEEN 0 AND lost_count),
+  fence INTEGER NOT NULL DEFAULT 0 CHECK (fence >= attempt),
+  replica TEXT,
+  owner TEXT,
+  run_after INTEGER,
+  expires_at INTEGER,
+  cancel_requested_at INTEGER,
+  created_at INTEGER NOT NULL,
+  started_at INTEGER,
+  finished_at INTEGER,
+  status_since INTEGER NOT NULL,
+  ttl_s REAL NOT NULL CHECK (ttl_s >= 0),
+  concurrency_key TEXT,
+  key_limit INTEGER CHECK (key_limit >= 1),
+  parent INTEGER,
+  retry_of INTEGER,
+  webhook INTEGER NOT NULL DEFAULT 0 CHECK (webhook IN (0, 1)),
+  events_window INTEGER NOT NULL CHECK (events_window >= 1),
+  events_window_bytes INTEGER NOT NULL CHECK (events_window_bytes >= 1),
+  -- Ids of the oldest retained event, of the newest, and of the first in `log`; those before that are in event_segments, whose bytes add up to
+  -- segment_bytes.
+  first_event INTEGER NOT NULL DEFAULT 1 CHECK (first_event >= 1),
+  last_event INTEGER NOT NULL CHECK (last_event >= first_event - 1),
+  tail_first INTEGER NOT NULL DEFAULT 1 CHECK (tail_first BETWEEN 1 AND last_event + 1),
+  segment_bytes INTEGER NOT NULL DEFAULT 0 CHECK (segment_bytes >= 0),
+  progress REAL NOT NULL DEFAULT 0 CHECK (progress BETWEEN 0 AND 1),
+  message TEXT,
+  error TEXT CHECK (error IS NULL OR json_valid(error)),
+  -- NULL: it is long, and in job_inputs.
+  input TEXT,
+  -- The end of the log: a line for each event, its type and its data. A job.result has none: `result` holds the value.
+  log TEXT NOT NULL,
+  result TEXT,
+  CHECK ((status = 'running') = (replica IS NOT NULL)),
+  CHECK ((status = 'running') = (owner IS NOT NULL)),
+  CHECK (status NOT IN ('running', 'succeeded', 'failed', 'timed_out') OR started_at IS NOT NULL),
+  CHECK (status NOT IN ('queued', 'expired') OR started_at IS NULL),
+  CHECK ((status IN ('queued', 'running')) = (finished_at IS NULL)),
+  CHECK ((status IN ('queued', 'running', 'succeeded')) = (error IS NULL)),
+  CHECK ((status = 'succeeded') = (result IS NOT NULL)),
+  CHECK (status = 'queued' OR run_after IS NULL),
+  CHECK (status = 'queued' OR hold IS NULL),
+  CHECK (status <> 'queued' OR cancel_requested_at IS NULL),
+  CHECK (hold IS NOT 'delay' OR run_after IS NOT NULL),
+  CHECK (hold IS NOT 'key' OR concurrency_key IS NOT NULL),
+  CHECK ((concurrency_key IS NULL) = (key_limit IS NULL))
+) STRICT;
+
+CREATE TABLE job_inputs (
+  job INTEGER PRIMARY KEY REFERENCES jobs (job) ON DELETE CASCADE,
+  input TEXT NOT NULL
+) STRICT;
+
+-- Parts of logs that are too long for the rows of their jobs: whole lines, of the events `first` to `last`, and the bytes of their data. The
+-- first part of a job may begin with events that are not retained any more.
+CREATE TABLE event_segments (
+  job INTEGER NOT NULL REFERENCES jobs (job) ON DELETE CASCADE,
+  first INTEGER NOT NULL CHECK (first >= 1),
+  last INTEGER NOT NULL CHECK (last >= first),
+  bytes INTEGER NOT NULL CHECK (bytes >= 0),
+  data TEXT NOT NULL,
+  PRIMARY KEY (job, first)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE job_blobs (
+  job INTEGER NOT NULL REFERENCES jobs (job) ON DELETE CASCADE,
+  sha256 TEXT NOT NULL CHECK (length(sha256) = 64),
+  PRIMARY KEY (job, sha256)
+) STRICT, WITHOUT ROWID;
+
+-- No foreign key: a key outlives its job until the window in which it must not start another is over.
+CREATE TABLE idempotency_keys (
+  queue INTEGER NOT NULL,
+  key TEXT NOT NULL,
+  input_hash TEXT NOT NULL,
+  job INTEGER NOT NULL,
+  created_at INTEGER NOT NULL,
+  PRIMARY KEY (queue, key)
+) STRICT, WITHOUT ROWID;
+
+-- How many jobs wait and run, kept by triggers so that no change of a job can miss it. `ready` and `parked` (hold 'key') are parts of `queued`.
+CREATE TABLE job_counts (
+  queue INTEGER NOT NULL,
+  deployment INTEGER NOT NULL,
+  priority INTEGER NOT NULL,
+  queued INTEGER NOT NULL CHECK (queued >= ready + parked),
+  ready INTEGER NOT NULL CHECK (ready >= 0),
+  parked INTEGER NOT NULL CHECK (parked >= 0),
+  running INTEGER NOT NULL CHECK (running >= 0),
+  PRIMARY KEY (queue, deployment, priority)
+) STRICT, WITHOUT ROWID;
+
+-- The same for each concurrency key that has queued or running jobs.
+CREATE TABLE concurrency_keys (
+  queue INTEGER NOT NULL,
+  key TEXT NOT NULL,
+  queued INTEGER NOT NULL CHECK (queued >= ready + parked),
+  ready INTEGER NOT NULL CHECK (ready >= 0),
+  parked INTEGER NOT NULL CHECK (parked >= 0),
+  running INTEGER NOT NULL CHECK (running >= 0),
+  -- Of the newest job.
+  key_limit INTEGER NOT NULL,
+  PRIMARY KEY (queue, key)
+) STRICT, WITHOUT ROWID;
+
+-- When attempts were started, of queues whose function has a rate limit.
+CREATE TABLE rate_starts (
+  queue INTEGER NOT NULL,
+  at INTEGER NOT NULL,
+  starts INTEGER NOT NULL CHECK (starts >= 1),
+  PRIMARY KEY (queue, at)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE schedules (
+  app TEXT NOT NULL,
+  function TEXT NOT NULL,
+  spec TEXT NOT NULL CHECK (json_valid(spec)),
+  next_at INTEGER NOT NULL,
+  paused INTEGER NOT NULL DEFAULT 0 CHECK (paused IN (0, 1)),
+  last_at INTEGER,
+  last_job INTEGER,
+  PRIMARY KEY (app, function)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX schedules_next ON schedules (next_at) WHERE paused = 0;
+
+CREATE TABLE webhooks (
+  job INTEGER PRIMARY KEY REFERENCES jobs (job) ON DELETE CASCADE,
+  url TEXT NOT NULL,
+  host TEXT NOT NULL,
+  secret TEXT NOT NULL,
+  state TEXT NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'due', 'delivered', 'failed')),
+  attempts INTEGER NOT NULL DEFAULT 0 CHECK (attempts >= 0),
+  error TEXT,
+  next_at INTEGER,
+  CHECK ((state = 'due') = (next_at IS NOT NULL)),
+  CHECK (state <> 'failed' OR error IS NOT NULL)
+) STRICT;
+
+CREATE INDEX webhooks_due ON webhooks (next_at, host) WHERE state = 'due';
+
+INSERT INTO jobs (
+  job, queue, deployment, status, hold, priority, place, attempt, max_attempts, lost_count, fence, replica, owner, run_after,
+  cancel_requested_at, created_at, started_at, finished_at, status_since, ttl_s, events_window, events_window_bytes, first_event, last_event,
+  tail_first, progress, message, error, input, log, result
+)
+SELECT
+  old.job, queues.queue, old.deployment, old.status, iif(old.run_after IS NULL, NULL, 'delay'), 0, 2 * old.job, old.attempt, old.max_attempts,
+  old.lost_count, old.fence, old.replica, old.owner, old.run_after, old.cancel_requested_at, old.created_at, old.started_at, old.finished_at,
+  old.status_since, old.ttl_s, old.events_window, 16777216, old.first_event, old.last_event, old.last_event + 1, old.progress, old.message,
+  old.error, iif(octet_length(old_job_inputs.input) <= 1024, old_job_inputs.input, NULL), '', old_job_results.result
+FROM old_jobs AS old
+JOIN queues ON queues.app = old.app AND queues.function = old.function
+JOIN old_job_inputs ON old_job_inputs.job = old.job
+LEFT JOIN old_job_results ON old_job_results.job = old.job
+ORDER BY old.job;
+
+-- Numbers of jobs that were deleted are not used again.
+DELETE FROM sqlite_sequence WHERE name = 'jobs';
+INSERT INTO sqlite_sequence (name, seq)
+SELECT 'jobs', coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'old_jobs'), 0);
+
+INSERT INTO job_inputs (job, input) SELECT job, input FROM old_job_inputs WHERE octet_length(input) > 1024;
+
+-- A short log goes into its job's row, a long one is one segment.
+CREATE TEMP TABLE old_logs AS
+SELECT job, min(id) AS first, max(id) AS last, coalesce(sum(octet_length(data)), 0) AS bytes,
+  group_concat(event || iif(data IS NULL, '', ' ' || data) || char(10), '' ORDER BY id) AS data
+FROM old_events
+GROUP BY job;
+
+UPDATE jobs SET log = old_logs.data, tail_first = old_logs.first
+FROM old_logs
+WHERE old_logs.job = jobs.job AND octet_length(old_logs.data) <= 4096;
+
+INSERT INTO event_segments (job, first, last, bytes, data)
+SELECT job, first, last, bytes, data FROM old_logs WHERE octet_length(data) > 4096;
+
+UPDATE jobs SET segment_bytes = event_segments.bytes FROM event_segments WHERE event_segments.job = jobs.job;
+
+INSERT INTO job_blobs (job, sha256) SELECT job, sha256 FROM old_job_blobs;
+
+INSERT INTO idempotency_keys (queue, key, input_hash, job, created_at)
+SELECT queues.queue, old.key, old.input_hash, old.job, old.created_at
+FROM old_idempotency_keys AS old
+JOIN queues ON queues.app = old.app AND queues.function = old.function;
+
+INSERT INTO job_counts (queue, deployment, priority, queued, ready, parked, running)
+SELECT queue, deployment, priority, sum(status = 'queued'), sum(status = 'queued' AND hold IS NULL), 0, sum(status = 'running')
+FROM jobs
+WHERE status IN ('queued', 'running')
+GROUP BY queue, deployment, priority;
+
+DROP TABLE temp.old_logs;
+DROP TABLE old_events;
+DROP TABLE old_job_blobs;
+DROP TABLE old_job_results;
+DROP TABLE old_job_inputs;
+DROP TABLE old_idempotency_keys;
+DROP TABLE old_jobs;
+
+CREATE INDEX jobs_queue ON jobs (queue, job);
+CREATE INDEX jobs_ready ON jobs (queue, deployment, priority DESC, place, job) WHERE status = 'queued' AND hold IS NULL;
+CREATE INDEX jobs_delayed ON jobs (run_after) WHERE hold = 'delay';
+CREATE INDEX jobs_parked ON jobs (queue, concurrency_key, priority DESC, job) WHERE hold = 'key';
+CREATE INDEX jobs_expiring ON jobs (expires_at) WHERE status = 'queued' AND attempt = 0 AND expires_at IS NOT NULL;
+CREATE INDEX jobs_running ON jobs (owner, job) WHERE status = 'running';
+CREATE INDEX jobs_ended ON jobs (finished_at + ttl_s * 1000) WHERE finished_at IS NOT NULL;
+CREATE INDEX jobs_unsuccessful ON jobs (status, job) WHERE status IN ('failed', 'cancelled', 'timed_out', 'expired');
+CREATE INDEX jobs_parent ON jobs (parent, job) WHERE parent IS NOT NULL;
+CREATE INDEX jobs_key ON jobs (queue, concurrency_key, job) WHERE concurrency_key IS NOT NULL;
+CREATE INDEX job_blobs_sha256 ON job_blobs (sha256);
+CREATE INDEX idempotency_keys_created ON idempotency_keys (created_at);
+
+CREATE TRIGGER jobs_begin BEFORE INSERT ON jobs
+WHEN NEW.status <> 'queued'
+BEGIN
+  SELECT RAISE(ABORT, 'a job begins as queued');
+END;
+
+CREATE TRIGGER jobs_transition BEFORE UPDATE OF status ON jobs
+WHEN OLD.status <> NEW.status AND NOT (
+  (OLD.status = 'queued' AND NEW.status IN ('running', 'cancelled', 'expired'))
+  OR (OLD.status = 'running' AND NEW.status IN ('queued', 'succeeded', 'failed', 'cancelled', 'timed_out'))
+)
+BEGIN
+  SELECT RAISE(ABORT, 'no such transition of a job');
+END;
+
+CREATE TRIGGER jobs_held BEFORE UPDATE OF status ON jobs
+WHEN OLD.hold IS NOT NULL AND NEW.status = 'running'
+BEGIN
+  SELECT RAISE(ABORT, 'a job that waits for its time or its key cannot start');
+END;
+
+CREATE TRIGGER jobs_counted AFTER INSERT ON jobs
+BEGIN
+  INSERT INTO job_counts (queue, deployment, priority, queued, ready, parked, running)
+  VALUES (NEW.queue, NEW.deployment, NEW.priority, 1, NEW.hold IS NULL, NEW.hold IS 'key', 0)
+  ON CONFLICT (queue, deployment, priority)
+  DO UPDATE SET queued = queued + 1, ready = ready + excluded.ready, parked = parked + excluded.parked;
+END;
+
+-- Rows that count nothing are left to jobPrune, since the next job mostly needs the same.
+CREATE TRIGGER jobs_recounted AFTER UPDATE OF status, hold ON jobs
+BEGIN
+  UPDATE job_counts
+  SET queued = queued + (NEW.status = 'queued') - (OLD.status = 'queued'),
+      ready = ready + (NEW.status = 'queued' AND NEW.hold IS NULL) - (OLD.status = 'queued' AND OLD.hold IS NULL),
+      parked = parked + (NEW.hold IS 'key') - (OLD.hold IS 'key'),
+      running = running + (NEW.status = 'running') - (OLD.status = 'running')
+  WHERE queue = NEW.queue AND deployment = NEW.deployment AND priority = NEW.priority;
+END;
+
+CREATE TRIGGER jobs_uncounted AFTER DELETE ON jobs
+WHEN OLD.status IN ('queued', 'running')
+BEGIN
+  UPDATE job_counts
+  SET queued = queued - (OLD.status = 'queued'), ready = ready - (OLD.status = 'queued' AND OLD.hold IS NULL),
+      parked = parked - (OLD.hold IS 'key'), running = running - (OLD.status = 'running')
+  WHERE queue = OLD.queue AND deployment = OLD.deployment AND priority = OLD.priority;
+END;
+
+CREATE TRIGGER jobs_key_counted AFTER INSERT ON jobs
+WHEN NEW.concurrency_key IS NOT NULL
+BEGIN
+  INSERT INTO concurrency_keys (queue, key, queued, ready, parked, running, key_limit)
+  VALUES (NEW.queue, NEW.concurrency_key, 1, NEW.hold IS NULL, NEW.hold IS 'key', 0, NEW.key_limit)
+  ON CONFLICT (queue, key) DO UPDATE
+  SET queued = queued + 1, ready = ready + excluded.ready, parked = parked + excluded.parked, key_limit = excluded.key_limit;
+END;
+
+CREATE TRIGGER jobs_key_recounted AFTER UPDATE OF status, hold ON jobs
+WHEN NEW.concurrency_key IS NOT NULL
+BEGIN
+  UPDATE concurrency_keys
+  SET queued = queued + (NEW.status = 'queued') - (OLD.status = 'queued'),
+      ready = ready + (NEW.status = 'queued' AND NEW.hold IS NULL) - (OLD.status = 'queued' AND OLD.hold IS NULL),
+      parked = parked + (NEW.hold IS 'key') - (OLD.hold IS 'key'),
+      running = running + (NEW.status = 'running') - (OLD.status = 'running')
+  WHERE queue = NEW.queue AND key = NEW.concurrency_key;
+  DELETE FROM concurrency_keys WHERE queue = NEW.queue AND key = NEW.concurrency_key AND queued = 0 AND running = 0;
+END;
+
+CREATE TRIGGER jobs_key_uncounted AFTER DELETE ON jobs
+WHEN OLD.concurrency_key IS NOT NULL AND OLD.status IN ('queued', 'running')
+BEGIN
+  UPDATE concurrency_keys
+  SET queued = queued - (OLD.status = 'queued'), ready = ready - (OLD.status = 'queued' AND OLD.hold IS NULL),
+      parked = parked - (OLD.hold IS 'key'), running = running - (OLD.status = 'running')
+  WHERE queue = OLD.queue AND key = OLD.concurrency_key;
+  DELETE FROM concurrency_keys WHERE queue = OLD.queue AND key = OLD.concurrency_key AND queued = 0 AND running = 0;
+END;

@@ -1,0 +1,175 @@
+import { SERVER_DEFAULTS } from "../../../protocol/defaults.ts";
+import { AthanorError } from "../../../protocol/errors.ts";
+import { formatId } from "../../../protocol/names.ts";
+import type { InsertedJob, JobRecord, NewJob } from "../store.ts";
+import { endQueued } from "./cancel.ts";
+import type { Connection } from "./connection.ts";
+import { jobGet, jobPosition } from "./job-reads.ts";
+import { holdOf, newestJob } from "./keys.ts";
+import { toLines } from "./log.ts";
+import { CANCELLED_WITH_PARENT } from "./reasons.ts";
+import type { JobRow } from "./rows.ts";
+
+/** The way of jobs into their queues. */
+
+const IDEMPOTENCY_WINDOW_MS = SERVER_DEFAULTS.idempotencyWindowS * 1000;
+/** Longer ones have a table of their own, since every event and transition rewrites the job's row. */
+const INPUT_INLINE_MAX_BYTES = 1024;
+
+/** What one step knows of a queue, read once and kept up to date with what the step inserts. */
+interface QueueState {
+  queue: number;
+  queued: number;
+  /** How many are ready, of each priority. */
+  ready: Map<number, number>;
+}
+
+export function jobInsertMany(db: Connection, p: { jobs: NewJob[]; now: number }): InsertedJob[] {
+  const insertion = new Insertion(db, p.now);
+  return p.jobs.map((job) => insertion.insert(job));
+}
+
+class Insertion {
+  readonly #db: Connection;
+  readonly #now: number;
+  readonly #queues = new Map<string, QueueState>();
+  readonly #apps = new Map<number, string>();
+  #newest: number | null = null;
+
+  constructor(db: Connection, now: number) {
+    this.#db = db;
+    this.#now = now;
+  }
+
+  insert(p: NewJob): InsertedJob {
+    const state = this.#queue(p);
+    const earlier = state === null ? null : earlierJob(this.#db, state.queue, p, this.#now);
+    if (earlier !== null) return earlier;
+    this.#requireDeployment(p);
+    const queued = state?.queued ?? 0;
+    if (queued >= p.queueSize) {
+      const detail = `${queued} jobs of ${p.app}/${p.function} are queued, and its queue takes ${p.queueSize}.`;
+      throw new AthanorError("queue_full", detail, { headers: { "retry-after": "1" } });
+    }
+    return this.#store(p, state ?? this.#makeQueue(p));
+  }
+
+  #store(p: NewJob, state: QueueState): InsertedJob {
+    const db = this.#db;
+    const now = this.#now;
+    this.#newest ??= newestJob(db);
+    const job = ++this.#newest;
+    const { queue } = state;
+    const { priority } = p;
+    const runAfter = p.runAfter === null || p.runAfter <= now ? null : Math.ceil(p.runAfter);
+    const key = p.concurrencyKey?.key ?? null;
+    const limit = p.concurrencyKey?.limit ?? null;
+    const hold = runAfter === null ? holdOf(db, { job, queue, priority, key, limit: limit ?? 1 }) : "delay";
+    const position = readyAhead(state, priority) + 1;
+    const short = Buffer.byteLength(p.input) <= INPUT_INLINE_MAX_BYTES;
+    db.run("jobInsert", {
+      ...{ job, queue, deployment: p.deployment, hold, priority, maxAttempts: p.maxAttempts, runAfter },
+      ...{ expiresAt: p.expiresAt === null ? null : Math.ceil(p.expiresAt), now, ttlS: p.ttlS, key, keyLimit: limit },
+      ...{ parent: p.parent, retryOf: p.retryOf, webhook: p.webhook === null ? 0 : 1, eventsWindow: p.eventsWindow },
+      ...{ eventsWindowBytes: p.eventsWindowBytes, input: short ? p.input : null },
+      log: toLines([{ event: "job.queued", data: { position } }]),
+    });
+    if (!short) db.run("jobInputInsert", { job, input: p.input });
+    for (const sha256 of p.inputBlobs) db.run("jobBlobInsert", { job, sha256 });
+    if (p.idempotency !== null) db.run("jobKeySet", { queue, ...p.idempotency, job, now });
+    if (p.webhook !== null) db.run("webhookInsert", { job, host: new URL(p.webhook.url).host, ...p.webhook });
+    state.queued++;
+    if (hold === null) state.ready.set(priority, (state.ready.get(priority) ?? 0) + 1);
+    if (p.parent !== null && isCancelled(db, p.parent))
+      return this.#cancel(job, state, hold === null ? priority : null);
+    const record = newRecord(job, p, { now, runAfter, keyWaits: hold === "key" });
+    return { job: record, existing: false, position };
+  }
+
+  #cancel(job: number, state: QueueState, readyPriority: number | null): InsertedJob {
+    state.queued--;
+    if (readyPriority !== null) state.ready.set(readyPriority, (state.ready.get(readyPriority) as number) - 1);
+    const { change } = endQueued(this.#db, job, { type: "cancel", error: CANCELLED_WITH_PARENT }, this.#now);
+    return { job: change.job, existing: false, position: 0 };
+  }
+
+  /** Null where the function has none yet. */
+  #queue({ app, function: name }: NewJob): QueueState | null {
+    const known = this.#queues.get(`${app}/${name}`);
+    if (known !== undefined) return known;
+    const row = this.#db.get<{ queue: number }>("queueGet", { app, function: name });
+    if (row === undefined) return null;
+    const { queue } = row;
+    const counts = this.#db.all<{ priority: number; queued: number; ready: number }>("queueCounts", { queue });
+    const queued = counts.reduce((sum, count) => sum + count.queued, 0);
+    return this.#know(app, name, { queue, queued, ready: new Map(counts.map((c) => [c.priority, c.ready])) });
+  }
+
+  #makeQueue({ app, function: name }: NewJob): QueueState {
+    const { queue } = this.#db.get("queueInsert", { app, function: name }) as { queue: number };
+    return this.#know(app, name, { queue, queued: 0, ready: new Map() });
+  }
+
+  #know(app: string, name: string, state: QueueState): QueueState {
+    this.#queues.set(`${app}/${name}`, state);
+    return state;
+  }
+
+  #requireDeployment({ app, deployment }: NewJob): void {
+    if (this.#apps.get(deployment) === app) return;
+    const found = this.#db.get<{ app: string }>("deploymentApp", { deployment })?.app;
+    if (found !== app) {
+      const detail = `${formatId("deployments", deployment)} of ${app} does not exist any more.`;
+      throw new AthanorError("deployment_not_found", detail);
+    }
+    this.#apps.set(deployment, app);
+  }
+}
+
+/** The job that the same idempotency key made, or null where there was none. */
+function earlierJob(db: Connection, queue: number, p: NewJob, now: number): InsertedJob | null {
+  if (p.idempotency === null) return null;
+  const { key, inputHash } = p.idempotency;
+  const used = db.get<{ job: number; input_hash: string; created_at: number }>("jobKeyGet", { queue, key });
+  if (used === undefined || used.created_at <= now - IDEMPOTENCY_WINDOW_MS) return null;
+  const id = formatId("jobs", used.job);
+  const whose = `${p.app}/${p.function}`;
+  if (used.input_hash !== inputHash) {
+    throw new AthanorError("idempotency_conflict", `The key made ${id} of ${whose} with a different input.`);
+  }
+  const job = jobGet(db, { job: used.job });
+  if (job === null) {
+    // To make another would break the promise of the key: one job within the window.
+    const detail = `The key made ${id} of ${whose}, which has been deleted since it ended.`;
+    throw new AthanorError("job_not_found", detail, { hint: "Use a new Idempotency-Key to run it again." });
+  }
+  return { job, existing: true, position: jobPosition(db, { job: used.job }) ?? 0 };
+}
+
+function readyAhead(state: QueueState, priority: number): number {
+  let ahead = 0;
+  for (const [other, ready] of state.ready) if (other >= priority) ahead += ready;
+  return ahead;
+}
+
+function isCancelled(db: Connection, job: number): boolean {
+  const row = db.get<Pick<JobRow, "status" | "cancel_requested_at">>("jobParent", { job });
+  return row !== undefined && (row.status === "cancelled" || row.cancel_requested_at !== null);
+}
+
+/** What jobGet would read back. */
+function newRecord(
+  job: number,
+  p: NewJob,
+  { now, runAfter, keyWaits }: { now: number; runAfter: number | null; keyWaits: boolean },
+): JobRecord {
+  const { app, function: name, deployment, input, maxAttempts, ttlS, eventsWindow, eventsWindowBytes } = p;
+  return {
+    ...{ job, app, function: name, deployment, status: "queued", input, result: null, error: null },
+    ...{ progress: 0, message: null, attempt: 0, maxAttempts, lostCount: 0, crashCount: 0, fence: 0, replica: null },
+    ...{ runAfter, expiresAt: p.expiresAt === null ? null : Math.ceil(p.expiresAt), cancelRequestedAt: null },
+    ...{ createdAt: now, startedAt: null, finishedAt: null, statusSince: now, ttlS, eventsWindow, eventsWindowBytes },
+    ...{ lastEvent: 1, priority: p.priority, concurrencyKey: p.concurrencyKey, keyWaits, parent: p.parent },
+    ...{ retryOf: p.retryOf, hasWebhook: p.webhook !== null },
+  };
+}
