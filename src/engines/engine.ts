@@ -50,8 +50,11 @@ export interface ReplicaProcess {
 export interface ReplicaExit {
   code: number | null;
   signal: string | null;
-  /** `memory`: the engine killed it, over `memoryMb`; `stopped`: on request; `self`: it ended by itself. */
-  reason: "memory" | "stopped" | "self";
+  /**
+   * `memory`: the engine killed it, over `memoryMb`; `frozen`: the engine killed it, as a signal such as SIGSTOP had kept it from running for too
+   * long; `stopped`: on request; `self`: it ended by itself.
+   */
+  reason: "memory" | "frozen" | "stopped" | "self";
   /** The most that was seen in use, where known. */
   memoryMb: number | null;
   /** Newest last, at most 20. */

@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { rm } from "node:fs/promises";
 import { NewestBuffer } from "../protocol/lines.ts";
 import type { ReplicaExit, ReplicaProcess } from "./engine.ts";
+import { Freeze } from "./process-freeze.ts";
 import { readLines } from "./process-output.ts";
 import { Strays } from "./process-strays.ts";
 import { family, type ProcessEntry, processesWithEnv, processTable, sendSignal } from "./process-table.ts";
@@ -21,6 +22,7 @@ export interface ChildOptions {
   workDir: string;
   env: Record<string, string>;
   token: string;
+  frozenMs: number;
 }
 
 type OnLine = (stream: "stdout" | "stderr", line: string) => void;
@@ -30,6 +32,7 @@ type OnLine = (stream: "stdout" | "stderr", line: string) => void;
  *
  *   running --stop()-->        stopping   SIGTERM, and SIGKILL to the group after the grace
  *   running --over memoryMb--> stopping   SIGKILL to the group
+ *   running --stopped by a signal for frozenMs--> stopping   SIGKILL to the group
  *   running, stopping --exit of the process--> ending   SIGKILL to what is left of the group; pipes read to their end
  *   ending  --all gone-->      ended      workDir is deleted, `exited` resolves
  */
@@ -49,6 +52,7 @@ export class ReplicaChild implements ReplicaProcess {
   readonly #strays = new Strays();
   #stopRequested = false;
   #overMemory = false;
+  readonly #freeze: Freeze;
   #killTimer: NodeJS.Timeout | null = null;
   #processGone = false;
 
@@ -57,6 +61,7 @@ export class ReplicaChild implements ReplicaProcess {
     this.token = options.token;
     this.workDir = options.workDir;
     this.env = options.env;
+    this.#freeze = new Freeze(options.frozenMs);
     const [file, ...args] = options.command as [string, ...string[]];
     this.#child = spawn(file, args, {
       detached: true,
@@ -98,9 +103,11 @@ export class ReplicaChild implements ReplicaProcess {
     return this.#strays.groups;
   }
 
-  /** What the memory watch saw of its family. */
+  /** What the watch saw of its family. */
   sawFamily(members: ProcessEntry[], table: readonly ProcessEntry[]): void {
     this.#strays.saw(members, this.pid, table);
+    const own = members.find(({ pid }) => pid === this.pid);
+    if (own !== undefined && this.#freeze.saw(own.stopped, performance.now())) this.#killAll();
   }
 
   #said(stream: "stdout" | "stderr", line: string): void {
@@ -144,7 +151,8 @@ export class ReplicaChild implements ReplicaProcess {
     // V8 aborts when its own heap limit is reached, which is below memoryMb only where that is very large.
     const heapFull = signal === "SIGABRT" && lastStderr.some((line) => line.includes("heap out of memory"));
     if (this.#overMemory || heapFull) return "memory";
-    return this.#stopRequested ? "stopped" : "self";
+    if (this.#stopRequested) return "stopped";
+    return this.#freeze.isTooLong ? "frozen" : "self";
   }
 
   #killAll(): void {

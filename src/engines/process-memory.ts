@@ -6,7 +6,7 @@ const TABLE_EVERY_TICKS = 5;
 
 /**
  * Holds replicas to `memoryMb`: the resident memory of the process and all that it started, looked at every `pollMs`. Pages that
- * processes share are counted for each.
+ * processes share are counted for each. What the table says beside that, each replica is told.
  *
  *   idle --start()--> watching --stop()--> idle
  */

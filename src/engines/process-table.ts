@@ -11,6 +11,8 @@ export interface ProcessEntry {
   /** Tells two processes apart that had the same pid one after the other. */
   startedAt: string;
   residentBytes: number;
+  /** A signal such as SIGSTOP keeps it from running; not so one that a debugger holds. */
+  stopped: boolean;
 }
 
 const HAS_PROC = process.platform === "linux";
@@ -64,6 +66,7 @@ function readStat(pid: number): ProcessEntry | null {
     group: Number(fields[2]),
     startedAt: fields[19] ?? "",
     residentBytes: Number(fields[21]) * PAGE_BYTES,
+    stopped: state === "T",
   };
 }
 
@@ -74,7 +77,14 @@ async function readPs(): Promise<ProcessEntry[]> {
     const match = /^\s*(\d+)\s+(\d+)\s+(\d+)\s+(\d+)\s+(\S+)\s+(.*)$/.exec(line);
     if (!match || match[5]?.startsWith("Z")) continue;
     const [pid, parent, group, kib] = match.slice(1, 5).map(Number) as [number, number, number, number];
-    entries.push({ pid, parent, group, startedAt: match[6] ?? "", residentBytes: kib * 1024 });
+    entries.push({
+      pid,
+      parent,
+      group,
+      startedAt: match[6] ?? "",
+      residentBytes: kib * 1024,
+      stopped: match[5]?.startsWith("T") === true,
+    });
   }
   return entries;
 }

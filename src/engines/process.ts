@@ -21,6 +21,8 @@ export interface ProcessEngineOptions {
   blankReplicas?: number;
   /** Default: SERVER_DEFAULTS.memoryPollMs. */
   memoryPollMs?: number;
+  /** A replica that a signal has kept from running for so long is killed. Default: SERVER_DEFAULTS.frozenReplicaMs. */
+  frozenMs?: number;
 }
 
 /** Beyond it V8 would run full before the process reaches its limit. */
@@ -57,6 +59,7 @@ export class ProcessEngine implements Engine {
     this.#options = {
       blankReplicas: SERVER_DEFAULTS.blankReplicas,
       memoryPollMs: SERVER_DEFAULTS.memoryPollMs,
+      frozenMs: SERVER_DEFAULTS.frozenReplicaMs,
       ...options,
       dir: resolve(options.dir),
     };
@@ -132,6 +135,7 @@ export class ProcessEngine implements Engine {
       workDir,
       env: { ...baseEnv(workDir), ATHANOR_REPLICA_TOKEN: token, ATHANOR_REPLICA_ADDRESS: address },
       token,
+      frozenMs: this.#options.frozenMs,
     });
     this.#children.add(child);
     this.#tellReaper();

@@ -47,6 +47,13 @@ export class FrameConnection {
     this.#schedule();
   }
 
+  /** JSON that is text already. */
+  text(type: FrameType, stream: number, json: string): void {
+    if (!this.#open) return;
+    this.#encoder.text(type, stream, json);
+    this.#schedule();
+  }
+
   bytes(type: FrameType, stream: number, payload: Uint8Array): void {
     if (!this.#open) return;
     this.#encoder.bytes(type, stream, payload);

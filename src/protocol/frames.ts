@@ -27,7 +27,11 @@ export class FrameEncoder {
 
   /** A frame whose payload is the value as JSON. Throws FrameError over MAX_FRAME_BYTES, and then writes nothing. */
   json(type: FrameType, stream: number, value: unknown): void {
-    const text = JSON.stringify(value);
+    this.text(type, stream, JSON.stringify(value));
+  }
+
+  /** The same for a value that is JSON text already. */
+  text(type: FrameType, stream: number, text: string): void {
     // A UTF-16 unit takes at most three bytes in UTF-8, so a small text needs no count beforehand.
     const mostBytes = HEADER_BYTES + text.length * 3;
     if (mostBytes > SLAB_BYTES) {

@@ -43,7 +43,7 @@ test("a job that was lost often enough is left to end", async () => {
 
 test("a crash is nothing that chaos hides", async () => {
   const chaos = new Chaos({ seed: 1, log: { warn() {} } });
-  const lost: AttemptAnswer = { type: "lost", exit: exitOf(), alone: true };
+  const lost: AttemptAnswer = { type: "lost", exit: exitOf(), blameless: false };
   const { maxLosses: lostCount } = CHAOS_DEFAULTS;
   const answer = await chaos.attempt({ job: 1, attempt: 4, lostCount } as JobRecord, async () => lost);
   assert.equal(answer, lost);

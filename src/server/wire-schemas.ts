@@ -1,4 +1,4 @@
-import { SERVER_DEFAULTS } from "../protocol/defaults.ts";
+import { SERVER_DEFAULTS, SPAWN_LIMITS } from "../protocol/defaults.ts";
 import { ERRORS } from "../protocol/errors.ts";
 import { JOB_STATUSES, WAITING_REASONS } from "../protocol/job.ts";
 import type { JsonObject } from "../protocol/json.ts";
@@ -78,6 +78,55 @@ export const PROBLEM_SCHEMA: JsonObject = object(
   },
   ["errors"],
 );
+
+const SPAWN_OPTIONS_SCHEMA = object(
+  {
+    priority: { type: "integer", minimum: SPAWN_LIMITS.minPriority, maximum: SPAWN_LIMITS.maxPriority },
+    delay_s: { type: "number", minimum: 0, maximum: SPAWN_LIMITS.maxDelayS },
+    run_at: { ...time, description: "In place of delay_s." },
+    ttl_s: { type: "number", minimum: 0, maximum: SPAWN_LIMITS.maxTtlS },
+    expire_s: { type: "number", exclusiveMinimum: 0, maximum: SPAWN_LIMITS.maxExpireS },
+    concurrency_key: { type: "string", minLength: 1, maxLength: SPAWN_LIMITS.maxKeyChars },
+    webhook: object({
+      url: { type: "string", format: "uri", maxLength: SPAWN_LIMITS.maxWebhookUrlChars },
+      secret: {
+        type: "string",
+        minLength: SPAWN_LIMITS.minWebhookSecretChars,
+        maxLength: SPAWN_LIMITS.maxWebhookSecretChars,
+      },
+    }),
+  },
+  ["priority", "delay_s", "run_at", "ttl_s", "expire_s", "concurrency_key", "webhook"],
+);
+
+const SPAWN_SCHEMA = object({ args: { type: "array" }, kwargs: { type: "object" }, options: SPAWN_OPTIONS_SCHEMA }, [
+  "args",
+  "kwargs",
+  "options",
+]);
+
+const QUEUE_SCHEMA = object({
+  app: text,
+  function: text,
+  paused: { type: "boolean" },
+  queued: { type: "integer" },
+  running: { type: "integer" },
+  limits: nullable(
+    object({
+      size: { type: "integer" },
+      concurrency: nullable({ type: "integer" }),
+      key_concurrency: { type: "integer" },
+      rate: nullable(object({ limit: { type: "integer" }, per_s: { type: "number" } })),
+    }),
+  ),
+});
+
+const KEY_SCHEMA = object({
+  key: text,
+  queued: { type: "integer" },
+  running: { type: "integer" },
+  limit: { type: "integer" },
+});
 
 const FUNCTION_SCHEMA = object({
   name: text,
@@ -167,7 +216,26 @@ export const API_SCHEMAS: { [name: string]: JsonObject } = {
     dependencies: nullable({ type: "object" }),
     digest: text,
   }),
-  SpawnRequest: object({ args: { type: "array" }, kwargs: { type: "object" } }, ["args", "kwargs"]),
+  SpawnRequest: SPAWN_SCHEMA,
+  SpawnManyRequest: object({
+    calls: { type: "array", minItems: 1, maxItems: SERVER_DEFAULTS.maxSpawnMany, items: SPAWN_SCHEMA },
+  }),
+  SpawnManyResult: object({ job_ids: { type: "array", items: text } }),
+  CancelManyRequest: object(
+    {
+      app: text,
+      function: text,
+      status: { type: "array", items: { enum: ["queued", "running"] } },
+      concurrency_key: text,
+      parent_id: text,
+      all: { type: "boolean" },
+    },
+    ["app", "function", "status", "concurrency_key", "parent_id", "all"],
+  ),
+  CancelManyResult: object({ cancelled: { type: "integer" }, stopping: { type: "integer" } }),
+  Queue: QUEUE_SCHEMA,
+  QueuePage: page(QUEUE_SCHEMA),
+  KeyPage: page(KEY_SCHEMA),
   CallsRequest: object({
     calls: {
       type: "array",
@@ -178,10 +246,11 @@ export const API_SCHEMAS: { [name: string]: JsonObject } = {
           function: text,
           args: { type: "array" },
           kwargs: { type: "object" },
+          options: SPAWN_OPTIONS_SCHEMA,
           idempotency_key: text,
           wait: { type: "boolean" },
         },
-        ["args", "kwargs", "idempotency_key", "wait"],
+        ["args", "kwargs", "options", "idempotency_key", "wait"],
       ),
     },
   }),

@@ -8,6 +8,7 @@ import type {
   JobAnswer,
   JobCall,
   JobListeners,
+  OpeningJob,
   StartingReplica,
 } from "../../src/server/replicas/session.ts";
 
@@ -89,18 +90,17 @@ export class FakeReplica implements StartingReplica {
   end(exit: ReplicaExit): void {
     if (this.state === "ended") return;
     this.state = "ended";
-    const alone = this.#open.size + this.requests === 1;
-    for (const call of [...this.#open.keys()]) call.answer({ type: "lost", exit, alone });
+    for (const call of [...this.#open.keys()]) call.answer({ type: "lost", exit, blameless: false });
     this.#ended.resolve(exit);
   }
 
-  openJob(open: OpenJob, media: Uint8Array[], on: JobListeners): JobCall {
+  openJob({ inputText, ...head }: OpeningJob, media: Uint8Array[], on: JobListeners): JobCall {
     if (this.state !== "ready") throw new Error(`${this.id} is ${this.state}`);
     if (this.broken) throw new AthanorError("replica_crashed", `${this.id} takes no calls: it is leaving`);
     const { promise, resolve } = Promise.withResolvers<JobAnswer>();
     const cancelled: CancelReason[] = [];
     const call: FakeCall = {
-      open,
+      open: { ...head, input: JSON.parse(inputText) },
       media,
       on,
       cancelled,

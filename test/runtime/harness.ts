@@ -3,12 +3,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ProcessEngine } from "../../src/engines/process.ts";
 import { FUNCTION_DEFAULTS } from "../../src/protocol/defaults.ts";
-import type { JsonSchema } from "../../src/protocol/json.ts";
-import type { LoggedLine, OpenHttp, OpenJob } from "../../src/protocol/replica.ts";
+import type { Json, JsonSchema } from "../../src/protocol/json.ts";
+import type { LoggedLine, OpenHttp } from "../../src/protocol/replica.ts";
 import type { AppSpec, FunctionSpec, ParamSpec } from "../../src/protocol/spec.ts";
 import { compileValidators } from "../../src/schema/compile.ts";
 import { type HostedDeployment, ReplicaHub } from "../../src/server/replicas/hub.ts";
-import type { JobListeners, StartingReplica } from "../../src/server/replicas/session.ts";
+import type { JobListeners, OpeningJob, StartingReplica } from "../../src/server/replicas/session.ts";
 import { functionSpec, placement } from "../harness/specs.ts";
 
 const SDK_URL = new URL("../../src/index.ts", import.meta.url).href;
@@ -125,8 +125,9 @@ export function params(p: { [name: string]: JsonSchema | "progress" | "context" 
   };
 }
 
-export function openJob(fn: string, input: OpenJob["input"] = {}, p: Partial<OpenJob> = {}): OpenJob {
-  return { kind: "job", jobId: "jobs:1", function: fn, attempt: 1, input, media: [], eventsWindow: 1000, ...p };
+export function openJob(fn: string, input: Json = {}, p: Partial<OpeningJob> = {}): OpeningJob {
+  const inputText = JSON.stringify(input);
+  return { kind: "job", jobId: "jobs:1", function: fn, attempt: 1, inputText, media: [], eventsWindow: 1000, ...p };
 }
 
 export interface Heard extends JobListeners {

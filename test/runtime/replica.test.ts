@@ -350,14 +350,14 @@ describe("a replica", { timeout: 120_000 }, () => {
       job.cancel("timeout");
       const exit = await session.kill();
       assert.deepEqual([exit.signal, exit.reason], ["SIGKILL", "stopped"]);
-      assert.equal(lostOf(await job.answer).alone, true);
+      assert.equal(lostOf(await job.answer).blameless, false);
     });
 
     it("of process.exit, with the code and the last lines of stderr", async () => {
       const session = await replica(`fn("leave", () => { console.error("goodbye"); process.exit(7) });`, { leave: {} });
       const on = listen();
-      const { exit, alone } = lostOf(await session.openJob(openJob("leave"), [], on).answer);
-      assert.deepEqual([exit.code, exit.reason, exit.lastStderr, alone], [7, "self", ["goodbye"], true]);
+      const { exit, blameless } = lostOf(await session.openJob(openJob("leave"), [], on).answer);
+      assert.deepEqual([exit.code, exit.reason, exit.lastStderr, blameless], [7, "self", ["goodbye"], false]);
       assert.deepEqual(on.text(), ["goodbye"]);
       assert.equal(session.state, "ended");
       assert.throws(() => session.openJob(openJob("leave"), [], on), AthanorError);
@@ -397,8 +397,8 @@ describe("a replica", { timeout: 120_000 }, () => {
         const error = errorOf(culprit);
         assert.equal(error.message, "out of band");
         assert.match(error.stack ?? "", /bundle\.mjs/);
-        const { exit, alone } = lostOf(await innocent);
-        assert.deepEqual([exit.code, exit.reason, alone], [1, "self", false]);
+        const { exit, blameless } = lostOf(await innocent);
+        assert.deepEqual([exit.code, exit.reason, blameless], [1, "self", true]);
         assert.match(exit.lastStderr.join("\n"), /Error: out of band/);
       });
     }

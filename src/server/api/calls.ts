@@ -2,16 +2,17 @@ import { SERVER_DEFAULTS } from "../../protocol/defaults.ts";
 import { AthanorError } from "../../protocol/errors.ts";
 import { isFinal } from "../../protocol/job.ts";
 import type { Json, JsonObject } from "../../protocol/json.ts";
-import type { CallAnswer, CallRequest } from "../../protocol/wire.ts";
+import type { CallAnswer, JobJson } from "../../protocol/wire.ts";
 import { toAthanorError } from "../http/answer.ts";
 import { readJson } from "../http/body.ts";
 import { LineStream } from "../http/line-stream.ts";
 import { preferencesOf } from "../http/prefer.ts";
-import type { InsertedJob, JobRecord } from "../store/store.ts";
+import type { Inserted } from "../jobs/jobs.ts";
+import type { JobRecord } from "../store/store.ts";
 import { checkIdempotencyKey } from "./idempotency.ts";
 import type { ApiCall, Route } from "./route.ts";
-import { liveDeployment, spawnCall } from "./spawn.ts";
-import { checkSpawnRequest } from "./spawn-request.ts";
+import { checkCall, liveFunction, parentOf } from "./spawn.ts";
+import { type CheckedSpawn, checkSpawnRequest } from "./spawn-request.ts";
 
 export const callRoutes: Route[] = [
   {
@@ -33,22 +34,30 @@ export const callRoutes: Route[] = [
  */
 async function serveCalls(call: ApiCall): Promise<void> {
   const { x, context } = call;
-  const requests = checkCalls(await readJson(x, SERVER_DEFAULTS.maxSpawnBodyBytes));
+  const requests = checkCalls(await readJson(x, SERVER_DEFAULTS.maxSpawnBodyBytes), context.store.clock());
   const waitMs = (preferencesOf(x.header("prefer")).waitS ?? 0) * 1000;
   const lines = new LineStream<CallAnswer>(x);
   const open = new Map<number, { job: number; leave(): void }>();
   const finished = Promise.withResolvers<void>();
   const written: Promise<void>[] = [];
+  const write = async (index: number, json: JobJson | Promise<JobJson>): Promise<void> =>
+    lines.add({ call: index, job: await json });
   const settle = (index: number, record: JobRecord): void => {
     open.delete(index);
-    written.push(context.jobs.toJson(record).then((job) => lines.add({ call: index, job })));
+    written.push(write(index, context.jobs.toJson(record)));
     if (open.size === 0) finished.resolve();
   };
+  const parent = await parentOf(call);
   await Promise.all(
     requests.map(async (request, index) => {
       try {
-        const { job, existing } = await insert(call, request);
-        if (request.wait !== true || waitMs === 0 || isFinal(job.status)) return settle(index, job);
+        const inserted = await insert(call, request, parent);
+        const { job, existing } = inserted;
+        if (!request.wait || waitMs === 0) {
+          written.push(write(index, context.jobs.view.inserted(inserted)));
+          return;
+        }
+        if (isFinal(job.status)) return settle(index, job);
         const leave = context.jobs.onEnd(job.job, (record) => settle(index, record));
         open.set(index, { job: job.job, leave });
         // What another request inserted may have ended before this one listened.
@@ -82,29 +91,33 @@ async function lookAgain(
   if (record !== null && (anyStatus || isFinal(record.status))) found(record);
 }
 
-async function insert({ context, principal }: ApiCall, request: CallRequest): Promise<InsertedJob> {
-  if (principal.kind === "replica" && principal.app !== request.app)
+async function insert({ context, principal }: ApiCall, p: CheckedCall, parent: number | null): Promise<Inserted> {
+  if (principal.kind === "replica" && principal.app !== p.app)
     throw new AthanorError("unauthorized", `this token is a replica's and holds for the app ${principal.app} alone`);
-  return spawnCall(context, {
-    deployment: liveDeployment(context, request.app),
-    function: request.function,
-    request,
-    idempotencyKey: request.idempotency_key ?? null,
-  });
+  const target = liveFunction(context, p.app, p.function);
+  return context.jobs.spawn({ ...target, ...checkCall(target, p.request, parent), idempotencyKey: p.idempotencyKey });
+}
+
+interface CheckedCall {
+  app: string;
+  function: string;
+  request: CheckedSpawn;
+  wait: boolean;
+  idempotencyKey: string | null;
 }
 
 /** Throws input_invalid, bad_request: what is wrong with the form of one call is wrong with the request. */
-function checkCalls(body: Json): CallRequest[] {
+function checkCalls(body: Json, now: number): CheckedCall[] {
   const calls = (body as JsonObject | null)?.calls;
   const { maxCallsPerRequest: max } = SERVER_DEFAULTS;
   if (!Array.isArray(calls) || calls.length > max)
     throw new AthanorError("input_invalid", `calls must be a list of at most ${max} calls`, {
       errors: [{ path: "/calls", expected: `a list of at most ${max} calls` }],
     });
-  return calls.map(checkCall);
+  return calls.map((call, index) => checkForm(call, index, now));
 }
 
-function checkCall(call: Json, index: number): CallRequest {
+function checkForm(call: Json, index: number, now: number): CheckedCall {
   const where = `/calls/${index}`;
   const invalid = (path: string, expected: string): AthanorError =>
     new AthanorError("input_invalid", `${where}${path} must be ${expected}`, {
@@ -119,8 +132,8 @@ function checkCall(call: Json, index: number): CallRequest {
   return {
     app,
     function: name,
-    ...checkSpawnRequest(rest),
-    ...(wait === undefined ? {} : { wait }),
-    ...(key === undefined ? {} : { idempotency_key: checkIdempotencyKey(key, `${where}/idempotency_key`) }),
+    request: checkSpawnRequest(rest, now, where),
+    wait: wait === true,
+    idempotencyKey: key === undefined ? null : checkIdempotencyKey(key, `${where}/idempotency_key`),
   };
 }

@@ -1,7 +1,7 @@
 import { AthanorError } from "../../protocol/errors.ts";
 import { JOB_EVENT_TYPES, type JobEventType } from "../../protocol/event.ts";
 import { formatId } from "../../protocol/names.ts";
-import type { JobRecord } from "../store/store.ts";
+import type { JobRecord, Payload } from "../store/store.ts";
 import { sendBlob } from "./job-files.ts";
 import { JobFrames } from "./job-frames.ts";
 import { recordOf, showJob } from "./jobs.ts";
@@ -50,7 +50,7 @@ export const jobDataRoutes: Route[] = [
       const sha256 = requireParam(call, "sha256");
       // The record names its files: a job's link opens no other's.
       const ref = /^[0-9a-f]{64}$/.test(sha256)
-        ? (mediaIn(record.result, sha256) ?? mediaIn(record.input, sha256))
+        ? ((await mediaIn(call, record.result, sha256)) ?? (await mediaIn(call, record.input, sha256)))
         : null;
       if (ref === null)
         throw new AthanorError("not_found", `${formatId("jobs", record.job)} has no file ${sha256.slice(0, 100)}`);
@@ -87,8 +87,9 @@ export interface FileNames {
 }
 
 /** The names that go with a file in a stored value; null where the value does not hold it. */
-function mediaIn(text: string | null, sha256: string): FileNames | null {
-  if (text === null || !text.includes(`"${sha256}"`)) return null;
+async function mediaIn(call: ApiCall, payload: Payload | null, sha256: string): Promise<FileNames | null> {
+  const text = payload === null ? "" : await call.context.jobs.view.payloadText(payload);
+  if (!text.includes(`"${sha256}"`)) return null;
   let found: FileNames | null = null;
   JSON.parse(text, (_name, part: unknown) => {
     if (typeof part === "object" && part !== null && (part as { $media?: unknown }).$media === sha256)

@@ -126,7 +126,7 @@ export class JobFrames implements FrameSource {
   }
 }
 
-type FrameContext = Pick<Context, "blobs" | "jobs">;
+type FrameContext = Pick<Context, "jobs">;
 type ValueEvent = Extract<JobEvent, { event: "job.result" | "job.chunk" }>;
 
 /** The value is elsewhere, or names files. */
@@ -135,10 +135,6 @@ function isIncomplete({ event, data }: ValueEvent): boolean {
   return typeof data.value === "object" && data.value !== null && hasMedia(JSON.stringify(data.value));
 }
 
-async function completeValue({ blobs, jobs }: FrameContext, job: number, event: ValueEvent): Promise<Json> {
-  if (event.event === "job.chunk" || event.data.blob === undefined) return jobs.expand(job, event.data.value);
-  const bytes = await blobs.get(event.data.blob);
-  if (bytes === null)
-    throw new Error(`the result of ${formatId("jobs", job)} is gone from the blobs: ${event.data.blob}`);
-  return jobs.expand(job, JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString()) as Json);
+function completeValue({ jobs: { view } }: FrameContext, job: number, { event, data }: ValueEvent): Promise<Json> {
+  return event === "job.result" ? view.expandResult(job, data) : view.expand(job, data.value);
 }

@@ -1,7 +1,7 @@
 import { SERVER_DEFAULTS } from "../../protocol/defaults.ts";
 import { AthanorError } from "../../protocol/errors.ts";
 import { isFinal, JOB_STATUSES, type JobStatus } from "../../protocol/job.ts";
-import { formatId } from "../../protocol/names.ts";
+import { formatId, parseId } from "../../protocol/names.ts";
 import type { JobJson, Page } from "../../protocol/wire.ts";
 import { sendJson } from "../http/answer.ts";
 import type { JobRecord } from "../store/store.ts";
@@ -20,6 +20,8 @@ export const jobRoutes: Route[] = [
       app: { description: "Of this app alone.", schema: { type: "string" } },
       function: { description: "Of this function alone.", schema: { type: "string" } },
       status: { description: "In one of these statuses, separated by commas.", schema: { type: "string" } },
+      concurrency_key: { description: "With this concurrency key alone.", schema: { type: "string" } },
+      parent: { description: "Made by the code of this job.", schema: { type: "string" } },
     },
     answers: { 200: "JobPage" },
     handle: list,
@@ -59,17 +61,6 @@ export const jobRoutes: Route[] = [
       sendJson(x, 200, (await showJob(call, record)).result);
     },
   },
-  {
-    method: "POST",
-    path: "/v1/jobs/:job/cancel",
-    access: "job",
-    summary: "Cancel: a queued job ends at once, a running one soon",
-    answers: { 202: "Job" },
-    handle: async (call) => {
-      const record = await call.context.jobs.cancel(jobParam(call));
-      sendJson(call.x, 202, await showJob(call, record));
-    },
-  },
 ];
 
 async function list(call: ApiCall): Promise<void> {
@@ -79,10 +70,14 @@ async function list(call: ApiCall): Promise<void> {
   const app = principal.kind === "replica" ? principal.app : query.get("app");
   const fn = query.get("function");
   const status = statusesOf(query.get("status"));
+  const key = query.get("concurrency_key");
+  const parent = parentOf(query.get("parent"));
   const records = await context.store.jobList({
     ...(app === null ? {} : { app }),
     ...(fn === null ? {} : { function: fn }),
     ...(status === null ? {} : { status }),
+    ...(key === null ? {} : { concurrencyKey: key }),
+    ...(parent === null ? {} : { parent }),
     ...(before === null ? {} : { before }),
     limit: limit + 1,
   });
@@ -110,6 +105,13 @@ function statusesOf(text: string | null): JobStatus[] | null {
       );
     return status;
   });
+}
+
+function parentOf(text: string | null): number | null {
+  const job = text === null ? null : parseId("jobs", text);
+  if (text !== null && job === null)
+    throw new AthanorError("bad_request", `parent is ${JSON.stringify(text.slice(0, 100))}; the id of a job is needed`);
+  return job;
 }
 
 export async function recordOf(call: ApiCall): Promise<JobRecord> {

@@ -5,22 +5,28 @@ import type { Exchange } from "../http/exchange.ts";
 import { appRoutes } from "./apps.ts";
 import { callRoutes } from "./calls.ts";
 import { deploymentRoutes } from "./deployments.ts";
+import { jobActionRoutes } from "./job-actions.ts";
 import { jobDataRoutes } from "./job-data.ts";
 import { jobRoutes } from "./jobs.ts";
 import { openApiRoutes } from "./openapi.ts";
+import { queueRoutes } from "./queues.ts";
 import { replicaRoutes } from "./replicas.ts";
 import type { ApiCall, Route } from "./route.ts";
 import { serverRoutes } from "./server.ts";
 import { serverEventRoutes } from "./server-events.ts";
+import { spawnRoutes } from "./spawn-routes.ts";
 
 export const ROUTES: readonly Route[] = [
   ...serverRoutes,
   ...openApiRoutes,
   ...deploymentRoutes,
   ...appRoutes,
+  ...spawnRoutes,
   ...callRoutes,
   ...jobRoutes,
+  ...jobActionRoutes,
   ...jobDataRoutes,
+  ...queueRoutes,
   ...replicaRoutes,
   ...serverEventRoutes,
 ];

@@ -1,19 +1,112 @@
+import { SPAWN_LIMITS as LIMITS } from "../../protocol/defaults.ts";
 import { AthanorError } from "../../protocol/errors.ts";
-import type { Json } from "../../protocol/json.ts";
+import type { Json, JsonObject } from "../../protocol/json.ts";
 import type { SpawnRequest } from "../../protocol/wire.ts";
+import { NO_OPTIONS, type SpawnOptions } from "../jobs/jobs.ts";
 
-/** Throws input_invalid. */
-export function checkSpawnRequest(body: Json): SpawnRequest {
-  if (typeof body !== "object" || body === null || Array.isArray(body))
-    throw invalid("", 'an object such as {"args": [], "kwargs": {}}');
-  for (const name of Object.keys(body))
-    if (name !== "args" && name !== "kwargs")
-      throw invalid(`/${name.slice(0, 100)}`, "absent: only args and kwargs are known");
-  const { args = [], kwargs = {} } = body;
-  if (!Array.isArray(args)) throw invalid("/args", "an array");
-  if (typeof kwargs !== "object" || kwargs === null || Array.isArray(kwargs)) throw invalid("/kwargs", "an object");
-  return { args, kwargs };
+export interface CheckedSpawn {
+  call: Pick<SpawnRequest, "args" | "kwargs">;
+  options: SpawnOptions;
 }
 
-const invalid = (path: string, expected: string): AthanorError =>
-  new AthanorError("input_invalid", `${path || "the body"} must be ${expected}`, { errors: [{ path, expected }] });
+/** `at` is the path of the request in the body. Throws input_invalid. */
+export function checkSpawnRequest(body: Json, now: number, at = ""): CheckedSpawn {
+  const { args = [], kwargs = {}, options } = objectOf(body, at, ["args", "kwargs", "options"]);
+  if (!Array.isArray(args)) throw invalid(`${at}/args`, "an array", args);
+  if (!isObject(kwargs)) throw invalid(`${at}/kwargs`, "an object", kwargs);
+  return {
+    call: { args, kwargs },
+    options: options === undefined ? NO_OPTIONS : checkOptions(options, now, `${at}/options`),
+  };
+}
+
+const OPTIONS = ["priority", "delay_s", "run_at", "ttl_s", "expire_s", "concurrency_key", "webhook"];
+
+function checkOptions(value: Json, now: number, at: string): SpawnOptions {
+  const given = objectOf(value, at, OPTIONS);
+  if (given.delay_s !== undefined && given.run_at !== undefined)
+    throw invalid(at, "an object with delay_s or run_at, not with both", value);
+  const number = (name: string, min: number, max: number): number | null => {
+    const found = given[name];
+    if (found === undefined) return null;
+    if (typeof found !== "number" || found < min || found > max)
+      throw invalid(`${at}/${name}`, `a number of seconds from ${min} to ${max}`, found);
+    return found;
+  };
+  const delayS = number("delay_s", 0, LIMITS.maxDelayS);
+  return {
+    priority: priorityOf(given.priority, `${at}/priority`),
+    delayMs: delayS === null ? null : delayS * 1000,
+    runAt: timeOf(given.run_at, now, `${at}/run_at`),
+    ttlS: number("ttl_s", 0, LIMITS.maxTtlS),
+    expireS: number("expire_s", 0.001, LIMITS.maxExpireS),
+    concurrencyKey:
+      given.concurrency_key === undefined ? null : checkKey(given.concurrency_key, `${at}/concurrency_key`),
+    webhook: webhookOf(given.webhook, `${at}/webhook`),
+    parent: null,
+  };
+}
+
+function priorityOf(value: Json | undefined, at: string): number | null {
+  if (value === undefined) return null;
+  const { minPriority: min, maxPriority: max } = LIMITS;
+  if (typeof value !== "number" || !Number.isInteger(value) || value < min || value > max)
+    throw invalid(at, `a whole number from ${min} to ${max}`, value);
+  return value;
+}
+
+const ISO_TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:\d\d)$/;
+
+function timeOf(value: Json | undefined, now: number, at: string): number | null {
+  if (value === undefined) return null;
+  const time = typeof value === "string" && ISO_TIME.test(value) ? Date.parse(value) : Number.NaN;
+  if (Number.isNaN(time)) throw invalid(at, "a time with its zone, such as 2027-01-31T09:00:00Z", value);
+  if (time > now + LIMITS.maxDelayS * 1000) throw invalid(at, `a time within ${LIMITS.maxDelayS / 86_400} days`, value);
+  return time;
+}
+
+/** Any character that shows, but no white space. */
+const KEY = new RegExp(`^[^\\s\\p{C}]{1,${LIMITS.maxKeyChars}}$`, "u");
+
+export function checkKey(value: Json, at: string): string {
+  if (typeof value !== "string" || !KEY.test(value))
+    throw invalid(at, `1 to ${LIMITS.maxKeyChars} visible characters`, value);
+  return value;
+}
+
+function webhookOf(value: Json | undefined, at: string): SpawnOptions["webhook"] {
+  if (value === undefined) return null;
+  const { url, secret } = objectOf(value, at, ["url", "secret"]);
+  const parsed = typeof url === "string" && url.length <= LIMITS.maxWebhookUrlChars ? URL.parse(url) : null;
+  if (parsed === null || !/^https?:$/.test(parsed.protocol) || parsed.username !== "" || parsed.password !== "")
+    throw invalid(
+      `${at}/url`,
+      `an http or https URL of at most ${LIMITS.maxWebhookUrlChars} characters, without a user`,
+      url,
+    );
+  const { minWebhookSecretChars: min, maxWebhookSecretChars: max } = LIMITS;
+  // The value itself stays out of the message.
+  if (typeof secret !== "string" || secret.length < min || secret.length > max)
+    throw invalid(`${at}/secret`, `a text of ${min} to ${max} characters`);
+  return { url: parsed.href, secret };
+}
+
+export function objectOf(value: Json, at: string, names: readonly string[]): { [name: string]: Json | undefined } {
+  if (!isObject(value)) throw invalid(at, "an object", value);
+  for (const name of Object.keys(value))
+    if (!names.includes(name))
+      throw invalid(`${at}/${name.slice(0, 100)}`, `absent: only ${names.join(", ")} are known`);
+  return value;
+}
+
+function isObject(value: Json): value is JsonObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+export function invalid(path: string, expected: string, actual?: Json | undefined): AthanorError {
+  const shown = actual === undefined ? undefined : JSON.stringify(actual).slice(0, 100);
+  const detail = `${path || "the body"} must be ${expected}${shown === undefined ? "" : `, and is ${shown}`}`;
+  return new AthanorError("input_invalid", detail, {
+    errors: [{ path, expected, ...(shown === undefined ? {} : { actual: shown }) }],
+  });
+}

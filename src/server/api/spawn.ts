@@ -1,31 +1,57 @@
 import { AthanorError } from "../../protocol/errors.ts";
-import type { SpawnRequest } from "../../protocol/wire.ts";
+import { parseId } from "../../protocol/names.ts";
+import type { FunctionSpec } from "../../protocol/spec.ts";
 import { bodyFromCall, extractMedia } from "../../schema/body.ts";
 import { checkInput } from "../../schema/check.ts";
 import type { Context } from "../context.ts";
 import type { LoadedDeployment } from "../deployments/loaded.ts";
-import type { InsertedJob } from "../store/store.ts";
+import type { Call } from "../jobs/jobs.ts";
+import type { ApiCall } from "./route.ts";
+import type { CheckedSpawn } from "./spawn-request.ts";
+
+/** What is called. */
+export interface CallTarget {
+  deployment: LoadedDeployment;
+  fn: FunctionSpec;
+}
 
 /** The app's live deployment. Throws app_not_found. */
-export function liveDeployment(context: Context, app: string): LoadedDeployment {
+export function liveDeployment(context: Pick<Context, "deployments">, app: string): LoadedDeployment {
   const deployment = context.deployments.live(app);
   if (!deployment) throw context.deployments.absence(app);
   return deployment;
 }
 
-/** Checks one call and enqueues it. Rejects with function_not_found, input_invalid, media_invalid, and with what Jobs.spawn does. */
-export async function spawnCall(
-  context: Context,
-  p: { deployment: LoadedDeployment; function: string; request: SpawnRequest; idempotencyKey: string | null },
-): Promise<InsertedJob> {
-  const { deployment, idempotencyKey } = p;
-  const fn = deployment.fn(p.function);
-  if (!fn)
-    throw new AthanorError(
-      "function_not_found",
-      `the app ${deployment.app} has no function ${JSON.stringify(p.function.slice(0, 100))}`,
-    );
-  const { body, attachments } = extractMedia(fn, deployment.spec.$defs, bodyFromCall(fn, p.request));
+/** A function of the app's live deployment. Throws app_not_found, function_not_found. */
+export function liveFunction(context: Pick<Context, "deployments">, app: string, name: string): CallTarget {
+  const deployment = liveDeployment(context, app);
+  const fn = deployment.fn(name);
+  if (fn) return { deployment, fn };
+  throw new AthanorError("function_not_found", `the app ${app} has no function ${JSON.stringify(name.slice(0, 100))}`);
+}
+
+/** A call as the queue takes it. Throws input_invalid, media_invalid, body_too_large. */
+export function checkCall(
+  { deployment, fn }: CallTarget,
+  { call, options }: CheckedSpawn,
+  parent: number | null,
+): Call {
+  const { body, attachments } = extractMedia(fn, deployment.spec.$defs, bodyFromCall(fn, call));
   checkInput({ fn: fn.name, validators: deployment.validators(), body });
-  return context.jobs.spawn({ deployment, fn, body, attachments, idempotencyKey });
+  return { body, attachments, options: parent === null ? options : { ...options, parent } };
+}
+
+/** The job whose code makes the request, where a replica of its app says so; others have no say in it. Throws bad_request. */
+export async function parentOf({ x, context, principal }: ApiCall): Promise<number | null> {
+  const header = x.header("athanor-parent-job");
+  if (header === undefined || principal.kind !== "replica") return null;
+  const parent = parseId("jobs", header);
+  if (parent === null) {
+    const given = JSON.stringify(header.slice(0, 100));
+    throw new AthanorError("bad_request", `Athanor-Parent-Job is ${given}; the id of a job is needed`);
+  }
+  if (context.jobs.runningOn(parent, principal.replicaId) !== undefined) return parent;
+  // Code may go on after its job's end.
+  const record = await context.store.jobGet({ job: parent });
+  return record?.app === principal.app ? parent : null;
 }

@@ -8,7 +8,7 @@ import type { GatewayContext } from "../context.ts";
 import { sendJson } from "../http/answer.ts";
 import { acceptBody, bodyStream } from "../http/body.ts";
 import type { Exchange } from "../http/exchange.ts";
-import type { InsertedJob, JobRecord } from "../store/store.ts";
+import type { Inserted } from "../jobs/jobs.ts";
 import type { EndpointRoute } from "./routes.ts";
 
 export interface JobRequest {
@@ -39,7 +39,8 @@ export async function callAsJob(x: Exchange, p: JobRequest): Promise<void> {
           timeoutMs: p.waitMs,
           signal: AbortSignal.any([x.signal, p.context.stopping]),
         });
-  const json = await linkedJson(record, p);
+  const shown = record === inserted.job ? p.context.jobs.view.inserted(inserted) : jobs.toJson(record);
+  const json = linkedJson(await shown, record.job, p);
   const headers = {
     location: p.absoluteLinks ? json.links.self : p.apiOrigin + json.links.self,
     ...(p.applied.length > 0 ? { "preference-applied": p.applied.join(", ") } : {}),
@@ -53,7 +54,7 @@ export async function callAsJob(x: Exchange, p: JobRequest): Promise<void> {
   sendJson(x, 200, json.result, headers);
 }
 
-async function spawn(x: Exchange, p: JobRequest): Promise<InsertedJob> {
+async function spawn(x: Exchange, p: JobRequest): Promise<Inserted> {
   const { deployment, fn, maxBodyBytes } = p.route;
   if (fn.input.mode === "request") {
     throw new AthanorError("bad_request", `${fn.name} takes the request itself, and so cannot run as a job`, {
@@ -76,10 +77,8 @@ async function spawn(x: Exchange, p: JobRequest): Promise<InsertedJob> {
 }
 
 /** Job ids can be guessed, so each of the links bears the key to this one job. */
-async function linkedJson(record: JobRecord, p: JobRequest): Promise<JobJson> {
-  const { auth, jobs } = p.context;
-  const json = await jobs.toJson(record);
-  const keyed = withKey(json, json.job_id, auth.jobKey(record.job));
+function linkedJson(json: JobJson, job: number, p: JobRequest): JobJson {
+  const keyed = withKey(json, json.job_id, p.context.auth.jobKey(job));
   if (!p.absoluteLinks) return keyed;
   const links = Object.entries(keyed.links).map(([name, link]) => [name, p.apiOrigin + link]);
   return { ...keyed, links: Object.fromEntries(links) as JobJson["links"] };

@@ -2,7 +2,6 @@ import { SERVER_DEFAULTS } from "../../protocol/defaults.ts";
 import { AthanorError } from "../../protocol/errors.ts";
 import type { NewJobEvent } from "../../protocol/event.ts";
 import type { JobError } from "../../protocol/job.ts";
-import type { Json } from "../../protocol/json.ts";
 import { formatId } from "../../protocol/names.ts";
 import type { FunctionSpec } from "../../protocol/spec.ts";
 import { MAX_TIMER_MS } from "../alarm.ts";
@@ -11,6 +10,7 @@ import type { JobRecord } from "../store/store.ts";
 import { hasMedia, loadMedia } from "./media.ts";
 import type { JobBlobs, JobEvents } from "./options.ts";
 import type { Stopping } from "./outcome.ts";
+import { payloadBlob, payloadText } from "./payload.ts";
 
 export interface AttemptOptions {
   record: JobRecord;
@@ -56,13 +56,13 @@ export class Attempt {
   /** Runs the job's code to its end. Never rejects. */
   async run(): Promise<AttemptAnswer> {
     const loaded = this.#loadInput();
-    const { value, media, failed } = loaded instanceof Promise ? await loaded : loaded;
+    const { input, media, failed } = loaded instanceof Promise ? await loaded : loaded;
     if (failed !== null) return { type: "error", error: failed, retryable: false };
     if (this.stopping !== null) return { type: "notRun", why: "It was stopped before it reached its replica." };
     if (!this.#options.session.takesCalls)
       return { type: "notRun", why: "The replica was gone before the job reached it." };
     try {
-      this.#call = this.#open(value, media);
+      this.#call = this.#open(input, media);
     } catch (error) {
       const why = `The job could not be given to its replica: ${messageOf(error)}`;
       // Its connection may have broken a moment before its end is known.
@@ -98,21 +98,28 @@ export class Attempt {
 
   #loadInput(): LoadedInput | Promise<LoadedInput> {
     const { input } = this.record;
-    if (!hasMedia(input)) return { value: JSON.parse(input) as Json, media: [], failed: null };
-    return loadMedia(input, this.#options.blobs).then(
-      (loaded) => ({ ...loaded, failed: null }),
-      (error: unknown) => ({ value: null, media: [], failed: { code: "internal", message: messageOf(error) } }),
-    );
+    if (payloadBlob(input) === null && !hasMedia(input)) return { input, media: [], failed: null };
+    return this.#readInput().catch((error: unknown) => {
+      return { input: "null", media: [], failed: { code: "internal", message: messageOf(error) } };
+    });
   }
 
-  #open(input: Json, media: Uint8Array[]): JobCall {
+  async #readInput(): Promise<LoadedInput> {
+    const { blobs } = this.#options;
+    const text = await payloadText(this.record.input, blobs);
+    if (!hasMedia(text)) return { input: text, media: [], failed: null };
+    const { value, media } = await loadMedia(text, blobs);
+    return { input: JSON.stringify(value), media, failed: null };
+  }
+
+  #open(input: string, media: Uint8Array[]): JobCall {
     const { record, fn } = this;
     const message = {
       kind: "job" as const,
       jobId: formatId("jobs", record.job),
       function: fn.name,
       attempt: record.attempt,
-      input,
+      inputText: input,
       media: media.map((bytes) => ({ size: bytes.byteLength })),
       eventsWindow: record.eventsWindow,
     };
@@ -149,7 +156,8 @@ export class Attempt {
 }
 
 interface LoadedInput {
-  value: Json;
+  /** JSON. */
+  input: string;
   media: Uint8Array[];
   failed: JobError | null;
 }

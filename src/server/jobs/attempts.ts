@@ -5,15 +5,15 @@ import type { Replica } from "../scheduler/group.ts";
 import type { JobChange, JobOutcome, JobRecord } from "../store/store.ts";
 import { Attempt, type AttemptAnswer } from "./attempt.ts";
 import { Finisher } from "./finisher.ts";
-import { storeMedia } from "./media.ts";
-import type { JobsOptions } from "./options.ts";
+import { clockOf, type JobsOptions } from "./options.ts";
 import { type AttemptEnd, outcomeOf } from "./outcome.ts";
+import { storePayload } from "./payload.ts";
 
 export interface AttemptsListener {
-  /** The attempt's place on its replica may be given to another. */
-  placeFree(replica: Replica): void;
+  /** The attempt's place on its replica may be given to another; the job itself no longer counts against any limit. */
+  placeFree(record: JobRecord, replica: Replica): void;
   /** The attempt's end is stored. */
-  ended(change: JobChange, replica: Replica): void;
+  ended(change: JobChange, record: JobRecord, replica: Replica): void;
   /** Ends can be stored again: `blocked` no more. */
   unblocked(): void;
 }
@@ -32,10 +32,9 @@ export class Attempts {
   readonly #byJob = new Map<number, Attempt>();
   /** Those running or ending. */
   readonly #open = new Set<Promise<void>>();
-  /** Replicas that died under a job among others, by job. */
-  readonly #crashes = new Map<number, number>();
-  /** Cancelled between their claim and its answer. */
+  /** Told to stop while claims were under way, one of which may have taken the job. */
   readonly #cancelledEarly = new Set<number>();
+  #claims = 0;
 
   constructor(options: JobsOptions, listener: AttemptsListener) {
     this.#options = options;
@@ -43,7 +42,7 @@ export class Attempts {
     this.#finisher = new Finisher({
       store: options.store,
       log: options.log,
-      now: options.now ?? Date.now,
+      now: clockOf(options),
       unblocked: () => listener.unblocked(),
     });
   }
@@ -60,7 +59,7 @@ export class Attempts {
   /** What runs has `drainMs` to end; then its replicas are killed, and what cannot be stored is given up. */
   async stop(drainMs: number): Promise<void> {
     await this.#allOver(drainMs);
-    await Promise.all([...this.#byJob.values()].map((attempt) => attempt.abandon()));
+    await this.abandonAll();
     this.#finisher.stop();
     await Promise.all(this.#open);
   }
@@ -84,8 +83,40 @@ export class Attempts {
   /** Stops the code of a running job whose cancellation the store has noted. */
   cancel(job: number): void {
     const attempt = this.#byJob.get(job);
-    if (attempt === undefined) this.#cancelledEarly.add(job);
-    else attempt.stop("cancelled");
+    if (attempt !== undefined) attempt.stop("cancelled");
+    else if (this.#claims > 0) this.#cancelledEarly.add(job);
+  }
+
+  /** A claim is under way; call what is returned once its jobs are running. */
+  claiming(): () => void {
+    this.#claims++;
+    return () => {
+      this.#claims--;
+      if (this.#claims === 0) this.#cancelledEarly.clear();
+    };
+  }
+
+  /** The attempt under way of the job. */
+  get(job: number): JobRecord | undefined {
+    return this.#byJob.get(job)?.record;
+  }
+
+  /** Cancellations may have been missed: asks the store for those of the jobs that run. Never rejects. */
+  async recheck(): Promise<void> {
+    for (const { record, stopping } of [...this.#byJob.values()]) {
+      if (stopping !== null) continue;
+      try {
+        const stored = await this.#options.store.jobGet({ job: record.job });
+        if (stored?.fence === record.fence && stored.cancelRequestedAt !== null) this.cancel(record.job);
+      } catch (error) {
+        this.#options.log.error({ job: record.job, err: error }, "whether a job is to be cancelled could not be read");
+      }
+    }
+  }
+
+  /** Kills all that runs: the jobs may be other servers' by now, and nothing that these attempts write is taken. */
+  async abandonAll(): Promise<void> {
+    await Promise.all([...this.#byJob.values()].map((attempt) => attempt.abandon()));
   }
 
   /** Kills what runs of the app. */
@@ -100,35 +131,24 @@ export class Attempts {
     const answer = await (chaos?.attempt(record, () => attempt.run()) ?? attempt.run());
     // Not waited for: its write stands in the store's queue before the end's does, and shares its transaction.
     if (attempt.logged) this.#options.events.flush(record.job).catch(() => {});
-    const crashes = this.#countCrash(record.job, answer);
     let free = false;
     const giveBack = (): void => {
-      if (!free) this.#listener.placeFree(replica);
+      if (free) return;
       free = true;
+      this.#listener.placeFree(record, replica);
     };
-    const change = await this.#finisher.finish(record, (now) => this.#outcome(attempt, answer, crashes, now), giveBack);
+    const change = await this.#finisher.finish(record, (now) => this.#outcome(attempt, answer, now), giveBack);
     this.#byJob.delete(record.job);
-    this.#cancelledEarly.delete(record.job);
-    if (change === null) return;
-    if (change.job.status !== "queued") this.#crashes.delete(record.job);
-    this.#listener.ended(change, replica);
+    if (change !== null) this.#listener.ended(change, record, replica);
   }
 
-  /** Replicas that died under the job among others, where this is one more; else 0. */
-  #countCrash(job: number, answer: AttemptAnswer): number {
-    if (answer.type !== "lost" || answer.alone || answer.exit.reason === "stopped") return 0;
-    const crashes = (this.#crashes.get(job) ?? 0) + 1;
-    this.#crashes.set(job, crashes);
-    return crashes;
-  }
-
-  #outcome(attempt: Attempt, answer: AttemptAnswer, crashes: number, now: number): JobOutcome | Promise<JobOutcome> {
+  #outcome(attempt: Attempt, answer: AttemptAnswer, now: number): JobOutcome | Promise<JobOutcome> {
     const { record, fn, stopping } = attempt;
     const facts = {
       stopping,
       attempt: record.attempt - record.lostCount,
       maxAttempts: record.maxAttempts,
-      crashes,
+      crashCount: record.crashCount,
       retries: fn.retries,
       timeoutS: fn.timeoutS,
       now,
@@ -144,8 +164,8 @@ export class Attempts {
   async #storeResult(value: Json, attachments: Uint8Array[]): Promise<AttemptEnd> {
     const invalid = (detail: string): AthanorError => new AthanorError("output_invalid", detail);
     try {
-      const { text, hashes } = await storeMedia({ value, attachments, blobs: this.#options.blobs, invalid });
-      return { type: "result", result: text, resultBlobs: hashes };
+      const { payload, blobs } = await storePayload({ value, attachments, blobs: this.#options.blobs, invalid });
+      return { type: "result", result: payload, resultBlobs: blobs };
     } catch (error) {
       if (!(error instanceof AthanorError) || error.code !== "output_invalid") throw error;
       return { type: "error", error: { code: error.code, message: error.detail }, retryable: false };

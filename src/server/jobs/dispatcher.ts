@@ -1,10 +1,12 @@
 import { randomUUID } from "node:crypto";
 import type { Group, Replica } from "../scheduler/group.ts";
-import type { JobChange } from "../store/store.ts";
+import type { JobChange, JobRecord } from "../store/store.ts";
 import { allot } from "./allot.ts";
 import { Attempts } from "./attempts.ts";
 import { DueJobs } from "./due.ts";
-import type { JobsOptions } from "./options.ts";
+import { Meter } from "./meter.ts";
+import { clockOf, type JobsOptions } from "./options.ts";
+import type { Pauses } from "./pauses.ts";
 
 /** Jobs taken by one claim; the rest follow in the next. */
 const MAX_CLAIM = 256;
@@ -20,9 +22,10 @@ const CLAIM_RETRY_MS = 500;
  */
 export class Dispatcher {
   /** Owner of the jobs that this server runs; a job with another owner has lost its server. */
-  readonly owner = randomUUID();
+  readonly owner: string;
   readonly due: DueJobs;
   readonly attempts: Attempts;
+  readonly meter = new Meter();
   readonly #options: JobsOptions;
   readonly #now: () => number;
   readonly #onChange: (change: JobChange) => void;
@@ -32,14 +35,15 @@ export class Dispatcher {
   #retryTimer: NodeJS.Timeout | null = null;
   #running = false;
 
-  constructor(options: JobsOptions, onChange: (change: JobChange) => void) {
+  constructor(options: JobsOptions, pauses: Pauses, onChange: (change: JobChange) => void) {
     this.#options = options;
-    this.#now = options.now ?? Date.now;
+    this.owner = options.owner ?? randomUUID();
+    this.#now = clockOf(options);
     this.#onChange = onChange;
-    this.due = new DueJobs(options, (group) => this.#pumpSoon(group));
+    this.due = new DueJobs(options, pauses, { pump: (group) => this.#pumpSoon(group), expired: onChange });
     this.attempts = new Attempts(options, {
-      placeFree: (replica) => options.scheduler.give(replica, 1),
-      ended: (change, { group }) => this.#ended(change, group),
+      placeFree: (record, replica) => this.#placeFree(record, replica),
+      ended: (change, record, { group }) => this.#ended(change, record, group),
       unblocked: () => void this.due.refresh(),
     });
     options.scheduler.onRoom((group) => this.#pumpSoon(group));
@@ -64,7 +68,7 @@ export class Dispatcher {
 
   /** True where a replica could take one more job of the group at once. */
   hasRoom(group: Group): boolean {
-    return this.#mayClaim && group.leastLoaded() !== null;
+    return this.#mayClaim && group.allowed > 0 && this.due.mayRun(group) && group.leastLoaded() !== null;
   }
 
   /** Kills what runs of the app, whose jobs are in the store no more. */
@@ -106,18 +110,22 @@ export class Dispatcher {
     const { group } = replica;
     this.#options.scheduler.take(replica, places);
     group.dueJobs -= places;
+    const claimed = this.attempts.claiming();
     const claim = this.#claimNow(replica, places, group.dueVersion);
     this.#claims.add(claim);
-    void claim.finally(() => this.#claims.delete(claim));
+    void claim.finally(() => {
+      this.#claims.delete(claim);
+      claimed();
+    });
   }
 
   async #claimNow(replica: Replica, places: number, version: number): Promise<void> {
     const { group, session } = replica;
     let taken = 0;
     try {
-      const { jobs: records } = await this.#options.store.jobClaim({
+      const { jobs: records, retryAt } = await this.#options.store.jobClaim({
         deployment: group.deployment.number,
-        functions: group.functionNames.map((name) => ({ name, concurrency: null, rate: null })),
+        functions: group.claims,
         limit: places,
         replica: session.id,
         owner: this.owner,
@@ -126,7 +134,8 @@ export class Dispatcher {
       taken = records.length;
       for (const record of records) this.attempts.run(record, replica);
       // Fewer than asked: there are no more, unless some were added since.
-      if (taken < places && group.dueVersion === version) group.dueJobs = 0;
+      if (taken < places) this.due.cameShort(group, version, this.#limitedElsewhere(group));
+      if (retryAt !== null) this.due.hold(group, retryAt);
     } catch (error) {
       this.#options.log.error(
         { app: group.deployment.app, functions: group.functionNames, err: error },
@@ -142,11 +151,39 @@ export class Dispatcher {
     if (group.dueJobs > 0) this.#pumpSoon(group);
   }
 
-  #ended(change: JobChange, group: Group): void {
+  /** A limit of a function of the group may be used up by jobs that are not the group's own. */
+  #limitedElsewhere(group: Group): boolean {
+    if (group.claims.every(({ concurrency }) => concurrency === null)) return false;
+    return this.#options.store.shared || this.#others(group).some((other) => other.load > 0);
+  }
+
+  /** Groups of the same functions, of other deployments. */
+  #others(group: Group): Group[] {
+    const { app } = group.deployment;
+    const same = (other: Group) => other.functionNames.some((name) => group.functionNames.includes(name));
+    return [...this.#options.scheduler.groups()].filter(
+      (other) => other !== group && other.deployment.app === app && same(other),
+    );
+  }
+
+  /** The job's end stands in the store before any claim that is made from now on. */
+  #placeFree(record: JobRecord, replica: Replica): void {
+    const { group } = replica;
+    this.#options.scheduler.give(replica, 1);
+    this.due.freed(record.app, record.function);
+    if (record.concurrencyKey === null) return;
+    // One that waited for the key may run.
+    if (!group.forgotten) this.due.raise(group, 1);
+    if (this.#others(group).length > 0) this.due.refreshAt(this.#now());
+  }
+
+  #ended(change: JobChange, record: JobRecord, group: Group): void {
     const { job } = change;
+    const now = this.#now();
+    if (record.startedAt !== null) this.meter.ran(job.app, job.function, Math.max(0, now - record.startedAt), now);
     this.#onChange(change);
     if (job.status !== "queued") return;
-    if (job.runAfter !== null && job.runAfter > this.#now()) this.due.refreshAt(job.runAfter);
+    if (job.runAfter !== null && job.runAfter > now) this.due.expect(job.runAfter);
     else if (group.forgotten) void this.due.refresh();
     else this.due.raise(group, 1);
   }

@@ -286,7 +286,7 @@ describe("Jobs", () => {
     );
   });
 
-  it("fails the one job of a replica that dies, and gives several another chance", async () => {
+  it("gives jobs whose replica died another chance, and fails those under which three have died", async () => {
     await using disk = await Disk.make();
     await using setup = await Setup.started(disk, { fn: { concurrency: 2 } });
     const [a, b] = await Promise.all([setup.spawn("a"), setup.spawn("b")]);
@@ -306,7 +306,11 @@ describe("Jobs", () => {
     (setup.starter.replicas[3] as FakeReplica).end(
       exitOf({ code: null, signal: "SIGSEGV", lastStderr: ["segfault at 0"] }),
     );
-    assert.match(String((await setup.end(alone)).error?.message), /signal SIGSEGV.*segfault at 0/s);
+    (await setup.starter.call(8)).answer(result("survived"));
+    const record = await setup.end(alone);
+    assert.deepEqual([record.status, record.attempt, record.lostCount], ["succeeded", 2, 1]);
+    const retrying = (await setup.log(alone)).find(({ event }) => event === "job.retrying");
+    assert.match(JSON.stringify(retrying?.data), /signal SIGSEGV.*segfault at 0/);
   });
 
   it("runs a job again whose replica's connection broke before it got there, at no cost of an attempt", async () => {

@@ -1,63 +1,70 @@
-import { createHash } from "node:crypto";
-import { QUEUE_DEFAULTS } from "../../protocol/defaults.ts";
 import { AthanorError } from "../../protocol/errors.ts";
-import { isFinal, type Waiting } from "../../protocol/job.ts";
+import { isFinal } from "../../protocol/job.ts";
 import type { Json } from "../../protocol/json.ts";
 import { formatId } from "../../protocol/names.ts";
-import type { FunctionSpec } from "../../protocol/spec.ts";
-import type { JobJson } from "../../protocol/wire.ts";
-import type { RunnableDeployment } from "../scheduler/deployment.ts";
-import type { InsertedJob, JobChange, JobRecord } from "../store/store.ts";
+import type { CancelManyResult, JobJson } from "../../protocol/wire.ts";
+import type { JobChange, JobFilter, JobRecord, QueueRecord } from "../store/store.ts";
+import { checkReplay, checkRetry, inputAgain, optionsAgain } from "./again.ts";
+import { Canceller } from "./canceller.ts";
 import { Dispatcher } from "./dispatcher.ts";
-import { jobJson } from "./json.ts";
-import { expandMedia, hasMedia, storeMedia } from "./media.ts";
-import type { JobsOptions } from "./options.ts";
+import { clockOf, type JobsOptions } from "./options.ts";
+import { Pauses } from "./pauses.ts";
+import { payloadText } from "./payload.ts";
+import { Signals } from "./signals.ts";
+import { type Call, type Inserted, Spawner, type Target } from "./spawner.ts";
+import { JobView } from "./view.ts";
 import { Waiters } from "./waiters.ts";
-import { waitingOf } from "./waiting.ts";
+
+export { NO_OPTIONS, type SpawnOptions } from "./new-job.ts";
+export type { Call, Inserted, Target } from "./spawner.ts";
 
 const DRAIN_MS = 10_000;
-
-export interface SpawnJob {
-  deployment: RunnableDeployment;
-  fn: FunctionSpec;
-  /** The wire body, validated; media stand in it as MediaRef whose `$media` is an index of `attachments`. */
-  body: Json;
-  attachments: Uint8Array[];
-  idempotencyKey: string | null;
-}
+/** Jobs that one step of a rescue takes up. */
+const RESCUE_STEP = 500;
 
 /**
  * Jobs from their insertion to their end.
  *
  *   stopped --start--> running: takes up what an earlier server left, then dispatches
  *   running --stop-->  stopped: no new jobs; those that run end, or go back to the queue
+ *
+ * Parts: calls into the queue (spawner.ts), jobs to replicas (dispatcher.ts), what stops them (canceller.ts), what other servers do (signals.ts),
+ * how jobs look, and why they wait (view.ts).
  */
 export class Jobs implements AsyncDisposable {
+  /** Jobs as the API shows them. */
+  readonly view: JobView;
   readonly #options: JobsOptions;
   readonly #now: () => number;
   readonly #waiters = new Waiters();
+  readonly #pauses: Pauses;
   readonly #dispatcher: Dispatcher;
+  readonly #spawner: Spawner;
+  readonly #canceller: Canceller;
+  readonly #signals: Signals;
   #running = false;
 
   constructor(options: JobsOptions) {
     this.#options = options;
-    this.#now = options.now ?? Date.now;
-    this.#dispatcher = new Dispatcher(options, (change) => this.#announce(change));
+    this.#now = clockOf(options);
+    this.#pauses = new Pauses(options.store);
+    const announce = (change: JobChange): void => this.#announce(change);
+    this.#dispatcher = new Dispatcher(options, this.#pauses, announce);
+    this.view = new JobView(options, this.#pauses, this.#dispatcher.meter);
+    this.#spawner = new Spawner(options, this.#dispatcher, (app, name, group) =>
+      this.view.retryAfterS(app, name, group),
+    );
+    this.#canceller = new Canceller(options, this.#dispatcher, announce);
+    this.#signals = new Signals(options, this.#dispatcher, this.#waiters);
   }
 
-  /** Takes up what an earlier server left: requeues its running jobs, and starts to run what is queued. Repeatable. */
+  /** Takes up what an earlier server left, where there is no other that may be running it, and starts to run what is queued. Repeatable. */
   async start(): Promise<void> {
     if (this.#running) return;
     this.#running = true;
-    const rescued = await this.#options.store.jobRescue({
-      server: this.#dispatcher.owner,
-      owners: "all",
-      now: this.#now(),
-      limit: Number.MAX_SAFE_INTEGER,
-    });
-    if (rescued.length > 0)
-      this.#options.log.info({ jobs: rescued.length }, "jobs of an earlier server taken up again");
-    for (const change of rescued) this.#announce(change);
+    this.#signals.start();
+    if (!this.#options.store.shared) await this.#rescueAll();
+    await this.#pauses.load();
     await this.#dispatcher.start();
   }
 
@@ -66,69 +73,81 @@ export class Jobs implements AsyncDisposable {
     if (!this.#running) return;
     this.#running = false;
     await this.#dispatcher.stop(this.#options.drainMs ?? DRAIN_MS);
+    this.#signals.stop();
   }
 
   /** Resolves once the job is on disk. Rejects with queue_full, idempotency_conflict, storage_full, shutting_down. */
-  async spawn({ deployment, fn, body, attachments, idempotencyKey }: SpawnJob): Promise<InsertedJob> {
-    if (!this.#running)
-      throw new AthanorError("shutting_down", "The server is stopping and takes no more jobs.", {
-        headers: { "retry-after": "5" },
-      });
-    const invalid = (detail: string): AthanorError => new AthanorError("input_invalid", detail);
-    const { text, hashes } = await storeMedia({ value: body, attachments, blobs: this.#options.blobs, invalid });
-    const insertion = this.#options.store.jobInsertMany({
-      jobs: [
-        {
-          app: deployment.app,
-          function: fn.name,
-          deployment: deployment.number,
-          input: text,
-          inputBlobs: hashes,
-          queueSize: fn.queue?.size ?? QUEUE_DEFAULTS.size,
-          ttlS: fn.queue?.ttlS ?? QUEUE_DEFAULTS.ttlS,
-          eventsWindow: fn.events.window,
-          eventsWindowBytes: fn.events.windowBytes,
-          priority: fn.priority,
-          runAfter: null,
-          expiresAt: null,
-          concurrencyKey: null,
-          parent: null,
-          retryOf: null,
-          webhook: null,
-          maxAttempts: fn.retries.max + 1,
-          idempotency: idempotencyKey === null ? null : { key: idempotencyKey, inputHash: sha256(text) },
-        },
-      ],
-      now: this.#now(),
-    });
-    // With room at hand the job is claimed in the very transaction that inserts it. Where that inserts nothing, the claim finds nothing.
-    const group = this.#options.scheduler.groupFor(deployment, fn);
-    const atOnce = this.#dispatcher.hasRoom(group);
-    if (atOnce) this.#dispatcher.due.raise(group, 1);
-    const inserted = (await insertion)[0] as InsertedJob;
-    if (!inserted.existing) this.#options.changed?.(inserted.job);
-    // A group may have been let go in the meantime, so it is looked up again.
-    if (!atOnce && !inserted.existing) this.#dispatcher.due.raise(this.#options.scheduler.groupFor(deployment, fn), 1);
-    return inserted;
+  async spawn(p: Target & Call): Promise<Inserted> {
+    this.#mustRun();
+    return await this.#spawner.spawn(p, p);
   }
 
-  /** A queued job ends at once; a running one is told to stop and ends soon after. Rejects with job_not_found, job_ended. */
-  async cancel(job: number): Promise<JobRecord> {
-    const change = (await this.#options.store.jobCancel({ job, now: this.#now() }))?.[0];
-    if (change === undefined) throw notFound(job);
-    const { status } = change.job;
-    if (isFinal(status) && change.events.length === 0) {
-      throw new AthanorError("job_ended", `${formatId("jobs", job)} has ended already, as ${status}.`);
-    }
-    this.#announce(change);
-    if (status === "running") this.#dispatcher.attempts.cancel(job);
-    else this.#dispatcher.due.lowered();
-    return change.job;
+  /** As spawn: all or none. */
+  async spawnMany(p: Target & { calls: Call[] }): Promise<Inserted[]> {
+    this.#mustRun();
+    return await this.#spawner.spawnMany(p, p.calls);
+  }
+
+  /**
+   * A queued job that waits for a delay is due now; one that has ended without success runs again as a new job of the same deployment, with the
+   * same input and options. Rejects with job_not_found, job_not_ended (it runs), job_succeeded.
+   */
+  async retry(job: number, idempotencyKey: string | null): Promise<{ record: JobRecord; inserted: Inserted | null }> {
+    this.#mustRun();
+    const record = await this.#get(job);
+    checkRetry(record);
+    if (record.status === "queued") return { record: await this.#runNow(record), inserted: null };
+    const deployment = await this.#options.deployments.get(record.deployment);
+    const fn = deployment.fn(record.function);
+    if (fn === undefined) throw new Error(`${formatId("jobs", job)} is of no function of its deployment`);
+    const inserted = await this.#again({ deployment, fn, idempotencyKey }, record);
+    return { record: inserted.job, inserted };
+  }
+
+  /** An ended job's input as a new job of another version of its function. `check` throws where that does not take it. */
+  async replay(job: number, find: (record: JobRecord) => Target & { check(body: Json): void }): Promise<Inserted> {
+    this.#mustRun();
+    const record = await this.#get(job);
+    checkReplay(record);
+    const target = find(record);
+    target.check(JSON.parse(await payloadText(record.input, this.#options.blobs)) as Json);
+    return await this.#again(target, record);
+  }
+
+  /** With the jobs that its code has made: queued ones end at once, running ones are told to stop. Rejects with job_not_found, job_ended. */
+  cancel(job: number): Promise<JobRecord> {
+    return this.#canceller.cancel(job);
+  }
+
+  /** All queued and running jobs that the filter takes, and the jobs that these have made. */
+  cancelMany(filter: JobFilter): Promise<CancelManyResult> {
+    return this.#canceller.cancelMany(filter);
+  }
+
+  /** Of a paused queue nothing is started; what runs goes on. */
+  async pause(p: { app: string; function: string; paused: boolean }): Promise<QueueRecord> {
+    const queue = await this.#options.store.queuePause({ ...p, now: this.#now() });
+    this.#pauses.set(queue);
+    await this.#dispatcher.due.refresh();
+    return queue;
   }
 
   /** The app's jobs have been deleted: what still runs of them is killed. */
   dropApp(app: string): void {
     this.#dispatcher.dropApp(app);
+  }
+
+  /** The server's lease ran out: its jobs may be others' by now. What runs is killed at once. */
+  async leaseLost(): Promise<void> {
+    await this.#dispatcher.attempts.abandonAll();
+  }
+
+  /** Jobs of lost servers that the store has put back in the queue, or ended. */
+  rescued(changes: JobChange[]): void {
+    if (changes.length === 0) return;
+    this.#options.log.info({ jobs: changes.length }, "jobs of a lost server taken up again");
+    for (const change of changes) this.#announce(change);
+    void this.#dispatcher.due.refresh();
   }
 
   /** The job once it has ended, or as it is after `timeoutMs` or when the signal aborts. Rejects with job_not_found. */
@@ -152,30 +171,53 @@ export class Jobs implements AsyncDisposable {
     return this.#waiters.listen(job, listener);
   }
 
-  async toJson(record: JobRecord): Promise<JobJson> {
-    const result = record.result === null ? null : await this.#expandText(record.job, record.result);
-    return jobJson(record, result, await this.#waiting(record));
+  /** The job whose code runs on the replica; undefined where it is no longer there. */
+  runningOn(job: number, replicaId: string): JobRecord | undefined {
+    const record = this.#dispatcher.attempts.get(job);
+    return record?.replica === replicaId ? record : undefined;
   }
 
-  /** A value of the job as the API shows it: each MediaRef becomes a MediaJson. For `job.result` events. */
-  async expand(job: number, value: Json): Promise<Json> {
-    return expandMedia(job, value, this.#options.blobs);
+  toJson(record: JobRecord): Promise<JobJson> {
+    return this.view.toJson(record);
   }
 
-  async #expandText(job: number, text: string): Promise<Json> {
-    const value = JSON.parse(text) as Json;
-    return hasMedia(text) ? this.expand(job, value) : value;
+  async #again(target: Target, record: JobRecord): Promise<Inserted> {
+    const [input, options] = await Promise.all([
+      inputAgain(record, this.#options),
+      optionsAgain(record, this.#options),
+    ]);
+    return await this.#spawner.again(target, record, input, options);
   }
 
-  async #waiting(record: JobRecord): Promise<Waiting | null> {
-    if (record.status !== "queued") return null;
-    const { store, scheduler } = this.#options;
-    const position = await store.jobPosition({ job: record.job });
-    // It has started since the record was read.
-    if (position === null) return null;
-    const group = scheduler.peek(record.deployment, record.function);
-    const noCapacity = group === undefined ? null : (scheduler.noCapacity(group)?.detail ?? null);
-    return waitingOf({ record, position, noCapacity, ready: group?.has("ready") ?? false, now: this.#now() });
+  async #runNow(record: JobRecord): Promise<JobRecord> {
+    const now = await this.#options.store.jobRunNow({ job: record.job, now: this.#now() });
+    if (now === null) throw notFound(record.job);
+    if (now.status === "queued") this.#dispatcher.due.signalled(record.deployment, record.function);
+    return now;
+  }
+
+  async #rescueAll(): Promise<void> {
+    const { store, log } = this.#options;
+    let rescued = 0;
+    for (let count = RESCUE_STEP; count === RESCUE_STEP; ) {
+      const changes = await store.jobRescue({
+        server: this.#dispatcher.owner,
+        owners: "all",
+        now: this.#now(),
+        limit: RESCUE_STEP,
+      });
+      for (const change of changes) this.#announce(change);
+      count = changes.length;
+      rescued += count;
+    }
+    if (rescued > 0) log.info({ jobs: rescued }, "jobs of an earlier server taken up again");
+  }
+
+  #mustRun(): void {
+    if (this.#running) return;
+    throw new AthanorError("shutting_down", "The server is stopping and takes no more jobs.", {
+      headers: { "retry-after": "5" },
+    });
   }
 
   async #get(job: number): Promise<JobRecord> {
@@ -200,5 +242,3 @@ export class Jobs implements AsyncDisposable {
 function notFound(job: number): AthanorError {
   return new AthanorError("job_not_found", `There is no ${formatId("jobs", job)}.`);
 }
-
-const sha256 = (text: string): string => createHash("sha256").update(text).digest("hex");

@@ -46,6 +46,16 @@ export async function loadMedia(text: string, blobs: JobBlobs): Promise<{ value:
   return { value, media };
 }
 
+/** The blobs that a stored value names, each once. */
+export function mediaHashes(value: Json): string[] {
+  const hashes = new Set<string>();
+  mapMedia(value, (ref) => {
+    hashes.add(String(ref.$media));
+    return null;
+  });
+  return [...hashes];
+}
+
 /** What the API shows: the content inline where it is small, and where it can be had. */
 export async function expandMedia(job: number, value: Json, blobs: JobBlobs): Promise<Json> {
   const found = new Map<string, MediaJson>();

@@ -18,6 +18,8 @@ export interface JobBlobs {
   put(bytes: Uint8Array): Promise<string>;
   get(sha256: string): Promise<Uint8Array | null>;
   size(sha256: string): Promise<number | null>;
+  /** Keeps it from being cleared away for a while, as if it had just been put; false where it is gone. */
+  touch(sha256: string): Promise<boolean>;
 }
 
 export interface JobsOptions {
@@ -28,6 +30,8 @@ export interface JobsOptions {
   /** Any deployment by number, live or not; rejects where it is gone. */
   deployments: { get(deployment: number): Promise<RunnableDeployment> };
   log: Pick<Log, "info" | "error">;
+  /** This server among those of the store, which holds the lease of the jobs that it runs; default a new name. */
+  owner?: string;
   /** Called once it is committed that a job was made or has changed its status. */
   changed?(record: JobRecord): void;
   /** Faults on purpose; left out: none. */
@@ -36,5 +40,10 @@ export interface JobsOptions {
   drainMs?: number;
   /** Time that a job's code has to heed its abort signal; default SERVER_DEFAULTS.cancelGraceMs. */
   cancelGraceMs?: number;
+  /** Default: the store's clock. */
   now?(): number;
+}
+
+export function clockOf({ now, store }: JobsOptions): () => number {
+  return now ?? (() => store.clock());
 }

@@ -16,7 +16,7 @@ const attempt = (end: AttemptEnd, changes: Partial<Attempt> = {}): Attempt => ({
   stopping: null,
   attempt: 1,
   maxAttempts: 1,
-  crashes: 0,
+  crashCount: 0,
   retries: { max: 0, delayS: 1, backoff: 2, maxDelayS: 60, jitter: 0 },
   timeoutS: 5,
   now: 1000,
@@ -51,38 +51,47 @@ describe("outcomeOf", () => {
     for (const end of [
       result,
       thrown,
-      { type: "lost", exit: exit({ reason: "stopped" }), alone: true },
+      { type: "lost", exit: exit({ reason: "stopped" }), blameless: false },
     ] satisfies AttemptEnd[]) {
       assert.equal(outcomeOf(attempt(end, { stopping: "cancelled", maxAttempts: 9 })).type, "cancel");
       assert.equal(outcomeOf(attempt(end, { stopping: "timeout", maxAttempts: 9 })).type, "timeOut");
     }
   });
 
-  it("blames a job that was alone on a replica that died", () => {
-    const end: AttemptEnd = { type: "lost", exit: exit(), alone: true };
-    const failed = outcomeOf(attempt(end));
-    assert.equal(failed.type, "fail");
-    assert.deepEqual(failed.type === "fail" && failed.error, {
-      code: "replica_crashed",
-      message: "The replica died with exit code 3. Its last lines of stderr:\nboom",
+  it("gives a job whose replica died another chance, and fails it where three have died under it", () => {
+    const end: AttemptEnd = { type: "lost", exit: exit(), blameless: false };
+    const first = outcomeOf(attempt(end));
+    assert.deepEqual(first, {
+      type: "lose",
+      crashed: true,
+      error: {
+        code: "replica_crashed",
+        message: "The replica died with exit code 3. Its last lines of stderr:\nboom",
+      },
     });
-    assert.equal(outcomeOf(attempt(end, { maxAttempts: 2 })).type, "retry");
-    const memory = outcomeOf(attempt({ ...end, exit: exit({ reason: "memory", memoryMb: 300 }) }));
+    assert.equal(outcomeOf(attempt(end, { crashCount: 1 })).type, "lose");
+    const third = outcomeOf(attempt(end, { crashCount: 2, maxAttempts: 9 }));
+    assert.equal(third.type, "fail");
+    assert.match(
+      third.type === "fail" ? third.error.message : "",
+      /^3 replicas died while they ran this job.* exit code 3/,
+    );
+    const memory = outcomeOf(attempt({ ...end, exit: exit({ reason: "memory", memoryMb: 300 }) }, { crashCount: 2 }));
     assert.equal(memory.type === "fail" && memory.error.code, "out_of_memory");
+    const frozen = outcomeOf(attempt({ ...end, exit: exit({ code: null, signal: "SIGKILL", reason: "frozen" }) }));
+    assert.match(frozen.type === "lose" ? frozen.error.message : "", /stopped by a signal for over 10 s/);
   });
 
-  it("requeues jobs that were among others, until it has happened maxLost times", () => {
-    const end: AttemptEnd = { type: "lost", exit: exit({ code: null, signal: "SIGSEGV" }), alone: false };
-    assert.equal(outcomeOf(attempt(end, { crashes: 1 })).type, "lose");
-    assert.equal(outcomeOf(attempt(end, { crashes: 2 })).type, "lose");
-    const third = outcomeOf(attempt(end, { crashes: 3, maxAttempts: 9 }));
-    assert.equal(third.type, "fail");
-    assert.match(third.type === "fail" ? third.error.message : "", /^3 replicas died .* signal SIGSEGV/);
+  it("does not blame a job where another is known to be the cause", () => {
+    const end: AttemptEnd = { type: "lost", exit: exit(), blameless: true };
+    const lost = outcomeOf(attempt(end, { crashCount: 9 }));
+    assert.deepEqual(lost.type === "lose" && lost.crashed, false);
   });
 
   it("blames nobody for a replica that the server stopped", () => {
-    const end: AttemptEnd = { type: "lost", exit: exit({ reason: "stopped" }), alone: true };
-    assert.equal(outcomeOf(attempt(end, { crashes: 9 })).type, "lose");
+    const end: AttemptEnd = { type: "lost", exit: exit({ reason: "stopped" }), blameless: false };
+    const stopped = outcomeOf(attempt(end, { crashCount: 9 }));
+    assert.equal(stopped.type === "lose" && stopped.crashed, false);
     assert.equal(outcomeOf(attempt({ type: "notRun", why: "gone" })).type, "lose");
   });
 });

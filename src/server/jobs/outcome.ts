@@ -10,8 +10,8 @@ import { retryDelayMs } from "./retry.ts";
 export type AttemptEnd =
   | { type: "result"; result: string; resultBlobs: string[] }
   | { type: "error"; error: JobError; retryable: boolean }
-  /** `alone`: no other call was open on the replica. */
-  | { type: "lost"; exit: ReplicaExit; alone: boolean }
+  /** `blameless`: another call is known to be what the replica died of. */
+  | { type: "lost"; exit: ReplicaExit; blameless: boolean }
   /** It never reached a replica, or the server stops. */
   | { type: "notRun"; why: string };
 
@@ -24,8 +24,8 @@ export interface Attempt {
   /** Attempts that count, this one included. */
   attempt: number;
   maxAttempts: number;
-  /** Replicas that died under the job among others, this time included. */
-  crashes: number;
+  /** Replicas that died under the job before. */
+  crashCount: number;
   retries: RetrySpec;
   timeoutS: number;
   now: number;
@@ -34,8 +34,8 @@ export interface Attempt {
 }
 
 /**
- * What becomes of the job. Whatever the code did after it was told to stop, the job ends as the stop says. A replica that dies with one call
- * on it dies of that call; one that dies with several leaves each its chance elsewhere, `maxLost` times.
+ * What becomes of the job. Whatever the code did after it was told to stop, the job ends as the stop says. A replica that dies leaves each of
+ * its jobs another chance elsewhere, at no cost of an attempt; a job under which `maxCrashes` have died is taken for the cause.
  */
 export function outcomeOf(p: Attempt): JobOutcome {
   if (p.stopping === "cancelled")
@@ -59,7 +59,7 @@ export function outcomeOf(p: Attempt): JobOutcome {
   }
 }
 
-function outcomeOfLost(p: Attempt, { exit, alone }: { exit: ReplicaExit; alone: boolean }): JobOutcome {
+function outcomeOfLost(p: Attempt, { exit, blameless }: { exit: ReplicaExit; blameless: boolean }): JobOutcome {
   // The server stopped the replica for another call's sake, or its own: no fault of this job.
   if (exit.reason === "stopped")
     return {
@@ -68,10 +68,12 @@ function outcomeOfLost(p: Attempt, { exit, alone }: { exit: ReplicaExit; alone: 
       crashed: false,
     };
   const error = crashError(exit);
-  if (alone) return failOrRetry(p, error);
-  if (p.crashes < SERVER_DEFAULTS.maxCrashes) return { type: "lose", error, crashed: true };
-  const message = `${p.crashes} replicas died while they ran this job among others. The last: ${error.message}`;
-  return { type: "fail", error: { ...error, message } };
+  const crashes = p.crashCount + 1;
+  if (blameless || crashes < SERVER_DEFAULTS.maxCrashes) return { type: "lose", error, crashed: !blameless };
+  return {
+    type: "fail",
+    error: { ...error, message: `${crashes} replicas died while they ran this job. The last: ${error.message}` },
+  };
 }
 
 function failOrRetry(p: Attempt, error: JobError): JobOutcome {
@@ -90,6 +92,10 @@ function crashError(exit: ReplicaExit): JobError {
       code: "out_of_memory",
       message: `The replica used more than its memoryMb${used} and was killed. ${lines}`,
     };
+  }
+  if (exit.reason === "frozen") {
+    const message = `The replica's process had been stopped by a signal for over ${SERVER_DEFAULTS.frozenReplicaMs / 1000} s, and was killed. ${lines}`;
+    return { code: "replica_crashed", message };
   }
   return { code: "replica_crashed", message: `The replica died with ${exitStatus(exit)}. ${lines}` };
 }

@@ -15,6 +15,15 @@ export class Waiters {
     for (const waiter of waiters ?? []) waiter(record);
   }
 
+  has(job: number): boolean {
+    return this.#byJob.has(job);
+  }
+
+  /** Jobs that somebody waits for. */
+  jobs(): number[] {
+    return [...this.#byJob.keys()];
+  }
+
   /** Calls once, when the job has ended. Returns what ends the listening. */
   listen(job: number, waiter: Waiter): () => void {
     const waiters = this.#byJob.get(job) ?? new Set<Waiter>();

@@ -10,6 +10,7 @@ export function exitStatus({ code, signal }: ReplicaExit): string {
 function describeExit(exit: ReplicaExit): string {
   if (exit.reason === "memory")
     return `it ran out of memory${exit.memoryMb === null ? "" : ` at ${exit.memoryMb} MiB`}`;
+  if (exit.reason === "frozen") return "it had been stopped by a signal for too long";
   if (exit.reason === "stopped") return "it was stopped";
   if (exit.signal !== null) return `it was killed by ${exit.signal}`;
   return exit.code === null ? "its process could not be started" : `it exited with code ${exit.code}`;

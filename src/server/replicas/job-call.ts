@@ -1,10 +1,10 @@
 import type { ReplicaExit } from "../../engines/engine.ts";
 import type { FrameConnection } from "../../protocol/frame-connection.ts";
 import { FrameError, keepPayload } from "../../protocol/frames.ts";
-import { chunkCost, FrameType, type HeadMessage, type OpenJob } from "../../protocol/replica.ts";
+import { chunkCost, FrameType, type HeadMessage } from "../../protocol/replica.ts";
 import { Credit, Outflow } from "../../protocol/streams.ts";
 import { parseChunk, parseHead, parseProgress } from "./messages.ts";
-import type { CancelReason, JobAnswer, JobCall, JobListeners } from "./session.ts";
+import type { CancelReason, JobAnswer, JobCall, JobListeners, OpeningJob } from "./session.ts";
 
 /** All media of one result. They are gathered in memory before they are stored. */
 const MAX_RESULT_MEDIA_BYTES = 512 * 1024 * 1024;
@@ -17,7 +17,12 @@ export interface OpenCall {
   frame(type: FrameType, payload: Buffer): void;
   /** END came: the replica is done with the call. */
   end(): void;
-  lost(exit: ReplicaExit, alone: boolean): void;
+  lost(exit: ReplicaExit, blameless: boolean): void;
+}
+
+/** The OPEN of protocol/replica.ts, whose input is JSON already. */
+function openText({ inputText, ...open }: OpeningJob): string {
+  return `${JSON.stringify(open).slice(0, -1)},"input":${inputText}}`;
 }
 
 /**
@@ -43,7 +48,7 @@ export class OpenJobCall implements OpenCall, JobCall {
   constructor(p: {
     connection: FrameConnection;
     stream: number;
-    open: OpenJob;
+    open: OpeningJob;
     media: Uint8Array[];
     on: JobListeners;
   }) {
@@ -56,7 +61,7 @@ export class OpenJobCall implements OpenCall, JobCall {
     const { promise, resolve } = Promise.withResolvers<JobAnswer>();
     this.answer = promise;
     this.#settle = resolve;
-    p.connection.json(FrameType.OPEN, p.stream, p.open);
+    p.connection.text(FrameType.OPEN, p.stream, openText(p.open));
     if (p.media.some((bytes) => bytes.length > 0)) void this.#sendMedia(p.media);
   }
 
@@ -86,8 +91,8 @@ export class OpenJobCall implements OpenCall, JobCall {
     else this.#finish({ type: "result", value: head.value, media: this.#cutMedia(head.media) });
   }
 
-  lost(exit: ReplicaExit, alone: boolean): void {
-    this.#finish({ type: "lost", exit, alone });
+  lost(exit: ReplicaExit, blameless: boolean): void {
+    this.#finish({ type: "lost", exit, blameless });
   }
 
   #answered(head: HeadMessage): void {

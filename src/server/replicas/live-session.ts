@@ -8,7 +8,6 @@ import {
   FrameType,
   type LoggedLine,
   type OpenHttp,
-  type OpenJob,
   type ReadyMessage,
 } from "../../protocol/replica.ts";
 import { startExitError } from "./exit.ts";
@@ -17,7 +16,7 @@ import { OpenJobCall } from "./job-call.ts";
 import { parseLines, parseReady, parseStartFailed } from "./messages.ts";
 import { OpenCalls } from "./open-calls.ts";
 import { RawLines } from "./raw-lines.ts";
-import type { HttpCall, JobCall, JobListeners, LineWriter, StartingReplica } from "./session.ts";
+import type { HttpCall, JobCall, JobListeners, LineWriter, OpeningJob, StartingReplica } from "./session.ts";
 
 const LAST_STDERR_LINES = 20;
 /** After its connection closed a process mostly ends by itself, and then says why. */
@@ -119,7 +118,7 @@ export class LiveSession implements StartingReplica {
     connection.flush();
   }
 
-  openJob(open: OpenJob, media: Uint8Array[], on: JobListeners): JobCall {
+  openJob(open: OpeningJob, media: Uint8Array[], on: JobListeners): JobCall {
     const connection = this.#connectionForCalls();
     const stream = this.#calls.nextStream();
     const call = new OpenJobCall({ connection, stream, open, media, on });

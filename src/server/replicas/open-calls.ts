@@ -71,12 +71,11 @@ export class OpenCalls {
     return this.#byStream.get(stream);
   }
 
-  /** The replica is gone; where one call was open on it and no other is to blame, of that call. */
+  /** The replica is gone; a call that is over may be known as what it died of. */
   lose(exit: ReplicaExit): void {
-    const alone = this.#byStream.size === 1 && !this.#blamed;
     for (const [stream, { call }] of this.#byStream) {
       this.#forget(stream, call);
-      call.lost(exit, alone);
+      call.lost(exit, this.#blamed);
     }
   }
 

@@ -11,6 +11,11 @@ import type {
   ReadyMessage,
 } from "../../protocol/replica.ts";
 
+/** An OPEN whose input is JSON text, as it is stored, and goes on as it is. */
+export interface OpeningJob extends Omit<OpenJob, "input"> {
+  inputText: string;
+}
+
 export type CancelReason = CancelMessage["reason"];
 
 /**
@@ -43,7 +48,7 @@ export interface ReplicaSession {
    */
   probe(): void;
   /** Only while `ready`; `media` are the attachments that `m.media` gives the sizes of. */
-  openJob(m: OpenJob, media: Uint8Array[], on: JobListeners): JobCall;
+  openJob(m: OpeningJob, media: Uint8Array[], on: JobListeners): JobCall;
   /** Only while `ready`. */
   openHttp(m: OpenHttp, body: AsyncIterable<Uint8Array> | null, on?: { log(line: LoggedLine): void }): HttpCall;
   /** No new calls; open ones finish, exit hooks run, the process leaves. Idempotent. */
@@ -86,8 +91,8 @@ export type JobAnswer =
   /** Media stand in `value` as MediaRef whose `$media` is an index of `media`. */
   | { type: "result"; value: Json; media: Uint8Array[] }
   | { type: "error"; error: JobError; retryable: boolean }
-  /** The replica is gone. `alone`: no other call was open on it, so the end is this call's doing. */
-  | { type: "lost"; exit: ReplicaExit; alone: boolean };
+  /** The replica is gone. `blameless`: another call is known to be what it died of. */
+  | { type: "lost"; exit: ReplicaExit; blameless: boolean };
 
 export interface HttpCall {
   /** Rejects with AthanorError replica_crashed, out_of_memory or cancelled where no head came. */

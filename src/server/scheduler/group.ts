@@ -3,6 +3,7 @@ import type { ReplicaGroup } from "../../protocol/groups.ts";
 import type { FunctionSpec } from "../../protocol/spec.ts";
 import { Alarm } from "../alarm.ts";
 import type { ReplicaSession, StartingReplica } from "../replicas/session.ts";
+import type { ClaimFunction } from "../store/store.ts";
 import type { RunnableDeployment } from "./deployment.ts";
 import { HeldRequests } from "./held.ts";
 import type { GroupSnapshot } from "./plan.ts";
@@ -34,6 +35,8 @@ export class Group {
   readonly group: ReplicaGroup;
   readonly concurrency: number;
   readonly functionNames: string[];
+  /** Its functions with what limits their jobs, as a claim asks for them. */
+  readonly claims: ClaimFunction[];
   readonly replicas: Replica[] = [];
   readonly held = new HeldRequests<Lease>();
   live = false;
@@ -41,6 +44,8 @@ export class Group {
   dueJobs = 0;
   /** Grows whenever `dueJobs` is raised, so that an answer from the store that is older than that is known as such. */
   dueVersion = 0;
+  /** The rate limit of the group's one function lets no job start before this time. */
+  heldUntil = 0;
   failure: StartFailure | null = null;
   /** Rings when the group is to be planned again although nothing happened to it. */
   readonly alarm: Alarm;
@@ -56,6 +61,11 @@ export class Group {
     this.group = group;
     this.concurrency = first.concurrency;
     this.functionNames = group.functions.map((fn) => fn.name);
+    this.claims = group.functions.map(({ name, limits: { concurrency, rate } }) => ({
+      name,
+      concurrency,
+      rate: rate === null ? null : { limit: rate.limit, perMs: rate.perS * 1000 },
+    }));
     this.alarm = new Alarm({ now, ring: () => wake(this) });
   }
 
@@ -67,6 +77,25 @@ export class Group {
       if (best === null || replica.load < best.load) best = replica;
     }
     return best;
+  }
+
+  /**
+   * Jobs that may start now by the limit of the group's one function, as far as this group's own calls tell; a claim that asks for more only
+   * comes back short. Infinite where it has no such limit, or several functions.
+   */
+  get allowed(): number {
+    const only = this.claims.length === 1 ? this.claims[0] : undefined;
+    if (only === undefined || only.concurrency === null) return Number.POSITIVE_INFINITY;
+    return Math.max(0, only.concurrency - this.load);
+  }
+
+  claimOf(name: string): ClaimFunction | undefined {
+    return this.claims.find((claim) => claim.name === name);
+  }
+
+  /** Calls that its replicas hold, claims under way included. */
+  get load(): number {
+    return this.replicas.reduce((sum, { load }) => sum + load, 0);
   }
 
   has(state: Replica["state"]): boolean {

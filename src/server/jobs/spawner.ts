@@ -1,0 +1,145 @@
+import { AthanorError } from "../../protocol/errors.ts";
+import type { Json } from "../../protocol/json.ts";
+import type { FunctionSpec } from "../../protocol/spec.ts";
+import type { RunnableDeployment } from "../scheduler/deployment.ts";
+import type { Group } from "../scheduler/group.ts";
+import type { InsertedJob, JobRecord, NewJob } from "../store/store.ts";
+import type { Dispatcher } from "./dispatcher.ts";
+import { NO_OPTIONS, newJob, type SpawnOptions } from "./new-job.ts";
+import { clockOf, type JobsOptions } from "./options.ts";
+import { callHash, type StoredPayload, storePayload } from "./payload.ts";
+
+/** A call to be queued. */
+export interface Call {
+  /** The wire body, validated; media stand in it as MediaRef whose `$media` is an index of `attachments`. */
+  body: Json;
+  attachments: Uint8Array[];
+  options?: SpawnOptions;
+}
+
+export interface Target {
+  deployment: RunnableDeployment;
+  fn: FunctionSpec;
+  idempotencyKey: string | null;
+}
+
+export interface Inserted extends InsertedJob {
+  /** A place was at hand: it does not wait. */
+  atOnce: boolean;
+}
+
+/**
+ * The way of calls into the queue. With room at hand a job is claimed in the very transaction that inserts it; where that inserts nothing, the
+ * claim finds nothing.
+ */
+export class Spawner {
+  readonly #options: JobsOptions;
+  readonly #dispatcher: Dispatcher;
+  readonly #now: () => number;
+  readonly #retryAfterS: (app: string, name: string, group: Group) => number;
+
+  constructor(
+    options: JobsOptions,
+    dispatcher: Dispatcher,
+    retryAfterS: (app: string, name: string, group: Group) => number,
+  ) {
+    this.#options = options;
+    this.#dispatcher = dispatcher;
+    this.#now = clockOf(options);
+    this.#retryAfterS = retryAfterS;
+  }
+
+  async spawn(target: Target, call: Call): Promise<Inserted> {
+    const stored = this.#store(call);
+    const input = stored instanceof Promise ? await stored : stored;
+    const inserted = await this.#insert(target, [newJob(this.#newJobOf(target, call, input))]);
+    return inserted[0] as Inserted;
+  }
+
+  /** All or none, in one commit; with an idempotency key, all of the same earlier call. */
+  async spawnMany(target: Target, calls: Call[]): Promise<Inserted[]> {
+    const jobs: NewJob[] = [];
+    for (const [index, call] of calls.entries()) {
+      const stored = this.#store(call);
+      const input = stored instanceof Promise ? await stored : stored;
+      jobs.push(newJob(this.#newJobOf(target, call, input, { index, count: calls.length })));
+    }
+    return await this.#insert(target, jobs);
+  }
+
+  /** Another job with the input of an earlier one, which is named by the options' blobs as well. */
+  async again(target: Target, of: JobRecord, input: StoredPayload, options: SpawnOptions): Promise<Inserted> {
+    const key = target.idempotencyKey;
+    const idempotency = key === null ? null : { key, inputHash: callHash(input.payload, `again ${of.job}`) };
+    const { deployment, fn } = target;
+    const job = newJob({ deployment, fn, input, options, idempotency, retryOf: of.job, now: this.#now() });
+    return (await this.#insert(target, [job]))[0] as Inserted;
+  }
+
+  #store({ body, attachments }: Call): StoredPayload | Promise<StoredPayload> {
+    return storePayload({ value: body, attachments, blobs: this.#options.blobs, invalid: inputInvalid });
+  }
+
+  #newJobOf(
+    { deployment, fn, idempotencyKey }: Target,
+    { options = NO_OPTIONS }: Call,
+    input: StoredPayload,
+    at?: { index: number; count: number },
+  ): Parameters<typeof newJob>[0] {
+    const idempotency =
+      idempotencyKey === null
+        ? null
+        : {
+            // No header holds a tab, so that no other call's key is the same.
+            key: at === undefined ? idempotencyKey : `${idempotencyKey}\t${at.index}`,
+            inputHash: callHash(
+              input.payload,
+              (options === NO_OPTIONS ? "" : JSON.stringify(options)) + (at === undefined ? "" : ` of ${at.count}`),
+            ),
+          };
+    return { deployment, fn, input, options, idempotency, retryOf: null, now: this.#now() };
+  }
+
+  async #insert({ deployment, fn }: Target, jobs: NewJob[]): Promise<Inserted[]> {
+    const { store, scheduler } = this.#options;
+    const { due } = this.#dispatcher;
+    const insertion = store.jobInsertMany({ jobs, now: this.#now() });
+    const now = jobs.reduce((count, { runAfter }) => count + (runAfter === null ? 1 : 0), 0);
+    const group = scheduler.groupFor(deployment, fn);
+    const atOnce = now > 0 && this.#dispatcher.hasRoom(group);
+    if (atOnce) due.raise(group, now);
+    let inserted: InsertedJob[];
+    try {
+      inserted = await insertion;
+    } catch (error) {
+      throw this.#refused(error, fn.name, group);
+    }
+    // A group may have been let go in the meantime, so it is looked up again.
+    this.#inserted(atOnce ? null : scheduler.groupFor(deployment, fn), inserted);
+    return inserted.map((each) => ({ ...each, atOnce: atOnce && !each.existing && each.position === 1 }));
+  }
+
+  #inserted(toRaise: Group | null, inserted: InsertedJob[]): void {
+    const { due } = this.#dispatcher;
+    let ready = 0;
+    for (const { job, existing } of inserted) {
+      if (existing) continue;
+      this.#options.changed?.(job);
+      if (job.status !== "queued") continue;
+      if (job.runAfter !== null) due.expect(job.runAfter);
+      else if (!job.keyWaits) ready++;
+      if (job.expiresAt !== null) due.expect(job.expiresAt);
+    }
+    if (toRaise !== null && ready > 0) due.raise(toRaise, ready);
+  }
+
+  #refused(error: unknown, name: string, group: Group): unknown {
+    if (!(error instanceof AthanorError) || error.code !== "queue_full") return error;
+    const headers = { ...error.headers, "retry-after": String(this.#retryAfterS(group.deployment.app, name, group)) };
+    return new AthanorError("queue_full", error.detail, { hint: error.hint, headers });
+  }
+}
+
+function inputInvalid(detail: string): AthanorError {
+  return new AthanorError("input_invalid", detail);
+}

@@ -1,0 +1,111 @@
+import type { JobEventData } from "../../protocol/event.ts";
+import type { Waiting } from "../../protocol/job.ts";
+import type { Json } from "../../protocol/json.ts";
+import type { JobJson } from "../../protocol/wire.ts";
+import type { Group } from "../scheduler/group.ts";
+import type { JobRecord, Payload, QueueRecord } from "../store/store.ts";
+import { jobJson } from "./json.ts";
+import { expandMedia, hasMedia } from "./media.ts";
+import { type Meter, type Pace, retryAfterS } from "./meter.ts";
+import { clockOf, type JobsOptions } from "./options.ts";
+import type { Pauses } from "./pauses.ts";
+import { payloadText } from "./payload.ts";
+import type { Inserted } from "./spawner.ts";
+import { waitingOf } from "./waiting.ts";
+
+/** How jobs look to whoever asks, and why those that wait do so. */
+export class JobView {
+  readonly #options: JobsOptions;
+  readonly #pauses: Pauses;
+  readonly #meter: Meter;
+  readonly #now: () => number;
+
+  constructor(options: JobsOptions, pauses: Pauses, meter: Meter) {
+    this.#options = options;
+    this.#pauses = pauses;
+    this.#meter = meter;
+    this.#now = clockOf(options);
+  }
+
+  async toJson(record: JobRecord): Promise<JobJson> {
+    const [result, waiting] = await Promise.all([
+      record.result === null ? null : this.#expandPayload(record.job, record.result),
+      record.status === "queued" ? this.#waiting(record) : null,
+    ]);
+    return jobJson(record, result, waiting);
+  }
+
+  /** Of a job that was just made, without asking the store. */
+  inserted({ job, position, existing, atOnce }: Inserted): JobJson | Promise<JobJson> {
+    if (existing || job.status !== "queued") return this.toJson(job);
+    return jobJson(job, null, atOnce ? null : this.#waitingAt(job, position, null));
+  }
+
+  /** A value of the job as the API shows it: each MediaRef becomes a MediaJson. For `job.chunk` events. */
+  expand(job: number, value: Json): Promise<Json> {
+    return expandMedia(job, value, this.#options.blobs);
+  }
+
+  /** The value of a `job.result` event as the API shows it, wherever it is stored. */
+  expandResult(job: number, { value, blob }: JobEventData["job.result"]): Promise<Json> {
+    return blob === undefined ? this.expand(job, value) : this.#expandPayload(job, `@${blob}`);
+  }
+
+  /** The JSON of an input or a result. */
+  payloadText(payload: Payload): Promise<string> {
+    return payloadText(payload, this.#options.blobs);
+  }
+
+  /** For a full queue: seconds until there should be a place. */
+  retryAfterS(app: string, name: string, group: Group): number {
+    return retryAfterS(this.#pace(app, name, group, group.load));
+  }
+
+  async #expandPayload(job: number, payload: Payload): Promise<Json> {
+    const text = await this.payloadText(payload);
+    const value = JSON.parse(text) as Json;
+    return hasMedia(text) ? this.expand(job, value) : value;
+  }
+
+  async #waiting(record: JobRecord): Promise<Waiting | null> {
+    const { store } = this.#options;
+    const [position, queues] = await Promise.all([
+      store.jobPosition({ job: record.job }),
+      store.queueList({ app: record.app }),
+    ]);
+    // It has started since the record was read.
+    if (position === null) return null;
+    return this.#waitingAt(record, position, queues.find((queue) => queue.function === record.function) ?? null);
+  }
+
+  /** `queue` null: as far as this server knows. */
+  #waitingAt(record: JobRecord, position: number, queue: QueueRecord | null): Waiting {
+    const { scheduler } = this.#options;
+    const { app, deployment, function: name } = record;
+    const group = scheduler.peek(deployment, name);
+    const running = queue?.running ?? group?.load ?? 0;
+    return waitingOf({
+      record,
+      position,
+      paused: queue?.paused ?? this.#pauses.has(app, name),
+      running,
+      concurrency: group?.claimOf(name)?.concurrency ?? null,
+      heldUntil: group?.heldUntil ?? 0,
+      noCapacity: group === undefined ? null : (scheduler.noCapacity(group)?.detail ?? null),
+      ready: group?.has("ready") ?? false,
+      pace: this.#pace(app, name, group, running),
+      now: this.#now(),
+    });
+  }
+
+  #pace(app: string, name: string, group: Group | undefined, running: number): Pace {
+    const claim = group?.claimOf(name);
+    const rate = claim?.rate ?? null;
+    const places = group === undefined ? 0 : group.replicas.length * group.concurrency;
+    return {
+      meanMs: this.#meter.meanMs(app, name, this.#now()),
+      places: Math.min(claim?.concurrency ?? Number.POSITIVE_INFINITY, Math.max(running, places)),
+      rate: rate === null ? null : { limit: rate.limit, perS: rate.perMs / 1000 },
+    };
+  }
+}
