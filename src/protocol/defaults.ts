@@ -112,6 +112,36 @@ export const SCHEDULE_LIMITS = {
   maxCronChars: 200,
 } as const;
 
+export const WEBHOOK_DEFAULTS = {
+  /** After the first attempt, the second, and so on; past the last, the delivery is given up: after about 22 hours. */
+  retryDelaysS: [5, 30, 2 * MINUTE_S, 10 * MINUTE_S, HOUR_S, 3 * HOUR_S, 6 * HOUR_S, 12 * HOUR_S],
+  /** Share of the delay that is random, so that what failed together does not come back together. */
+  retryJitter: 0.1,
+  /** Of the longest wait that a receiver's Retry-After may ask for. */
+  maxRetryAfterS: 24 * HOUR_S,
+  /** Of one attempt, from the look-up of the name to the status line. */
+  attemptTimeoutMs: 15 * SECOND_MS,
+  /** A server that has not said how an attempt went for so long has lost it to the others; more than an attempt can take. */
+  leaseMs: 20 * SECOND_MS,
+  /** Deliveries under way at a time, of one server. */
+  maxInFlight: 16,
+  /** Of these, to one host. */
+  maxPerHost: 4,
+  /** Host names looked up at a time. */
+  maxLookups: 2,
+  /** A result that is longer as JSON is left out of the body; its link leads to it. */
+  maxResultBytes: 256 * KIB,
+  maxUrlChars: 2048,
+  /** Of a secret that is plain text. */
+  minSecretChars: 16,
+  maxSecretChars: 512,
+  /** Of one that is `whsec_` and base64, as Standard Webhooks has it. */
+  minSecretBytes: 24,
+  maxSecretBytes: 64,
+  /** A receiver refuses what was signed longer ago, or ahead of its own clock. */
+  verifyToleranceS: 5 * MINUTE_S,
+} as const;
+
 /** The client's patience. */
 export const CLIENT_DEFAULTS = {
   /** The first delay before a broken connection is tried again; it doubles up to the longest, less a random part. */

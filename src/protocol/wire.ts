@@ -175,6 +175,52 @@ export interface CallRequest extends SpawnRequest {
 /** `call` is the index of the call in the request. */
 export type CallAnswer = { call: number; job: JobJson } | { call: number; problem: Problem };
 
+export type WebhookType = "job.succeeded" | "job.failed" | "job.cancelled" | "job.timed_out" | "job.expired";
+
+/** What a webhook POSTs at a job's end. The same bytes in each attempt. */
+export interface WebhookBody {
+  type: WebhookType;
+  /** When the job ended, ISO 8601. */
+  timestamp: string;
+  /** Its links are whole URLs, and open it without a token. */
+  job: JobJson;
+  /** The result is too large to come along: `job.result` is null, and `job.links.result` leads to it. */
+  result_omitted: boolean;
+}
+
+/** The delivery of a job's webhook, of `GET /v1/jobs/:id/webhook`. */
+export interface WebhookJson {
+  /** Without its query, which may be secret. */
+  url: string;
+  /** `waiting`: the job has not ended. */
+  state: "waiting" | "due" | "delivered" | "failed";
+  /** Attempts so far. */
+  attempts: number;
+  /** After so many it is given up. */
+  max_attempts: number;
+  /** Why the last attempt failed. */
+  last_error: string | null;
+  next_at: string | null;
+}
+
+/** A function's schedule, of `GET /v1/schedules`. */
+export interface ScheduleJson {
+  app: string;
+  function: string;
+  /** The cron expression; null where it is `every_s`. */
+  schedule: string | null;
+  time_zone: string | null;
+  every_s: number | null;
+  /** Of ticks that passed while no server ran: one run for all of them, or none. */
+  missed: "run_once" | "skip";
+  paused: boolean;
+  /** Null while it is paused. */
+  next_at: string | null;
+  /** The last tick that made a job, and the job. */
+  last_at: string | null;
+  last_job_id: string | null;
+}
+
 export interface Page<T> {
   items: T[];
   /** Pass as `?cursor=` for the next page; null on the last. */
