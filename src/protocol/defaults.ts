@@ -110,6 +110,8 @@ export const SCHEDULE_LIMITS = {
   minEveryS: 1,
   maxEveryS: 366 * 24 * HOUR_S,
   maxCronChars: 200,
+  /** A tick that is later has been missed. Longer than another server takes to take up the lead, and than a restart. */
+  lateMs: 30 * SECOND_MS,
 } as const;
 
 export const WEBHOOK_DEFAULTS = {

@@ -18,6 +18,7 @@ export const ERRORS = {
   function_not_found: { status: 404, cause: "user", title: "No such function", hint: "List the app's functions with `athanor app show APP`." },
   job_not_found: { status: 404, cause: "user", title: "No such job", hint: "List jobs with `athanor job list`; ended jobs are deleted after their queue's ttlS." },
   deployment_not_found: { status: 404, cause: "user", title: "No such deployment", hint: "List deployments with `athanor deployment list`." },
+  schedule_not_found: { status: 404, cause: "user", title: "No such schedule", hint: "List the schedules with `athanor schedule list`; a function has one where its `schedule` option says so." },
   method_not_allowed: { status: 405, cause: "user", title: "Method not allowed", hint: "Use a method that the `Allow` header names." },
   malformed_json: { status: 400, cause: "user", title: "Malformed JSON", hint: "Send valid JSON; the detail gives the position of the fault." },
   malformed_form: { status: 400, cause: "user", title: "Malformed form", hint: "Send a complete multipart/form-data or urlencoded body." },

@@ -3,7 +3,7 @@ import { isFinal } from "../../protocol/job.ts";
 import type { Json } from "../../protocol/json.ts";
 import { formatId } from "../../protocol/names.ts";
 import type { CancelManyResult, JobJson } from "../../protocol/wire.ts";
-import type { JobChange, JobFilter, JobRecord, QueueRecord } from "../store/store.ts";
+import type { InsertedJob, JobChange, JobFilter, JobRecord, NewJob, QueueRecord } from "../store/store.ts";
 import { checkReplay, checkRetry, inputAgain, optionsAgain } from "./again.ts";
 import { Canceller } from "./canceller.ts";
 import { Dispatcher } from "./dispatcher.ts";
@@ -80,6 +80,16 @@ export class Jobs implements AsyncDisposable {
   async spawn(p: Target & Call): Promise<Inserted> {
     this.#mustRun();
     return await this.#spawner.spawn(p, p);
+  }
+
+  /** As spawn, where the store inserts the job in a step with something else; `inserted` null: it has not. */
+  async spawnBy<R extends { inserted: InsertedJob | null }>(
+    target: Target,
+    call: Call,
+    insert: (job: NewJob) => Promise<R>,
+  ): Promise<R> {
+    this.#mustRun();
+    return await this.#spawner.spawnBy(target, call, insert);
   }
 
   /** As spawn: all or none. */

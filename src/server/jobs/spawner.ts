@@ -56,6 +56,18 @@ export class Spawner {
     return inserted[0] as Inserted;
   }
 
+  /** The job is inserted by a step of the store that does more, or, where that finds it right, is not. */
+  async spawnBy<R extends { inserted: InsertedJob | null }>(
+    target: Target,
+    call: Call,
+    insert: (job: NewJob) => Promise<R>,
+  ): Promise<R> {
+    const result = await insert(newJob(this.#newJobOf(target, call, await this.#store(call))));
+    if (result.inserted !== null)
+      this.#inserted(this.#options.scheduler.groupFor(target.deployment, target.fn), [result.inserted]);
+    return result;
+  }
+
   /** All or none, in one commit; with an idempotency key, all of the same earlier call. */
   async spawnMany(target: Target, calls: Call[]): Promise<Inserted[]> {
     const jobs: NewJob[] = [];
