@@ -23,6 +23,7 @@ import type { Log } from "./log.ts";
 import { Maintenance } from "./maintenance.ts";
 import { ReplicaHub } from "./replicas/hub.ts";
 import type { ReplicaSession } from "./replicas/session.ts";
+import { Rescue } from "./rescue.ts";
 import { Scheduler } from "./scheduler/scheduler.ts";
 import type { JobRecord, Store } from "./store/store.ts";
 
@@ -153,8 +154,16 @@ export async function createContext(p: ContextOptions): Promise<WiredContext> {
     },
   });
   const changed = (record: JobRecord): void => serverEvents.job(record);
-  const jobs = new Jobs({ store, scheduler, events, blobs, deployments, log, chaos, changed });
-  const lease = new Lease({ store, log, lost: () => {}, led: () => {} });
+  // The lease's name is the owner of the jobs, and what becomes of the lease is told to them.
+  const lease = new Lease({ store, log, lost: () => void jobs.leaseLost(), led: () => void rescue.run() });
+  const jobs = new Jobs({ store, owner: lease.server, scheduler, events, blobs, deployments, log, chaos, changed });
+  const rescue = new Rescue({
+    store,
+    server: lease.server,
+    rescued: (changes) => jobs.rescued(changes),
+    leads: () => lease.leads,
+    log,
+  });
   let ready = false;
 
   const parts = {
@@ -204,6 +213,7 @@ export async function createContext(p: ContextOptions): Promise<WiredContext> {
       await deployments.stop();
       await jobs.stop();
       await lease.stop();
+      await rescue.stop();
       await scheduler.stop();
       await events.stop();
       await hub.stop();

@@ -1,18 +1,20 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { AthanorError } from "../../protocol/errors.ts";
+import { AthanorError, type ErrorCode } from "../../protocol/errors.ts";
 import type { Log } from "../log.ts";
 import type { JobChange, JobOutcome, JobRecord, Store } from "../store/store.ts";
 
 const FIRST_DELAY_MS = 100;
 const MAX_DELAY_MS = 5000;
-/** Tries of a write that fails for another reason than a full disk. */
+/** The disk gets room again, the database comes back: an end is kept until then. By then the job may be another server's, and the end is refused. */
+const PASSING = new Set<ErrorCode>(["storage_full", "store_unreachable"]);
+/** Tries of a write that fails for another reason. */
 const MAX_TRIES = 4;
 
 /** The outcome as of `now`; a promise where something has to be written first. */
 export type Prepare = (now: number) => JobOutcome | Promise<JobOutcome>;
 
 /**
- * Writes how attempts ended. While the disk is full an outcome stays in memory and is tried again, and no new jobs should be taken
+ * Writes how attempts ended. While the disk is full or the database away an outcome stays in memory and is tried again, and no new jobs should be taken
  * (`blocked`), so that no more outcomes gather than calls were open.
  */
 export class Finisher {
@@ -76,12 +78,14 @@ export class Finisher {
     let error = first;
     let delayMs = FIRST_DELAY_MS;
     for (let tries = 1; ; tries++) {
-      const full = error instanceof AthanorError && error.code === "storage_full";
+      const passes = error instanceof AthanorError && PASSING.has(error.code);
       this.#log.error(
         { job: record.job, err: error, tries },
-        full ? "no room to store how a job ended; it is kept and tried again" : "how a job ended could not be stored",
+        passes
+          ? "how a job ended cannot be stored yet; it is kept and tried again"
+          : "how a job ended could not be stored",
       );
-      if (!full && tries >= MAX_TRIES) return await this.#giveUp(record, error);
+      if (!passes && tries >= MAX_TRIES) return await this.#giveUp(record, error);
       if (!(await this.#sleep(delayMs))) return null;
       delayMs = Math.min(MAX_DELAY_MS, delayMs * 2);
       try {
