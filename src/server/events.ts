@@ -50,7 +50,8 @@ export class EventLog {
     this.#writer.append(batch, window);
   }
 
-  /** Resolves once all that was appended for the job is committed (or dropped). Call before `jobFinish`. */
+  /** Resolves once all that was appended for the job is committed; rejects where the store cannot take it, which is then tried again. Call
+   * before `jobFinish`. */
   flush(job: number): Promise<void> {
     return this.#writer.flush(job);
   }

@@ -74,13 +74,24 @@ describe("EventBuffer", () => {
     assert(buffer.isEmpty);
   });
 
-  it("tells what the store refused when there is room again, and keeps the last progress", () => {
+  it("keeps what the store refused, before what came since", () => {
     const buffer = new EventBuffer(1, 1, { events: 100, bytes: 1_000_000_000 });
-    buffer.add([line("a"), progress(0.3), line("b")], 0);
+    buffer.add([line("a"), progress(0.3), chunk(1)], 0);
+    const refused = buffer.take(0, false);
+    buffer.add([line("b")], 0);
+    buffer.refuse(refused, "storage_full");
+    assert.deepEqual(show(buffer.take(0, false)), ["a", 0.3, 1, "b"]);
+  });
+
+  it("tells how much of what the store refused is more than the window keeps, once", () => {
+    const buffer = new EventBuffer(1, 1, { events: 3, bytes: 1_000_000_000 });
+    const full = (count: number) =>
+      `[athanor] ${count} earlier events of this job were dropped: the server's disk was full`;
+    buffer.add([line("a"), line("b"), chunk(1)], 0);
+    const refused = buffer.take(0, false);
+    buffer.add([line("c"), line("d")], 0);
+    buffer.refuse(refused, "storage_full");
     buffer.refuse(buffer.take(0, false), "storage_full");
-    assert.deepEqual(show(buffer.take(PROGRESS_GAP_MS, false)), [
-      "[athanor] 3 earlier events of this job were dropped: the server's disk was full",
-      0.3,
-    ]);
+    assert.deepEqual(show(buffer.take(0, false)), [full(3), 1, "d"]);
   });
 });

@@ -25,6 +25,8 @@ type Reason = keyof typeof REASONS;
 export class EventBuffer {
   readonly job: number;
   readonly fence: number;
+  /** Output of a generator has been added: what it yields must reach the store in order. */
+  hasChunks = false;
   readonly #window: number;
   readonly #maxBytes: number;
   #events: NewJobEvent[] = [];
@@ -32,6 +34,8 @@ export class EventBuffer {
   #held: NewJobEvent | null = null;
   #progressAt = Number.NEGATIVE_INFINITY;
   #dropped = 0;
+  /** How many the line told of that was taken last. */
+  #told = 0;
   #reason: Reason = "rate";
 
   constructor(job: number, fence: number, window: EventWindow) {
@@ -69,15 +73,21 @@ export class EventBuffer {
     const events = this.#dropped > 0 ? [this.#marker(now), ...this.#events] : this.#events;
     this.#events = [];
     this.#bytes = 0;
+    this.#told = this.#dropped;
     this.#dropped = 0;
     return events;
   }
 
-  /** The store had no room for these. The last progress is kept for later. */
-  refuse(events: NewJobEvent[], reason: Reason): void {
-    this.#dropped += events.length;
-    this.#reason = reason;
-    this.#held ??= events.findLast(({ event }) => event === "job.progress") ?? null;
+  /** The store could not take these, which were taken last. They wait for the next try: as many as the window keeps. */
+  refuse(taken: NewJobEvent[], reason: Reason): void {
+    const events = this.#told > 0 ? taken.slice(1) : taken;
+    this.#dropped += this.#told;
+    this.#told = 0;
+    this.#events = [...events, ...this.#events];
+    for (const event of events) this.#bytes += eventBytes(event);
+    const before = this.#dropped;
+    this.#trim(this.#window);
+    if (this.#dropped > before) this.#reason = reason;
   }
 
   #addProgress(event: NewJobEvent, now: number): void {
@@ -91,6 +101,7 @@ export class EventBuffer {
   }
 
   #push(event: NewJobEvent): void {
+    if (event.event === "job.chunk") this.hasChunks = true;
     this.#events.push(event);
     this.#bytes += eventBytes(event);
     // Trimmed only when twice too long, so that the cost for each event stays even.

@@ -40,6 +40,8 @@ export class EventWriter {
   /** By job; of the attempt that appended last. */
   readonly #buffers = new Map<number, EventBuffer>();
   readonly #dirty = new Set<EventBuffer>();
+  /** The last write under way of each. */
+  readonly #underWay = new Map<EventBuffer, Promise<unknown>>();
   #timer: NodeJS.Timeout | NodeJS.Immediate | null = null;
   #writing: Promise<void> = Promise.resolve();
   #isWriting = false;
@@ -62,12 +64,16 @@ export class EventWriter {
     this.#schedule();
   }
 
+  /** Rejects where the store cannot take them; they wait for the next try. */
   async flush(job: number): Promise<void> {
     const buffer = this.#buffers.get(job);
-    const taken = buffer === undefined ? [] : this.#take([buffer], true);
-    // The store keeps the order of verbs, so the write under way is done when this one is.
-    if (taken.length > 0) await this.#write(taken);
-    else await this.#writing;
+    let refusal = await this.#flushNow(buffer);
+    if (refusal === null) {
+      // A write that was under way may have been refused since, and what it was to bring waits again.
+      await this.#writing;
+      refusal = await this.#flushNow(buffer);
+    }
+    if (refusal !== null) throw refusal;
     if (buffer?.isEmpty && !buffer.hasDropped) this.#drop(buffer);
   }
 
@@ -96,6 +102,14 @@ export class EventWriter {
     const buffer = new EventBuffer(job, fence, window);
     this.#buffers.set(job, buffer);
     return buffer;
+  }
+
+  /** Issues the write before it returns; but for chunks, whose order counts: they wait for those before them. */
+  async #flushNow(buffer: EventBuffer | undefined): Promise<unknown> {
+    if (buffer === undefined) return null;
+    if (buffer.hasChunks) await this.#underWay.get(buffer);
+    if (this.#buffers.get(buffer.job) !== buffer) return null;
+    return await this.#write(this.#take([buffer], true));
   }
 
   #schedule(): void {
@@ -131,6 +145,7 @@ export class EventWriter {
     let count = 0;
     for (const buffer of [...buffers]) {
       if (!all && count >= MAX_EVENTS_A_WRITE) break;
+      if (buffer.hasChunks && this.#underWay.has(buffer)) continue;
       const events = buffer.take(this.#now(), all);
       if (events.length > 0) taken.push({ buffer, events });
       count += events.length;
@@ -141,14 +156,25 @@ export class EventWriter {
     return taken;
   }
 
-  async #write(taken: Taken[]): Promise<void> {
-    if (taken.length === 0) return;
+  /** Returns why nothing was stored, where nothing was. */
+  async #write(taken: Taken[]): Promise<unknown> {
+    if (taken.length === 0) return null;
+    const written = this.#writeNow(taken);
+    for (const { buffer } of taken) this.#underWay.set(buffer, written);
+    const refusal = await written;
+    for (const { buffer } of taken) if (this.#underWay.get(buffer) === written) this.#underWay.delete(buffer);
+    return refusal;
+  }
+
+  async #writeNow(taken: Taken[]): Promise<unknown> {
     const batches = taken.map(({ buffer, events }) => ({ job: buffer.job, fence: buffer.fence, events }));
     try {
       const stored = await this.#store.eventAppend({ batches, now: this.#now() });
       for (const [index, { buffer }] of taken.entries()) this.#written(buffer, stored[index] ?? []);
+      return null;
     } catch (error) {
       this.#refused(taken, error);
+      return error;
     }
   }
 
@@ -163,13 +189,14 @@ export class EventWriter {
     const reason = error instanceof AthanorError && error.code === "storage_full" ? "storage_full" : "failed";
     this.#log.warn(
       { err: error, events: count, jobs: taken.length },
-      "events of jobs could not be stored and were dropped",
+      "events of jobs could not be stored; they are kept as far as their windows reach, and tried again",
     );
     for (const { buffer, events } of taken) {
       buffer.refuse(events, reason);
       if (!buffer.isEmpty && this.#buffers.get(buffer.job) === buffer) this.#dirty.add(buffer);
     }
     this.#nextWriteAt = performance.now() + RETRY_GAP_MS;
+    this.#schedule();
   }
 
   #drop(buffer: EventBuffer): void {

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { SERVER_DEFAULTS } from "../../protocol/defaults.ts";
 import { AthanorError } from "../../protocol/errors.ts";
 import type { NewJobEvent } from "../../protocol/event.ts";
@@ -11,6 +12,8 @@ import { hasMedia, loadMedia } from "./media.ts";
 import type { JobBlobs, JobEvents } from "./options.ts";
 import type { Stopping } from "./outcome.ts";
 import { payloadBlob, payloadText } from "./payload.ts";
+
+const CHUNK_RETRY_MS = 500;
 
 export interface AttemptOptions {
   record: JobRecord;
@@ -41,6 +44,8 @@ export class Attempt {
   /** It logged something, so that the log must be flushed before the job's end. */
   logged = false;
   readonly #options: AttemptOptions;
+  /** It yielded something, which must be stored before its success is. */
+  chunked = false;
   #call: JobCall | null = null;
   #timer: NodeJS.Timeout | null = null;
   #over = false;
@@ -128,6 +133,7 @@ export class Attempt {
         this.#log({ event: "job.progress", data: { progress, message: text } }),
       // The function is held at its `yield` while its chunks wait for the disk.
       chunk: ({ index, value }) => {
+        this.chunked = true;
         this.#log({ event: "job.chunk", data: { index, value } });
         return this.#stored();
       },
@@ -138,13 +144,25 @@ export class Attempt {
 
   /** Resolves when all that is logged by now is stored. Calls that come while one write is under way share the next. */
   #stored(): Promise<void> {
-    const { events } = this.#options;
     this.#nextFlush ??= this.#flush.then(() => {
       this.#nextFlush = null;
-      this.#flush = events.flush(this.record.job).catch(() => {});
+      this.#flush = this.#flushUntilStored();
       return this.#flush;
     });
     return this.#nextFlush;
+  }
+
+  /** While the store takes nothing it is asked again, and the function waits at its `yield`; until the attempt is over. */
+  async #flushUntilStored(): Promise<void> {
+    for (;;) {
+      try {
+        await this.#options.events.flush(this.record.job);
+        return;
+      } catch {
+        if (this.#over) return;
+        await sleep(CHUNK_RETRY_MS);
+      }
+    }
   }
 
   #log(event: NewJobEvent): void {

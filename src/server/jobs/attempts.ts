@@ -158,7 +158,9 @@ export class Attempts {
       const end: AttemptEnd = answer.type === "result" ? { type: "notRun", why: "It was stopped." } : answer;
       return outcomeOf({ ...facts, end });
     }
-    return this.#storeResult(answer.value, answer.media).then((end) => outcomeOf({ ...facts, end }));
+    // What a generator made is its result: it is stored first, or the attempt has not succeeded yet.
+    const made = attempt.chunked ? this.#options.events.flush(record.job) : Promise.resolve();
+    return made.then(() => this.#storeResult(answer.value, answer.media)).then((end) => outcomeOf({ ...facts, end }));
   }
 
   async #storeResult(value: Json, attachments: Uint8Array[]): Promise<AttemptEnd> {
