@@ -1,6 +1,6 @@
 import { isFinal } from "../../src/protocol/job.ts";
-import type { JobJson } from "../../src/protocol/wire.ts";
-import { type Answer, codeOf, isExplained, request } from "./ask.ts";
+import type { CallAnswer, JobJson, SpawnManyResult } from "../../src/protocol/wire.ts";
+import { type Answer, codeOf, isExplained, request, requestLines } from "./ask.ts";
 import type { Call, History } from "./history.ts";
 import { monotonicMs } from "./monotonic.ts";
 import { readStream } from "./stream.ts";
@@ -9,6 +9,8 @@ import type { Task } from "./work.ts";
 
 const CLIENTS = 16;
 const AGAIN_MS = 20;
+/** Of calls that are cancelled together, those after which all of their key are. */
+const SWEEP_EACH = 5;
 /** Of calls, those after which an earlier job is looked at. */
 const LOOK_EACH = 3;
 
@@ -44,30 +46,86 @@ export class Clients {
   /** Until what was begun beside the calls (cancels, watchers) has come to its end; what has not by then is given up. */
   async rest(withinMs: number): Promise<void> {
     const timer = setTimeout(() => this.#gaveUp.abort(), withinMs);
+    // Those that were sent after the last sweep of their key.
+    this.#follow(this.#sweep(null));
     while (this.#following.size > 0) await Promise.all(this.#following);
     clearTimeout(timer);
   }
 
   async #call(task: Task): Promise<void> {
-    const { n, kind, key, allowed } = task;
+    if (task.together !== null) {
+      await this.#callTogether(task.together, `call-${task.n}`);
+      return;
+    }
+    const call = this.#noteCall(task);
+    await Promise.all(Array.from({ length: task.copies }, () => this.#sendOne(task, call)));
+    this.#afterwards(task, call);
+    if (task.swept && task.n % SWEEP_EACH === 0) this.#follow(this.#sweep(call.concurrencyKey));
+  }
+
+  #noteCall(task: Task): Call {
     const options = task.request.options;
     const call: Call = {
-      n,
-      kind,
-      key,
+      n: task.n,
+      kind: task.kind,
+      key: task.key,
       function: task.function,
       concurrencyKey: options?.concurrency_key ?? null,
       priority: options?.priority ?? 0,
       sentAt: monotonicMs(),
       answers: [],
-      allowed,
+      allowed: task.allowed,
     };
     this.#history.calls.push(call);
-    await Promise.all(Array.from({ length: task.copies }, () => this.#sendOne(task, call)));
+    return call;
+  }
+
+  /** What is done about a job, besides waiting for it. */
+  #afterwards(task: Task, call: Call): void {
     const job = call.answers[0]?.job;
     if (job === undefined) return;
     if (task.cancelAfterMs !== null) this.#follow(this.#cancel(job, task.cancelAfterMs));
     if (task.watchAfterMs !== null) this.#follow(this.#watch(job, task.watchAfterMs));
+  }
+
+  /** Many calls in one request, which is sent until it is answered as a whole. */
+  async #callTogether({ how, tasks }: NonNullable<Task["together"]>, key: string): Promise<void> {
+    const calls = tasks.map((task) => this.#noteCall(task));
+    const answer = await this.#untilAnswered((to) =>
+      how === "batch"
+        ? request(to, "POST", `/v1/apps/faults/functions/${tasks[0]?.function}/jobs/batch`, {
+            body: { calls: tasks.map((task) => task.request) },
+            headers: { "idempotency-key": key },
+          })
+        : requestLines(to, "POST", "/v1/calls", {
+            body: {
+              calls: tasks.map((task) => ({
+                app: "faults",
+                function: task.function,
+                ...task.request,
+                ...(task.key === null ? {} : { idempotency_key: task.key }),
+              })),
+            },
+          }),
+    );
+    if (answer === null) return;
+    const at = monotonicMs();
+    const jobs = answer.status >= 300 ? null : how === "batch" ? jobIdsOf(answer) : jobsOfLines(answer);
+    for (const [index, call] of calls.entries()) {
+      const job = jobs?.[index];
+      if (job !== undefined) call.answers.push({ at, job });
+      else this.#refused(`${how} of ${tasks.length} calls (call ${call.n})`, answer);
+      const task = tasks[index];
+      if (task !== undefined) this.#afterwards(task, call);
+    }
+  }
+
+  /** Cancels whatever is queued or running with the key. */
+  async #sweep(key: string | null): Promise<void> {
+    const path = "/v1/jobs/cancel";
+    const body = { app: "faults", function: "patient", ...(key === null ? {} : { concurrency_key: key }) };
+    const answer = await this.#untilAnswered((to) => request(to, "POST", path, { body }));
+    if (answer !== null && answer.status !== 200) this.#refused(`POST ${path}`, answer);
   }
 
   /** Sent until it is answered, with its key; without one only once, as nobody knows what became of the first. */
@@ -146,6 +204,15 @@ export class Clients {
     this.#following.add(work);
     void work.finally(() => this.#following.delete(work));
   }
+}
+
+const jobIdsOf = ({ body }: Answer): string[] => (body as SpawnManyResult).job_ids;
+
+/** By the index of the call. */
+function jobsOfLines({ body }: Answer): (string | undefined)[] {
+  const jobs: (string | undefined)[] = [];
+  for (const answer of body as CallAnswer[]) if ("job" in answer) jobs[answer.call] = answer.job.job_id;
+  return jobs;
 }
 
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));

@@ -48,9 +48,9 @@ export async function drive(options: RunOptions): Promise<{ history: History; lo
   sent.abort();
   await struck;
   say(`all ${jobs} calls are made, ${history.faults.length} faults have struck`);
+  await clients.rest(SETTLE_MS);
   const endpoint = await system.endpoint(0);
   await settled(endpoint, SETTLE_MS);
-  await clients.rest(30_000);
   history.final = await finalJobs(endpoint);
   for (const member of system.members) {
     await member.stop();
@@ -88,7 +88,15 @@ function planLines(plan: readonly Fault[]): string[] {
 /** The app under test, whose functions are told where to write their records. */
 async function deploy(system: System): Promise<void> {
   const upload = await build({ entry: join(import.meta.dirname, "apps/faults.ts") });
-  for (const fn of upload.spec.functions) fn.placement.env = { ...fn.placement.env, FAULT_RECORDS: system.recordsDir };
+  for (const fn of upload.spec.functions) {
+    const { concurrency = null, perKey = 1, rate } = PROMISES[fn.name] ?? {};
+    fn.limits = {
+      concurrency,
+      keyConcurrency: perKey,
+      rate: rate === undefined ? null : { limit: rate.limit, perS: rate.perMs / 1000 },
+    };
+    fn.placement.env = { ...fn.placement.env, FAULT_RECORDS: system.recordsDir };
+  }
   const body: DeploymentUpload = { ...upload, digest: digestUpload(upload) };
   const answer = await request(await system.endpoint(0), "POST", "/v1/deployments", { body, timeoutMs: 60_000 });
   if (answer.status !== 201)
@@ -136,6 +144,7 @@ async function finalJob(endpoint: Endpoint, job: JobJson): Promise<FinalJob> {
     progress: job.progress,
     parent: job.parent_id ?? null,
     startedAt: job.started_at === null ? null : Date.parse(job.started_at),
+    runAt: job.run_at === null ? null : Date.parse(job.run_at),
     events,
   };
 }

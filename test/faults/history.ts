@@ -102,6 +102,8 @@ export interface FinalJob {
   parent: string | null;
   /** By the store's clock. */
   startedAt: number | null;
+  /** It is not to start before; by the store's clock. Of a job that was retried, what it was last delayed to. */
+  runAt: number | null;
   /** Its log as a watcher from the beginning is shown it: where the window has moved on, `stream.reset` comes first. */
   events: WatchEvent[];
 }

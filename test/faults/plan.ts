@@ -8,7 +8,7 @@ export type Fault = { atMs: number } & (
   | { type: "skew clock"; server: number; byMs: number; forMs: number }
   | { type: "kill replica"; pick: number }
   | { type: "hold replica"; pick: number; forMs: number }
-  | { type: "kill database" }
+  | { type: "kill database"; forMs: number }
   | { type: "kill all" }
   | { type: "fill disk"; forMs: number }
 );
@@ -88,9 +88,9 @@ function faultOf(type: FaultType, atMs: number, { servers, leaseMs }: PlanReques
       return { atMs, type, pick: next() };
     case "hold replica":
       return { atMs, type, pick: next(), forMs };
-    case "kill database":
     case "kill all":
       return { atMs, type };
+    case "kill database":
     case "fill disk":
       return { atMs, type, forMs: between(next, 1000, 4000) };
   }

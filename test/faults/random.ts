@@ -12,7 +12,7 @@ export function random(seed: number): () => number {
 export const between = (next: () => number, low: number, high: number): number =>
   low + Math.floor(next() * (high - low + 1));
 
-function pick<T>(next: () => number, from: readonly T[]): T {
+export function pick<T>(next: () => number, from: readonly T[]): T {
   const chosen = from[Math.floor(next() * from.length)];
   if (chosen === undefined) throw new Error("there is nothing to pick from");
   return chosen;

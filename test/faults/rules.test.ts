@@ -47,6 +47,7 @@ const good = (changes: Partial<FinalJob> = {}): FinalJob => ({
   progress: 1,
   parent: null,
   startedAt: 0,
+  runAt: null,
   events: numbered([queued, running(1), line(1), retrying, queued, running(2), line(2), result(4, 2), end]),
   ...changes,
 });
@@ -233,6 +234,16 @@ const bad: [string, History, RegExp][] = [
     "a crash that nothing explains",
     withLog([queued, running(1), cancelledEnd], { status: "failed", code: "replica_crashed" }),
     /a replica that nothing was done to/,
+  ],
+  [
+    "a job that expired after its start",
+    history({ final: [good({ status: "expired" })] }),
+    /expired, and its handler had started/,
+  ],
+  [
+    "a job that started too soon",
+    history({ final: [good({ attempt: 1, runAt: 100, startedAt: 90 })] }),
+    /started 10 ms before its time/,
   ],
   [
     "a wrong result",

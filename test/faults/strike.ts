@@ -35,7 +35,8 @@ async function strike(system: System, fault: Fault, history: History): Promise<s
       await restart(memberOf(system, fault.server), fault.type);
       return "";
     case "kill all":
-      await Promise.all(system.members.map((member) => member.kill()));
+      await Promise.all([system.database?.kill(), ...system.members.map((member) => member.kill())]);
+      await system.database?.start();
       await Promise.all(system.members.map((member) => member.start()));
       return "";
     case "hold server": {
@@ -63,8 +64,17 @@ async function strike(system: System, fault: Fault, history: History): Promise<s
     case "hold replica":
       return await hurtReplica(system, fault, history);
     case "kill database":
-    case "cut network":
-      throw new Error(`${fault.type} needs a database`);
+      await system.database?.kill();
+      await sleep(fault.forMs);
+      await system.database?.start();
+      return "";
+    case "cut network": {
+      const network = system.database?.networks[fault.server];
+      network?.cut();
+      await sleep(fault.forMs);
+      network?.heal();
+      return "";
+    }
   }
 }
 
@@ -79,7 +89,12 @@ async function hurtReplica(
   fault: Fault & { type: "kill replica" | "hold replica" },
   history: History,
 ): Promise<string> {
-  const replicas = await system.replicas();
+  let replicas = await system.replicas();
+  // Their server may have been started a moment ago.
+  for (let tries = 0; replicas.length === 0 && tries < 20; tries++) {
+    await sleep(100);
+    replicas = await system.replicas();
+  }
   const chosen = replicas[Math.floor(fault.pick * replicas.length)];
   if (chosen?.pid == null) return ": there was none";
   history.hurtReplicas.push(chosen.replica_id);

@@ -5,6 +5,7 @@ import { SERVER_DEFAULTS } from "../../src/protocol/defaults.ts";
 import type { ReplicaJson } from "../../src/protocol/wire.ts";
 import { openSqliteStore } from "../../src/server/store/sqlite.ts";
 import { request } from "./ask.ts";
+import { Database } from "./database.ts";
 import type { HandlerRecord } from "./history.ts";
 import { Member } from "./member.ts";
 import type { FaultType } from "./plan.ts";
@@ -26,21 +27,25 @@ export interface Endpoint {
 export class System implements AsyncDisposable {
   readonly members: Member[];
   readonly dir: string;
-  readonly #options: SystemOptions;
+  /** Null where each server has a store of its own, and there is but one. */
+  readonly database: Database | null;
 
-  private constructor(options: SystemOptions, members: Member[]) {
-    this.#options = options;
+  private constructor(options: SystemOptions, members: Member[], database: Database | null) {
     this.dir = options.dir;
     this.members = members;
+    this.database = database;
   }
 
   static async start(options: SystemOptions): Promise<System> {
     mkdirSync(join(options.dir, "records"), { recursive: true });
+    const database = options.store === "postgres" ? await Database.start(options.servers) : null;
+    const shared = (index: number): string[] =>
+      database === null ? [] : ["--store", database.url(index), "--blobs", join(options.dir, "blobs")];
     const members = Array.from(
       { length: options.servers },
-      (_, index) => new Member({ dir: join(options.dir, `server-${index}`), args: [] }),
+      (_, index) => new Member({ dir: join(options.dir, `server-${index}`), args: shared(index) }),
     );
-    const system = new System(options, members);
+    const system = new System(options, members, database);
     try {
       await Promise.all(members.map((member) => member.start()));
     } catch (error) {
@@ -70,6 +75,7 @@ export class System implements AsyncDisposable {
       "hold replica",
     ];
     if (this.members.every(({ disk }) => disk !== null)) types.push("fill disk");
+    if (this.database !== null) types.push("kill database", "cut network", "kill all");
     return types;
   }
 
@@ -121,12 +127,9 @@ export class System implements AsyncDisposable {
     return this.members.map(({ logFile }) => `== ${logFile}\n${readFileSync(logFile, "utf8")}`).join("\n");
   }
 
-  get store(): SystemOptions["store"] {
-    return this.#options.store;
-  }
-
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.members.map((member) => member.remove()));
+    await this.database?.[Symbol.asyncDispose]();
     await rm(this.dir, { recursive: true, force: true });
   }
 }

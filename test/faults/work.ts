@@ -1,11 +1,13 @@
 import { createHash } from "node:crypto";
 import type { SpawnRequest } from "../../src/protocol/wire.ts";
 import type { Allowed, FunctionPromise } from "./history.ts";
-import { between, random, weighted } from "./random.ts";
+import { between, pick, random, weighted } from "./random.ts";
 
 /** One call as it is to be made. */
 export interface Task {
   n: number;
+  /** Tasks that are sent with this one in one request: all of one function, or of any. */
+  together: { how: "batch" | "calls"; tasks: Task[] } | null;
   kind: Kind;
   function: string;
   request: SpawnRequest;
@@ -16,6 +18,8 @@ export interface Task {
   cancelAfterMs: number | null;
   /** Milliseconds after its acknowledgement at which a watcher comes; null: none does. */
   watchAfterMs: number | null;
+  /** A later request cancels all that have this concurrency key. */
+  swept: boolean;
   allowed: Allowed;
 }
 
@@ -35,15 +39,26 @@ const WEIGHTS = {
   late: 3,
   chunks: 8,
   large: 1,
-  ordered: 13,
+  ordered: 10,
+  keyed: 8,
+  rated: 2,
+  delayed: 4,
+  expiring: 3,
+  swept: 3,
+  batch: 1,
+  calls: 1,
 } as const;
 
 /** What the checker holds each function to. `ordered` runs on one worker of one replica, and so in one server alone. */
 export const PROMISES: { [name: string]: FunctionPromise } = {
   ordered: { concurrency: 1, ordered: true },
+  keyed: { concurrency: 5, perKey: 2 },
+  rated: { rate: { limit: 10, perMs: 1000 } },
 };
 
-const RETRIED = ["handler_error"];
+const KEYS = 6;
+const MAX_TOGETHER = 20;
+
 const WATCHED_SHARE = 0.08;
 const LARGE_CHARS = 400 * 1024;
 
@@ -59,8 +74,10 @@ function taskOf(kind: Kind, n: number, next: () => number): Task {
     kind,
     request: { args: [n] },
     key: `call-${n}`,
+    together: null,
     copies: 1,
     cancelAfterMs: null,
+    swept: false,
     watchAfterMs: next() < WATCHED_SHARE ? (next() < 0.7 ? 0 : between(next, 1, 500)) : null,
   };
   const square: Allowed = { statuses: ["succeeded"], codes: [], value: n * n };
@@ -90,7 +107,7 @@ function taskOf(kind: Kind, n: number, next: () => number): Task {
     case "stubborn":
       return { ...base, function: "stubborn", cancelAfterMs: between(next, 100, 1500), allowed: cancelled };
     case "doomed":
-      return { ...base, function: "doomed", allowed: { statuses: ["failed"], codes: RETRIED } };
+      return { ...base, function: "doomed", allowed: { statuses: ["failed"], codes: ["handler_error"] } };
     case "late":
       return { ...base, function: "late", allowed: { statuses: ["timed_out"], codes: ["timeout"] } };
     case "chunks": {
@@ -106,8 +123,47 @@ function taskOf(kind: Kind, n: number, next: () => number): Task {
       const value = { sha256: createHash("sha256").update(text).digest("hex"), text: text.slice(0, text.length / 2) };
       return { ...base, function: "large", request: { args: [n, text] }, allowed: { ...square, value } };
     }
+    case "ordered": {
+      const priority = next() < 0.2 ? between(next, -2, 2) : 0;
+      return { ...base, function: "ordered", request: { args: [n], options: { priority } }, allowed: square };
+    }
+    case "keyed": {
+      const key = `key-${between(next, 1, KEYS)}`;
+      return {
+        ...base,
+        function: "keyed",
+        request: { args: [n, key], options: { concurrency_key: key } },
+        allowed: square,
+      };
+    }
+    case "swept": {
+      // Of a key one runs and the others wait, until all are cancelled together.
+      const options = { concurrency_key: `sweep-${between(next, 1, KEYS)}` };
+      return { ...base, function: "patient", request: { args: [n], options }, swept: true, allowed: cancelled };
+    }
+    case "delayed": {
+      const options = { delay_s: between(next, 1, 30) / 10 };
+      return { ...base, function: "plain", request: { args: [n], options }, allowed: square };
+    }
+    case "expiring": {
+      const allowed: Allowed = { ...square, statuses: ["succeeded", "expired"], codes: ["expired"] };
+      return {
+        ...base,
+        function: "ordered",
+        request: { args: [n], options: { expire_s: between(next, 1, 3) / 100 } },
+        allowed,
+      };
+    }
+    case "batch":
+    case "calls": {
+      const kinds: readonly Kind[] = kind === "batch" ? ["plain"] : ["plain", "flaky", "talker", "doomed"];
+      const tasks = Array.from({ length: between(next, 2, MAX_TOGETHER) }, (_, index) =>
+        taskOf(pick(next, kinds), (n + 1) * 100_000 + index, next),
+      );
+      return { ...base, function: "", watchAfterMs: null, together: { how: kind, tasks }, allowed: square };
+    }
     case "flaky":
-    case "ordered":
+    case "rated":
       return { ...base, function: kind, allowed: square };
   }
 }

@@ -135,6 +135,20 @@ export const large = app.endpoint(
     })),
 );
 
+/** At most two of a key at a time, and five of all; see work.ts. */
+export const keyed = app.endpoint(
+  "/keyed",
+  { queue: { size: 20_000, maxWorkers: 8 }, retries },
+  async (n: number, key: string, context: JobContext) =>
+    noted(context, "keyed", n, async () => pause(10 + (n % 30)).then(() => n * n), key),
+);
+
+export const rated = app.endpoint(
+  "/rated",
+  { queue: { size: 20_000, maxWorkers: 8 }, retries },
+  async (n: number, context: JobContext) => noted(context, "rated", n, async () => n * n),
+);
+
 /** One at a time, in order. Only what kills a replica under it makes it fail. */
 export const ordered = app.endpoint(
   "/ordered",

@@ -7,10 +7,14 @@ import { entriesOf } from "./attempts.ts";
 export function ends(history: History): Violation[] {
   const found: Violation[] = [];
   const allowed = new Map(history.calls.flatMap((call) => call.answers.map(({ job }) => [job, call] as const)));
+  const started = new Set(history.records.map(({ job }) => job));
   const hurt = new Set(history.hurtReplicas);
   for (const job of history.final) {
     const say = (what: string) => found.push({ rule: "jobs end as they must", job: job.job, what });
     if (!isFinal(job.status)) say(`has not ended: it is ${job.status}`);
+    if (job.status === "expired" && started.has(job.job)) say("expired, and its handler had started");
+    if (job.attempt === 1 && job.runAt !== null && job.startedAt !== null && job.startedAt < job.runAt)
+      say(`started ${job.runAt - job.startedAt} ms before its time`);
     const call = allowed.get(job.job);
     if (call !== undefined && isFinal(job.status))
       for (const what of wrongEnd(job, call.allowed, call.n, hurt)) say(what);
