@@ -16,20 +16,21 @@ export function pageQuery(call: CommandCall): { limit?: number; cursor?: string 
   return { ...(limit === undefined ? {} : { limit }), ...(cursor === undefined ? {} : { cursor }) };
 }
 
-/** @throws AthanorError `usage` where it is given and no whole number in the bounds. */
+/** @throws AthanorError `usage` where it is given and no number in the bounds; a whole one, unless `whole` is false. */
 export function numberOption(
   call: CommandCall,
   name: string,
   flag: string,
-  bounds: { min: number; max: number },
+  bounds: { min: number; max: number; whole?: boolean },
 ): number | undefined {
   const text = textOption(call, name);
   if (text === undefined) return undefined;
-  const value = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
+  const whole = bounds.whole !== false;
+  const value = (whole ? /^-?\d{1,15}$/ : /^\d{1,15}(?:\.\d{1,6})?$/).test(text) ? Number(text) : Number.NaN;
   if (!(value >= bounds.min && value <= bounds.max)) {
     throw new AthanorError(
       "usage",
-      `${flag} is ${JSON.stringify(text)}; a whole number from ${bounds.min} to ${bounds.max} is needed`,
+      `${flag} is ${JSON.stringify(text)}; a ${whole ? "whole " : ""}number from ${bounds.min} to ${bounds.max} is needed`,
     );
   }
   return value;

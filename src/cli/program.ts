@@ -11,6 +11,7 @@ const GROUPS: Record<string, string> = {
   app: "Deployed apps",
   deployment: "Versions of apps",
   job: "Queued calls",
+  queue: "Queues of functions",
 };
 
 /** Runs one command line; resolves with the exit status. */

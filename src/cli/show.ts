@@ -1,3 +1,4 @@
+import type { Waiting, WaitingReason } from "../protocol/job.ts";
 import type { FunctionJson, JobJson } from "../protocol/wire.ts";
 import { fields, printable, table } from "./output.ts";
 
@@ -5,9 +6,15 @@ export function showJob(job: JobJson): string {
   return fields([
     ["job", job.job_id],
     ["function", `${job.app}/${job.function} (${job.deployment_id})`],
-    ["status", statusText(job)],
+    ["status", job.status],
+    ["waits", job.waiting === null ? null : waitingText(job.waiting)],
     ["progress", `${percent(job.progress)}${job.message ? `  ${printable(job.message)}` : ""}`],
     ["attempt", String(job.attempt)],
+    ["priority", job.priority === 0 ? null : String(job.priority)],
+    ["key", job.concurrency_key === null ? null : printable(job.concurrency_key)],
+    ["made by", job.parent_id],
+    ["again of", job.retry_of],
+    ["expires", job.status === "queued" ? job.expires_at : null],
     ["created", job.created_at],
     ["started", job.started_at],
     ["finished", job.finished_at],
@@ -18,11 +25,26 @@ export function showJob(job: JobJson): string {
   ]);
 }
 
-/** With why it is not running yet. */
-function statusText(job: JobJson): string {
-  if (!job.waiting) return job.status;
-  const position = job.waiting.position === undefined ? "" : `, position ${job.waiting.position}`;
-  return `${job.status} (${job.waiting.reason}${position}, since ${job.waiting.since})`;
+const REASONS: Record<WaitingReason, string> = {
+  position: "others of its function are ahead",
+  concurrency: "all places are taken",
+  cold_start: "a replica is starting",
+  no_capacity: "no replica can be started",
+  retry_delay: "an attempt has failed, and the next is not due yet",
+  delayed: "it was queued for later",
+  concurrency_key: "others with its concurrency key go first",
+  rate_limit: "the function's rate limit lets no more start just now",
+  paused: "the queue is paused; go on with `athanor queue resume`",
+};
+
+/** Why it is not running yet, in words. */
+function waitingText(waiting: Waiting): string {
+  const { reason, position, detail, since, estimated_wait_s: estimate } = waiting;
+  const place = position === undefined ? "" : `, position ${position}`;
+  const left = estimate === undefined ? "" : `, about ${estimate} s more`;
+  const more = detail === undefined ? "" : `\n${printable(detail)}`;
+  // A reason of a newer server has no words here.
+  return `${REASONS[reason] ?? reason} (${reason}${place}, since ${since}${left})${more}`;
 }
 
 export function showJobs(jobs: readonly JobJson[]): string {

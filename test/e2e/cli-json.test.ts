@@ -85,6 +85,25 @@ test("every command prints JSON where it is asked for it", async () => {
   assert.ok(lines.some((line) => JSON.stringify(line).includes("working on x")));
   assert.equal((await document("job cancel", [String(detached.job_id)])).job_id, detached.job_id);
 
+  const target = ["work", "--app-name", "shop"];
+  assert.equal((await document("queue pause", target)).paused, true);
+  const queued = ["--detach", "--priority", "-5", "--delay", "60", "--key", "ann"];
+  const waits = await document("run", [...target, "--payload", '{"args":["y"]}', ...queued]);
+  assert.deepEqual([waits.priority, waits.concurrency_key], [-5, "ann"]);
+  const queues = (await document("queue list", ["--app-name", "shop"])) as { items: Record<string, unknown>[] };
+  assert.deepEqual(
+    queues.items.filter((queue) => queue.function === "work").map(({ paused, queued }) => [paused, queued]),
+    [[true, 1]],
+  );
+  const keys = await document("queue keys", target);
+  assert.deepEqual(keys, { items: [{ key: "ann", queued: 1, running: 0, limit: 1 }], next_cursor: null });
+  assert.equal((await document("job retry", [String(waits.job_id)])).job_id, waits.job_id);
+  const cancelled = await document("job cancel", ["--app-name", "shop", "--status", "queued", "--key", "ann"]);
+  assert.deepEqual(cancelled, { cancelled: 1, stopping: 0 });
+  assert.equal((await document("queue resume", target)).paused, false);
+  const again = await document("job replay", [id]);
+  assert.equal(again.retry_of, id);
+
   const { items } = (await document("deployment list", [])) as { items: Record<string, unknown>[] };
   assert.equal(items[0]?.deployment_id, "deployments:1");
   assert.equal((await document("deployment show", ["1"])).status, "live");
@@ -121,6 +140,12 @@ test("every command that asks a server ends with 3 where there is none, and says
     ["job result", ["jobs:1"]],
     ["job cancel", ["jobs:1"]],
     ["job logs", ["jobs:1"]],
+    ["job retry", ["jobs:1"]],
+    ["job replay", ["jobs:1"]],
+    ["queue list", []],
+    ["queue pause", ["work", "--app-name", "shop"]],
+    ["queue resume", ["work", "--app-name", "shop"]],
+    ["queue keys", ["work", "--app-name", "shop"]],
     ["deployment list", []],
     ["deployment show", ["1"]],
     ["deployment logs", ["1"]],

@@ -12,9 +12,14 @@ import { init } from "./init.ts";
 import { jobCancel } from "./job-cancel.ts";
 import { jobList } from "./job-list.ts";
 import { jobLogs } from "./job-logs.ts";
+import { jobReplay } from "./job-replay.ts";
 import { jobResult } from "./job-result.ts";
+import { jobRetry } from "./job-retry.ts";
 import { jobShow } from "./job-show.ts";
 import { jobWatch } from "./job-watch.ts";
+import { queueKeys } from "./queue-keys.ts";
+import { queueList } from "./queue-list.ts";
+import { queuePause, queueResume } from "./queue-pause.ts";
 import { run } from "./run.ts";
 import { up } from "./up.ts";
 
@@ -29,7 +34,13 @@ export const COMMANDS: readonly Command[] = [
   jobWatch,
   jobResult,
   jobCancel,
+  jobRetry,
+  jobReplay,
   jobLogs,
+  queueList,
+  queuePause,
+  queueResume,
+  queueKeys,
   appList,
   appShow,
   appDelete,

@@ -10,6 +10,8 @@ export const jobList: Command = {
     { flags: "--app-name <name>", description: "Of this app alone" },
     { flags: "--function-name <name>", description: "Of this function alone" },
     { flags: "--status <status>", description: `One of ${JOB_STATUSES.join(", ")}, or several with commas` },
+    { flags: "--key <key>", description: "With this concurrency key alone" },
+    { flags: "--parent <id>", description: "Made by the code of this job" },
     ...pageOptions,
   ],
   async run(call) {
@@ -17,6 +19,8 @@ export const jobList: Command = {
       app: textOption(call, "appName"),
       function: textOption(call, "functionName"),
       status: textOption(call, "status"),
+      concurrency_key: textOption(call, "key"),
+      parent: textOption(call, "parent"),
       ...pageQuery(call),
     });
     call.out.result(page, () => {

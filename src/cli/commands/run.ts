@@ -1,8 +1,10 @@
+import { SPAWN_LIMITS as LIMITS } from "../../protocol/defaults.ts";
 import { AthanorError } from "../../protocol/errors.ts";
 import { isFinal } from "../../protocol/job.ts";
-import type { JobJson } from "../../protocol/wire.ts";
+import type { JobJson, SpawnOptionsJson } from "../../protocol/wire.ts";
 import type { Api } from "../../sdk/client/api.ts";
 import { type Command, type CommandCall, EXIT, requireArg, textOption } from "../command.ts";
+import { numberOption } from "../paging.ts";
 
 export const run: Command = {
   name: "run",
@@ -14,6 +16,12 @@ export const run: Command = {
       flags: "--payload <json>",
       description: 'Its arguments: {"args":[…],"kwargs":{…}}; @FILE reads a file, @- stdin (default {})',
     },
+    {
+      flags: "--priority <n>",
+      description: `From ${LIMITS.minPriority} to ${LIMITS.maxPriority}; higher starts sooner`,
+    },
+    { flags: "--delay <seconds>", description: "Not before so many seconds" },
+    { flags: "--key <key>", description: "Its concurrency key" },
     { flags: "--watch", description: "Print the job's events instead of its result" },
     { flags: "--detach", description: "Do not wait: print the job's id" },
   ],
@@ -26,7 +34,8 @@ export const run: Command = {
       throw new AthanorError("usage", "--watch and --detach are both given: choose one");
     }
     const { readPayload } = await import("../payload.ts");
-    const payload = await readPayload(textOption(call, "payload") ?? "{}");
+    const options = spawnOptions(call);
+    const payload = { ...(await readPayload(textOption(call, "payload") ?? "{}")), ...options };
     const api = await call.api();
     const { toWireName } = await import("../../protocol/names.ts");
     const name = toWireName(requireArg(call, "function"));
@@ -45,6 +54,21 @@ export const run: Command = {
     return printResult(call, api, job);
   },
 };
+
+function spawnOptions(call: CommandCall): { options?: SpawnOptionsJson } {
+  const priority = numberOption(call, "priority", "--priority", {
+    min: LIMITS.minPriority,
+    max: LIMITS.maxPriority,
+  });
+  const delayS = numberOption(call, "delay", "--delay", { min: 0, max: LIMITS.maxDelayS, whole: false });
+  const key = textOption(call, "key");
+  const options: SpawnOptionsJson = {
+    ...(priority === undefined ? {} : { priority }),
+    ...(delayS === undefined ? {} : { delay_s: delayS }),
+    ...(key === undefined ? {} : { concurrency_key: key }),
+  };
+  return Object.keys(options).length === 0 ? {} : { options };
+}
 
 /** The result alone goes to stdout; what the function wrote, and its progress, to stderr. */
 async function printResult(call: CommandCall, api: Api, queued: JobJson): Promise<number> {

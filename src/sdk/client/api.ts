@@ -3,11 +3,15 @@ import type { AppSpec, DeploymentUpload } from "../../protocol/spec.ts";
 import type {
   AppJson,
   CallRequest,
+  CancelManyRequest,
+  CancelManyResult,
   DeploymentJson,
   DeployResult,
   JobJson,
+  KeyJson,
   LogLine,
   Page,
+  QueueJson,
   ReplicaJson,
   ServerJson,
   SpawnRequest,
@@ -131,6 +135,39 @@ export class Api {
     return this.#json("POST", `/v1/jobs/${encodeURIComponent(id)}/cancel`);
   }
 
+  /** All queued and running jobs that fit. */
+  cancelJobs(filter: CancelManyRequest): Promise<CancelManyResult> {
+    return this.#json("POST", "/v1/jobs/cancel", { body: filter });
+  }
+
+  /** A delayed job is due now; one that ended without success runs again as the new job that is answered. */
+  retryJob(id: string, idempotencyKey?: string): Promise<JobJson> {
+    const headers = idempotencyKey === undefined ? {} : { "idempotency-key": idempotencyKey };
+    return this.#json("POST", `/v1/jobs/${encodeURIComponent(id)}/retry`, { headers });
+  }
+
+  /** An ended job's input runs again, on the app's live deployment, as the new job that is answered. */
+  replayJob(id: string, idempotencyKey?: string): Promise<JobJson> {
+    const headers = idempotencyKey === undefined ? {} : { "idempotency-key": idempotencyKey };
+    return this.#json("POST", `/v1/jobs/${encodeURIComponent(id)}/replay`, { headers });
+  }
+
+  listQueues(query: { app?: string | undefined } = {}): Promise<Page<QueueJson>> {
+    return this.#json("GET", "/v1/queues", { query });
+  }
+
+  pauseQueue(app: string, name: string, paused: boolean): Promise<QueueJson> {
+    return this.#json("POST", `${queuePath(app, name)}/${paused ? "pause" : "resume"}`);
+  }
+
+  listKeys(
+    app: string,
+    name: string,
+    query: { cursor?: string | undefined; limit?: number | undefined } = {},
+  ): Promise<Page<KeyJson>> {
+    return this.#json("GET", `${queuePath(app, name)}/keys`, { query });
+  }
+
   listReplicas(): Promise<Page<ReplicaJson>> {
     return this.#json("GET", "/v1/replicas");
   }
@@ -148,4 +185,8 @@ export class Api {
       throw unreachable(this.url, error, init?.signal);
     }
   }
+}
+
+function queuePath(app: string, name: string): string {
+  return `/v1/queues/${encodeURIComponent(app)}/${encodeURIComponent(name)}`;
 }
