@@ -155,11 +155,21 @@ export async function createContext(p: ContextOptions): Promise<WiredContext> {
   });
   const changed = (record: JobRecord): void => serverEvents.job(record);
   // The lease's name is the owner of the jobs, and what becomes of the lease is told to them.
-  const lease = new Lease({ store, log, lost: () => void jobs.leaseLost(), led: () => void rescue.run() });
-  const jobs = new Jobs({ store, owner: lease.server, scheduler, events, blobs, deployments, log, chaos, changed });
+  const lease: Lease = new Lease({ store, log, lost: () => jobs.leaseLost(), led: () => void rescue.run() });
+  const jobs = new Jobs({
+    store,
+    owner: () => lease.server,
+    scheduler,
+    events,
+    blobs,
+    deployments,
+    log,
+    chaos,
+    changed,
+  });
   const rescue = new Rescue({
     store,
-    server: lease.server,
+    server: () => lease.server,
     rescued: (changes) => jobs.rescued(changes),
     leads: () => lease.leads,
     log,

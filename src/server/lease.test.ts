@@ -16,6 +16,8 @@ class World {
   readonly told: string[] = [];
   answer: () => Promise<ServerBeat> = async () => ({ held: true, leader: true, servers: 1 });
   shared = true;
+  /** What ran under a lost lease takes so long to end. */
+  gone: Promise<void> = Promise.resolve();
 
   lease(): Lease {
     return new Lease({
@@ -29,7 +31,11 @@ class World {
         serverLeave: async ({ server }) => void this.left.push(server),
       },
       log: { info() {}, warn() {} },
-      lost: () => this.told.push("lost"),
+      lost: async () => {
+        this.told.push("lost");
+        await this.gone;
+        this.told.push("gone");
+      },
       led: () => this.told.push("led"),
       leadChanged: (leads) => this.told.push(leads ? "leads" : "follows"),
       leaseMs: LEASE_MS,
@@ -128,8 +134,37 @@ describe("Lease", () => {
     await lease.start();
     world.answer = async () => ({ held: false, leader: true, servers: 1 });
     await world.pass(RENEW_MS);
-    assert.deepEqual(world.told, ["leads", "led", "follows", "lost", "leads", "led"]);
+    assert.deepEqual(world.told, ["leads", "led", "follows", "lost", "gone"]);
+    assert.equal(lease.held, false);
+    await world.pass(RENEW_MS);
+    assert.equal(lease.held, true);
+    assert.deepEqual(world.told.slice(-2), ["leads", "led"]);
     await lease.stop();
+  });
+
+  it("goes on under a new name, once what ran under the old one is gone, and gives that up", async () => {
+    const world = new World();
+    const lease = world.lease();
+    await lease.start();
+    const { server } = lease;
+    const gone = Promise.withResolvers<void>();
+    world.gone = gone.promise;
+    world.answer = async () => ({ held: false, leader: false, servers: 1 });
+    await world.pass(RENEW_MS);
+    assert.notEqual(lease.server, server);
+    const beats = world.beats.length;
+    await world.pass(LEASE_MS);
+    assert.equal(world.beats.length, beats);
+    assert.deepEqual(world.left, []);
+    // As a store answers the first beat of a name that it does not know, and later ones.
+    world.answer = async () => ({ held: world.beats.length > beats + 1, leader: false, servers: 1 });
+    gone.resolve();
+    await world.pass(RENEW_MS);
+    assert.deepEqual(world.left, [server]);
+    assert.equal(world.beats.at(-1), lease.server);
+    assert.equal(lease.held, true);
+    await lease.stop();
+    assert.deepEqual(world.left, [server, lease.server]);
   });
 
   it("counts from when the beat was sent: an answer that comes late renews nothing", async () => {
@@ -139,7 +174,7 @@ describe("Lease", () => {
     const late = Promise.withResolvers<ServerBeat>();
     world.answer = () => late.promise;
     await world.pass(RENEW_MS + LEASE_MS);
-    assert.deepEqual(world.told.at(-1), "lost");
+    assert.ok(world.told.includes("lost"));
     world.answer = async () => ({ held: true, leader: true, servers: 1 });
     late.resolve({ held: true, leader: true, servers: 1 });
     await turn();

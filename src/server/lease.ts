@@ -4,10 +4,13 @@
  *   stopped --start(): the first beat-->                                    held
  *   held    --a beat, every renewMs-->                                      held
  *   held    --no beat has been stored for leaseMs, or a beat says so-->     lost, and `lost` is called: its jobs may be others' by now
- *   lost    --a beat-->                                                     held
+ *   lost    --what ran is gone, and a beat under a new name-->              held
  *   held | lost --stop()-->                                                 stopped; what it held may be taken at once
  *
  *   follower --a beat says that it leads--> leader --a beat says not, or the lease is lost--> follower
+ *
+ * After a loss the server goes on under a new name, and gives the old one up. So whatever the store holds under the old name is taken up like that
+ * of any lost server: also a job that was claimed while the database went away, of which this server never heard.
  *
  * Time is measured by a clock that nobody sets, from before each beat was sent, so the server never believes in its lease longer than the
  * others do, whether its process was stopped (SIGSTOP), its machine slept or its database was away. What the lease guards is safe without that
@@ -23,8 +26,8 @@ import type { Store } from "./store/store.ts";
 export interface LeaseOptions {
   store: Pick<Store, "shared" | "clock" | "serverBeat" | "serverLeave">;
   log: Pick<Log, "info" | "warn">;
-  /** The lease is lost: what runs under it is to be abandoned. */
-  lost(): void;
+  /** The lease is lost: abandon what runs under it. Resolves once that is gone. */
+  lost(): Promise<void>;
   /** Called after each beat as the leader: what one server does for all. */
   led(): void;
   /** Called when this server takes the lead or no longer has it. */
@@ -38,16 +41,15 @@ export interface LeaseOptions {
 }
 
 export class Lease {
-  /** Owner of the jobs that this server runs. New at each start, so that what an earlier one left is never taken for this one's. */
-  readonly server = randomUUID();
   readonly #options: LeaseOptions;
   readonly #leaseMs: number;
   readonly #renewMs: number;
   readonly #monotonic: () => number;
+  #server: string = randomUUID();
+  /** The name under which the lease was lost, until it is given up, and what ran under it. */
+  #former: { server: string; gone: Promise<void> } | null = null;
   /** By the monotonic clock. */
   #heldUntil = Number.NEGATIVE_INFINITY;
-  /** `lost` is called once for each lease. */
-  #told = true;
   #leader = false;
   #servers = 1;
   #failing = false;
@@ -61,6 +63,11 @@ export class Lease {
     this.#leaseMs = options.leaseMs ?? SERVER_DEFAULTS.leaseMs;
     this.#renewMs = options.renewMs ?? SERVER_DEFAULTS.leaseRenewMs;
     this.#monotonic = options.monotonic ?? (() => performance.now());
+  }
+
+  /** Owner of the jobs that this server claims now. New at each start, and after each loss. */
+  get server(): string {
+    return this.#server;
   }
 
   /** Asked before work is taken: true while no other server may take this one's jobs. */
@@ -106,7 +113,9 @@ export class Lease {
     this.#setLeader(false);
     if (!this.#options.store.shared) return;
     await this.#beat;
+    this.#heldUntil = Number.NEGATIVE_INFINITY;
     try {
+      await this.#giveUpFormer();
       await this.#options.store.serverLeave({ server: this.server, now: this.#options.store.clock() });
     } catch (error) {
       this.#options.log.warn(
@@ -128,27 +137,33 @@ export class Lease {
   }
 
   async #beatOnce(): Promise<void> {
+    await this.#giveUpFormer();
     const { store, log } = this.#options;
+    const server = this.#server;
     const sent = this.#monotonic();
-    const { held, leader, servers } = await store.serverBeat({
-      server: this.server,
-      leaseMs: this.#leaseMs,
-      now: store.clock(),
-    });
+    const beat = await store.serverBeat({ server, leaseMs: this.#leaseMs, now: store.clock() });
     if (!this.#running) return;
     if (this.#failing) log.info({}, "the store is reached again");
     this.#failing = false;
-    this.#servers = servers;
     this.#expire();
-    if (!held) this.#lose("its lease had run out");
-    // The answer to a beat sent long ago may come when that lease, too, is over.
+    if (!beat.held && this.#hasLease) this.#lose("it had run out when it was renewed");
+    // The answer is for the name that was lost, or it came so late that this lease, too, is over.
     const until = sent + this.#leaseMs;
-    if (this.#monotonic() >= until) return;
+    if (server !== this.#server || this.#monotonic() >= until) return;
     this.#heldUntil = until;
-    this.#told = false;
     this.#watchExpiry();
-    this.#setLeader(leader);
-    if (leader) this.#options.led();
+    this.#servers = beat.servers;
+    this.#setLeader(beat.leader);
+    if (beat.leader) this.#options.led();
+  }
+
+  /** The old name's lease may have been renewed by a beat whose answer did not come. */
+  async #giveUpFormer(): Promise<void> {
+    const former = this.#former;
+    if (former === null) return;
+    await former.gone;
+    await this.#options.store.serverLeave({ server: former.server, now: this.#options.store.clock() });
+    if (this.#former === former) this.#former = null;
   }
 
   #failed(error: unknown): void {
@@ -163,17 +178,21 @@ export class Lease {
     this.#expiryTimer = setTimeout(() => this.#expire(), Math.max(0, Math.ceil(this.#heldUntil - this.#monotonic())));
   }
 
+  get #hasLease(): boolean {
+    return this.#heldUntil !== Number.NEGATIVE_INFINITY;
+  }
+
   #expire(): void {
-    if (this.#running && this.#monotonic() >= this.#heldUntil) this.#lose(`no beat was stored for ${this.#leaseMs} ms`);
+    if (this.#running && this.#hasLease && this.#monotonic() >= this.#heldUntil)
+      this.#lose(`no beat was stored for ${this.#leaseMs} ms`);
   }
 
   #lose(why: string): void {
-    if (this.#told) return;
-    this.#told = true;
     this.#heldUntil = Number.NEGATIVE_INFINITY;
     this.#options.log.warn({ why }, "the lease on running jobs is lost: they are abandoned here, and run again");
     this.#setLeader(false);
-    this.#options.lost();
+    this.#former = { server: this.#server, gone: this.#options.lost() };
+    this.#server = randomUUID();
   }
 
   #setLeader(leader: boolean): void {

@@ -18,7 +18,7 @@ test("all jobs of lost servers are taken up, in steps, by one call at a time, wh
         return changes(steps.shift() ?? 0);
       },
     },
-    server: "me",
+    server: () => "me",
     rescued: (list) => {
       rescued.push(list.length);
       if (rescued.length === 4) leads = false;
@@ -37,7 +37,7 @@ test("a store that is away is told of, and asked again at the next beat", async 
   const told: string[] = [];
   const rescue = new Rescue({
     store: { clock: () => 7, jobRescue: async () => Promise.reject(new Error("away")) },
-    server: "me",
+    server: () => "me",
     rescued: () => assert.fail(),
     leads: () => true,
     log: { error: (_, message) => told.push(message) },

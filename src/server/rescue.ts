@@ -6,7 +6,7 @@ const STEP = 500;
 
 export interface RescueOptions {
   store: Pick<Store, "jobRescue" | "clock">;
-  server: string;
+  server(): string;
   /** What has become of the jobs. */
   rescued(changes: JobChange[]): void;
   /** Asked between steps: this server still leads. */
@@ -39,7 +39,7 @@ export class Rescue {
     const { store, server, rescued, leads, log } = this.#options;
     try {
       for (let count = STEP; count === STEP && leads(); ) {
-        const changes = await store.jobRescue({ server, owners: "expired", now: store.clock(), limit: STEP });
+        const changes = await store.jobRescue({ server: server(), owners: "expired", now: store.clock(), limit: STEP });
         count = changes.length;
         rescued(changes);
       }

@@ -21,8 +21,8 @@ const CLAIM_RETRY_MS = 500;
  * whose place it fills.
  */
 export class Dispatcher {
-  /** Owner of the jobs that this server runs; a job with another owner has lost its server. */
-  readonly owner: string;
+  /** Owner of the jobs that this server claims now; a job whose owner has no lease has lost its server. */
+  readonly owner: () => string;
   readonly due: DueJobs;
   readonly attempts: Attempts;
   readonly meter = new Meter();
@@ -37,7 +37,8 @@ export class Dispatcher {
 
   constructor(options: JobsOptions, pauses: Pauses, onChange: (change: JobChange) => void) {
     this.#options = options;
-    this.owner = options.owner ?? randomUUID();
+    const name = randomUUID();
+    this.owner = options.owner ?? (() => name);
     this.#now = clockOf(options);
     this.#onChange = onChange;
     this.due = new DueJobs(options, pauses, { pump: (group) => this.#pumpSoon(group), expired: onChange });
@@ -121,6 +122,7 @@ export class Dispatcher {
 
   async #claimNow(replica: Replica, places: number, version: number): Promise<void> {
     const { group, session } = replica;
+    const owner = this.owner();
     let taken = 0;
     try {
       const { jobs: records, retryAt } = await this.#options.store.jobClaim({
@@ -128,13 +130,15 @@ export class Dispatcher {
         functions: group.claims,
         limit: places,
         replica: session.id,
-        owner: this.owner,
+        owner,
         now: this.#now(),
       });
+      // The lease was lost on the way: they are taken up again like all that was claimed under it.
+      if (owner !== this.owner()) records.length = 0;
       taken = records.length;
       for (const record of records) this.attempts.run(record, replica);
       // Fewer than asked: there are no more, unless some were added since.
-      if (taken < places) this.due.cameShort(group, version, this.#limitedElsewhere(group));
+      if (taken < places && owner === this.owner()) this.due.cameShort(group, version, this.#limitedElsewhere(group));
       if (retryAt !== null) this.due.hold(group, retryAt);
     } catch (error) {
       this.#options.log.error(

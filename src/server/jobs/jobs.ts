@@ -211,7 +211,7 @@ export class Jobs implements AsyncDisposable {
     let rescued = 0;
     for (let count = RESCUE_STEP; count === RESCUE_STEP; ) {
       const changes = await store.jobRescue({
-        server: this.#dispatcher.owner,
+        server: this.#dispatcher.owner(),
         owners: "all",
         now: this.#now(),
         limit: RESCUE_STEP,

@@ -30,8 +30,8 @@ export interface JobsOptions {
   /** Any deployment by number, live or not; rejects where it is gone. */
   deployments: { get(deployment: number): Promise<RunnableDeployment> };
   log: Pick<Log, "info" | "error">;
-  /** This server among those of the store, which holds the lease of the jobs that it runs; default a new name. */
-  owner?: string;
+  /** This server among those of the store, which holds the lease of the jobs that it runs; asked at each claim. Default: a new name. */
+  owner?(): string;
   /** Called once it is committed that a job was made or has changed its status. */
   changed?(record: JobRecord): void;
   /** Faults on purpose; left out: none. */
