@@ -178,9 +178,9 @@ CREATE TABLE jobs (
   -- What a queued job waits for before it may be claimed: its time, or room of its concurrency key; NULL: nothing, it is ready.
   hold TEXT CHECK (hold IN ('delay', 'key')),
   priority INTEGER NOT NULL,
-  -- Jobs of one priority start in this order: twice the job's number; of one that waited for its concurrency key, 1 more than twice the
-  -- newest number at the time when the key had room.
-  place INTEGER NOT NULL CHECK (place >= 2 * job),
+  -- Jobs of one priority start in this order: the job's number times 2^20; of one that waited for its concurrency key, more than that of the
+  -- newest number when the key had room, and of all that were ready then.
+  place INTEGER NOT NULL CHECK (place >= 1048576 * job),
   attempt INTEGER NOT NULL DEFAULT 0,
   max_attempts INTEGER NOT NULL CHECK (max_attempts >= 1),
   lost_count INTEGER NOT NULL DEFAULT 0 CHECK (lost_count BETWEEN 0 AND attempt),

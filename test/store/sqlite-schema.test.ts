@@ -72,7 +72,7 @@ describe("the schema", () => {
       ["queued", "hold = 'key'"],
       ["queued", "hold = 'other'"],
       ["queued", "concurrency_key = 'k'"],
-      ["queued", "place = 2 * job - 1"],
+      ["queued", "place = 1048576 * job - 1"],
       ["running", "hold = 'delay', run_after = 1"],
       ["running", "crash_count = lost_count + 1"],
       ["running", "tail_first = last_event + 2"],
@@ -158,7 +158,7 @@ function insert(db: DatabaseSync, status: JobStatus): void {
       job, queue, deployment, status, priority, place, max_attempts, created_at, status_since, ttl_s, events_window, events_window_bytes,
       last_event, log
     )
-    VALUES (1, 1, 1, '${status}', 0, 2, 1, 0, 0, 1, 1, 1, 0, '')`);
+    VALUES (1, 1, 1, '${status}', 0, 1048576, 1, 0, 0, 1, 1, 1, 0, '')`);
 }
 
 /** What a row in that status must hold. */

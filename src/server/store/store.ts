@@ -63,7 +63,8 @@ export interface Store extends AsyncDisposable {
   /**
    * Takes up to `limit` jobs of these functions of the deployment to `running`: attempt and fence go up by one, `job.running` is logged.
    * Order: higher priority first, then by place. The place is the job's number; a job that had to wait for its concurrency key gets its
-   * place when the key has room, behind all that are there, so that keys take turns. Never takes a job that is delayed beyond `now`, past its
+   * place when the key has room, behind all that are there, so that keys take turns. A key's room is taken by its jobs that run or could; the
+   * next is for the waiting one with the highest priority, then the lowest number, and the others wait behind it. Never takes a job that is delayed beyond `now`, past its
    * `expiresAt`, of a paused queue, over the `concurrency` or `rate` of its function (over all deployments of the app), or over its key's
    * limit. Two concurrent claims never take one job, nor exceed a limit together.
    */
@@ -76,8 +77,8 @@ export interface Store extends AsyncDisposable {
   jobFinish(p: { job: number; fence: number; outcome: JobOutcome; now: number }): Promise<JobChange | null>;
   /**
    * D. A queued job becomes `cancelled` at once. A running one gets `cancelRequestedAt` (kept over a restart), and stays running until the
-   * caller has stopped its code and calls jobFinish. So with its children, and theirs, but those that have ended. The job itself comes
-   * first. Null where there is no such job; an ended one is returned as it is, with no events, and its children are left alone.
+   * caller has stopped its code and calls jobFinish. So with its children, and theirs, be those in between ended or not; ended ones stay as
+   * they are and are left out. The job itself comes first, the others by number. Null where there is no such job; an ended one is returned as it is, with no events, and its children are left alone.
    */
   jobCancel(p: { job: number; now: number }): Promise<JobChange[] | null>;
   /** D. jobCancel of up to `limit` queued or running jobs that the filter takes, oldest first, with numbers over `after`. */
@@ -94,7 +95,10 @@ export interface Store extends AsyncDisposable {
   jobGet(p: { job: number }): Promise<JobRecord | null>;
   /** Newest first; `before` is a job number, exclusive. */
   jobList(p: JobFilter & { before?: number; limit: number }): Promise<JobRecord[]>;
-  /** Jobs ahead of this one in its function's queue, plus one; null where it is not queued. */
+  /**
+   * Jobs of its function that would start before this one if it waited for nothing but its turn, plus one; those that wait for their time or
+   * their concurrency key are not among them. Null where it is not queued.
+   */
   jobPosition(p: { job: number }): Promise<number | null>;
   /** Every function that has a queued or running job. `now` decides what is due. */
   jobCounts(p: { now: number }): Promise<JobCount[]>;
@@ -162,7 +166,8 @@ export interface Store extends AsyncDisposable {
   // Events
   /**
    * Appends to the logs of running jobs, and keeps `progress` and `message` of the job in step with `job.progress`. A batch whose fence is
-   * not the job's current one, or whose job is not running, is dropped and comes back empty. Prunes to the window, in events and in bytes.
+   * not the job's current one, or whose job is not running, is dropped and comes back empty. Prunes to the window, in events and in bytes of
+   * their data as JSON in UTF-8; the newest is kept whatever its size, and the events that end a log count for nothing.
    */
   eventAppend(p: { batches: EventBatch[]; now: number }): Promise<JobEvent[][]>;
   /** Retained events with id > `after`, ascending, at most `limit`; null where there is no such job. */
@@ -197,7 +202,7 @@ export type StoreSignal =
   | { type: "missed" };
 
 export interface ServerBeat {
-  /** False: the lease had run out before this beat, and the server's jobs may be others' by now. It holds again from now on. */
+  /** False: there was no lease before this beat, or it had run out, and the server's jobs may be others' by now. It holds again from now on. */
   held: boolean;
   /** This server has the lead: it rescues and schedules. */
   leader: boolean;
@@ -368,7 +373,7 @@ export interface JobCount {
   app: string;
   deployment: number;
   function: string;
-  /** Queued, due, and not waiting for its concurrency key; 0 where the queue is paused. */
+  /** Queued, due, not expired, and not waiting for its concurrency key; 0 where the queue is paused. */
   due: number;
   /** Queued, due or not. */
   queued: number;

@@ -136,3 +136,9 @@ export async function eventsOf(store: Store, job: number, after = 0) {
 export async function assertSound(store: Store): Promise<void> {
   assert.deepEqual(await store.check(), []);
 }
+
+/** A job that was started and has succeeded. */
+export async function givenEnded(store: Store, deployment: number, p: Partial<NewJob>, now = T0): Promise<JobRecord> {
+  await insertOne(store, newJob(deployment, p), now);
+  return (await finish(store, await claimOne(store, deployment, now), "succeed", now)).job;
+}

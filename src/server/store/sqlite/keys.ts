@@ -17,6 +17,16 @@ import { type JobRow, toJob } from "./rows.ts";
 /** Jobs that one step releases; the next step goes on. */
 const RELEASE_LIMIT = 10_000;
 
+/** Between two numbers of jobs there are places for those whose keys get room in that time. */
+const PLACES_PER_JOB = 2 ** 20;
+
+interface KeyHead {
+  job: number;
+  deployment: number;
+  priority: number;
+  key_limit: number;
+}
+
 interface KeyState {
   active: number;
   parked: number;
@@ -32,7 +42,7 @@ export function holdOf(
   if (state === undefined) return null;
   if (state.active >= p.limit) return "key";
   if (state.parked === 0) return null;
-  const head = db.get("keyHead", { queue: p.queue, key: p.key }) as { job: number; priority: number };
+  const head = db.get("keyHead", { queue: p.queue, key: p.key }) as KeyHead;
   const first = p.priority > head.priority || (p.priority === head.priority && p.job < head.job);
   return first ? null : "key";
 }
@@ -42,10 +52,16 @@ export function settleKey(db: Connection, queue: number, key: string): void {
   for (;;) {
     const state = db.get<KeyState>("keyGet", { queue, key });
     if (state === undefined || state.parked === 0) return;
-    const head = db.get("keyHead", { queue, key }) as { job: number; key_limit: number };
+    const head = db.get("keyHead", { queue, key }) as KeyHead;
     if (state.active >= head.key_limit) return;
-    db.run("jobHold", { job: head.job, hold: null, place: 2 * newestJob(db) + 1 });
+    db.run("jobHold", { job: head.job, hold: null, place: placeBehind(db, queue, head) });
   }
+}
+
+/** Behind all that are ready, and before those that will be inserted. */
+function placeBehind(db: Connection, queue: number, { deployment, priority }: KeyHead): number {
+  const last = db.get<{ place: number }>("readyLast", { queue, deployment, priority })?.place ?? 0;
+  return Math.max(newestJob(db) * PLACES_PER_JOB, last) + 1;
 }
 
 /** settleKey of each key that one of the jobs has; once for each, when all of a step have left. */

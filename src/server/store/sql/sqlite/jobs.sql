@@ -10,7 +10,7 @@ INSERT INTO jobs (
   concurrency_key, key_limit, parent, retry_of, webhook, events_window, events_window_bytes, last_event, input, log
 )
 VALUES (
-  :job, :queue, :deployment, 'queued', :hold, :priority, 2 * :job, :maxAttempts, :runAfter, :expiresAt, :now, :now, :ttlS,
+  :job, :queue, :deployment, 'queued', :hold, :priority, 1048576 * :job, :maxAttempts, :runAfter, :expiresAt, :now, :now, :ttlS,
   :key, :keyLimit, :parent, :retryOf, :webhook, :eventsWindow, :eventsWindowBytes, 1, :input, :log
 );
 

@@ -3,7 +3,7 @@ SELECT ready + running AS active, parked FROM concurrency_keys WHERE queue = :qu
 
 -- name: keyHead
 -- The job that the key's next room is for.
-SELECT job, priority, key_limit FROM jobs INDEXED BY jobs_parked
+SELECT job, deployment, priority, key_limit FROM jobs INDEXED BY jobs_parked
 WHERE hold = 'key' AND queue = :queue AND concurrency_key = :key
 ORDER BY priority DESC, job
 LIMIT 1;
@@ -35,6 +35,13 @@ WHERE job IN (
   ORDER BY run_after
   LIMIT :limit
 );
+
+-- name: readyLast
+-- The place of the last of those that are ready.
+SELECT place FROM jobs INDEXED BY jobs_ready
+WHERE status = 'queued' AND hold IS NULL AND queue = :queue AND deployment = :deployment AND priority = :priority
+ORDER BY place DESC
+LIMIT 1;
 
 -- name: jobHold
 UPDATE jobs SET hold = :hold, place = coalesce(:place, place) WHERE job = :job;

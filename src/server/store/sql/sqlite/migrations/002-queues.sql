@@ -69,9 +69,9 @@ CREATE TABLE jobs (
   -- What a queued job waits for before it may be claimed: its time, or room of its concurrency key; NULL: nothing, it is ready.
   hold TEXT CHECK (hold IN ('delay', 'key')),
   priority INTEGER NOT NULL,
-  -- Jobs of one priority start in this order: twice the job's number; of one that waited for its concurrency key, 1 more than twice the
-  -- newest number at the time when the key had room.
-  place INTEGER NOT NULL CHECK (place >= 2 * job),
+  -- Jobs of one priority start in this order: the job's number times 2^20; of one that waited for its concurrency key, more than that of the
+  -- newest number when the key had room, and of all that were ready then.
+  place INTEGER NOT NULL CHECK (place >= 1048576 * job),
   attempt INTEGER NOT NULL DEFAULT 0,
   max_attempts INTEGER NOT NULL CHECK (max_attempts >= 1),
   lost_count INTEGER NOT NULL DEFAULT 0 CHECK (lost_count BETWEEN 0 AND attempt),
@@ -222,7 +222,7 @@ INSERT INTO jobs (
   tail_first, progress, message, error, input, log, result
 )
 SELECT
-  old.job, queues.queue, old.deployment, old.status, iif(old.run_after IS NULL, NULL, 'delay'), 0, 2 * old.job, old.attempt, old.max_attempts,
+  old.job, queues.queue, old.deployment, old.status, iif(old.run_after IS NULL, NULL, 'delay'), 0, 1048576 * old.job, old.attempt, old.max_attempts,
   old.lost_count, old.fence, old.replica, old.owner, old.run_after, old.cancel_requested_at, old.created_at, old.started_at, old.finished_at,
   old.status_since, old.ttl_s, old.events_window, 16777216, old.first_event, old.last_event, old.last_event + 1, old.progress, old.message,
   old.error, iif(octet_length(old_job_inputs.input) <= 1024, old_job_inputs.input, NULL), '', old_job_results.result
