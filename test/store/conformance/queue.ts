@@ -36,6 +36,26 @@ export function queueConformance(open: Open): void {
       assert.deepEqual(await Promise.all([1, 2, 3, 4].map((job) => store.jobPosition({ job }))), [1, 1, 2, null]);
     });
 
+    it("inserts thousands at once, long inputs among them", async () => {
+      await using store = await open();
+      const deployment = await givenDeployment(store);
+      const jobs = Array.from({ length: 10_000 }, (_, i) =>
+        newJob(deployment, { queueSize: 10_000, input: i % 100 === 0 ? JSON.stringify("é".repeat(i)) : "{}" }),
+      );
+      const inserted = await store.jobInsertMany({ jobs, now: T0 });
+      assert.deepEqual(
+        inserted.map(({ job, position }) => [job.job, position]),
+        jobs.map((_, i) => [i + 1, i + 1]),
+      );
+      for (const number of [1, 2, 9901, 10_000]) {
+        const job = await store.jobGet({ job: number });
+        assert.deepEqual(job, inserted[number - 1]?.job);
+        assert.equal(job?.input, jobs[number - 1]?.input);
+      }
+      assert.equal(await store.jobPosition({ job: 10_000 }), 10_000);
+      await assertSound(store);
+    });
+
     it("inserts all or none", async () => {
       await using store = await open();
       const deployment = await givenDeployment(store);

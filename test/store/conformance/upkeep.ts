@@ -12,6 +12,7 @@ import {
   type Open,
   outcome,
   rejectsWith,
+  spec,
   T0,
 } from "./given.ts";
 
@@ -128,6 +129,17 @@ export function upkeepConformance(open: Open): void {
       assert.deepEqual(await store.blobUnreferenced({ hashes }), [hash("c")]);
       await store.jobPrune({ now: T0 + 1, limit: 1 });
       assert.deepEqual(await store.blobUnreferenced({ hashes }), hashes);
+    });
+
+    it("are needed by the deployments whose upload they hold", async () => {
+      await using store = await open();
+      const made = { app: "demo", digest: "d", spec: spec("demo"), uploadBlob: hash("a"), now: T0 };
+      const { deployment, uploadBlob } = await store.deploymentInsert(made);
+      assert.equal(uploadBlob, hash("a"));
+      assert.equal((await store.deploymentGet({ deployment }))?.uploadBlob, hash("a"));
+      assert.deepEqual(await store.blobUnreferenced({ hashes: [hash("b"), hash("a")] }), [hash("b")]);
+      await store.appDelete({ app: "demo", now: T0 });
+      assert.deepEqual(await store.blobUnreferenced({ hashes: [hash("a")] }), [hash("a")]);
     });
   });
 }
