@@ -73,6 +73,24 @@ describe("the process engine", { timeout: 60_000 }, () => {
     await once(stranger, "exit");
   });
 
+  it("kills a replica that a signal keeps from running, and no other, however long that computes", async () => {
+    await using made = await makeProcessEngine({ frozenMs: 300, memoryPollMs: 20 });
+    await made.engine.start();
+    const start = async (replicaId: string) => {
+      const replica = await made.engine.startReplica({ replicaId, memoryMb: 512, env: {} });
+      await made.hello(replica.token);
+      return replica;
+    };
+    const [frozen, busy] = [await start("replicas:1"), await start("replicas:2")];
+    const code = "const until = Date.now() + 1500; while (Date.now() < until); reply('computed')";
+    const computed = made.run(busy.token, code);
+    process.kill(frozen.pid as number, "SIGSTOP");
+    const exit = await frozen.exited;
+    assert.deepEqual([exit.reason, exit.signal], ["frozen", "SIGKILL"]);
+    assert.equal(await computed, "computed");
+    assert.ok(isAlive(busy.pid as number));
+  });
+
   it("removes every working folder", async () => {
     await using made = await makeProcessEngine({ blankReplicas: 2 });
     await made.engine.start();

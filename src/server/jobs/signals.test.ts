@@ -1,0 +1,155 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { setImmediate as turn } from "node:timers/promises";
+import type { FakeReplica } from "../../../test/harness/fake-replicas.ts";
+import { Disk, result, Setup, type SetupOptions } from "../../../test/harness/job-setup.ts";
+import type { Store, StoreSignal } from "../store/store.ts";
+
+/** Two servers on one store; the test says when the first hears of what the second has done. */
+async function twoServers(disk: Disk, options: SetupOptions = {}) {
+  const listeners = new Set<(signal: StoreSignal) => void>();
+  const view = (heard: boolean): Store =>
+    Object.create(disk.store, {
+      shared: { value: true },
+      subscribe: {
+        value: (listener: (signal: StoreSignal) => void) => {
+          if (heard) listeners.add(listener);
+          return () => listeners.delete(listener);
+        },
+      },
+    });
+  const here = await Setup.started(disk, { ...options, drainMs: 0, owner: () => "here", store: view(true) });
+  const there = here.restarted({ drainMs: 0, owner: () => "there", store: view(false) });
+  await there.jobs.start();
+  const hear = (signal: StoreSignal): void => {
+    for (const listener of listeners) listener(signal);
+  };
+  return {
+    here,
+    there,
+    hear,
+    listeners,
+    due: { type: "due", deployment: here.deployment.number, function: "f" } as const,
+    async [Symbol.asyncDispose]() {
+      await there[Symbol.asyncDispose]();
+      await here[Symbol.asyncDispose]();
+    },
+  };
+}
+
+async function settle(): Promise<void> {
+  for (let i = 0; i < 20; i++) await turn();
+}
+
+describe("what another server has done", () => {
+  it("ends a wait here for a job that ran there", async () => {
+    await using disk = await Disk.make();
+    await using servers = await twoServers(disk);
+    const { here, there, hear } = servers;
+    const job = await there.spawn();
+    const call = await there.starter.call(1);
+    const waited = here.end(job);
+    await settle();
+    call.answer(result("done there"));
+    await there.end(job);
+    hear({ type: "job", job, app: "demo", function: "f", status: "succeeded" });
+    assert.equal((await waited).result, '"done there"');
+  });
+
+  it("stops here what was cancelled there, and only that", async () => {
+    await using disk = await Disk.make();
+    await using servers = await twoServers(disk);
+    const { here, there, hear } = servers;
+    const job = await here.spawn();
+    const call = await here.starter.call(1);
+    hear({ type: "cancel", job: 77 });
+    assert.equal((await there.jobs.cancel(job)).status, "running");
+    assert.deepEqual(call.cancelled, []);
+    hear({ type: "cancel", job });
+    assert.deepEqual(call.cancelled, ["cancelled"]);
+    call.answer(result(null));
+    assert.equal((await here.end(job)).status, "cancelled");
+  });
+
+  it("runs here what was queued there, however many for one signal", async () => {
+    await using disk = await Disk.make();
+    await using servers = await twoServers(disk, { fn: { concurrency: 3 } });
+    const { here, there, hear, due } = servers;
+    there.starter.autoReady = false;
+    here.starter.onCall = (call) => call.answer(result("ran here"));
+    const jobs = await Promise.all(Array.from({ length: 10 }, () => there.spawn()));
+    hear(due);
+    for (const job of jobs) {
+      while ((await here.record(job)).status !== "succeeded") await turn();
+    }
+    assert.equal(here.starter.calls.length, 10);
+  });
+
+  it("lets the next job of a limited function start here when one ends there", async () => {
+    await using disk = await Disk.make();
+    const limits = { concurrency: 1, keyConcurrency: 1, rate: null };
+    await using servers = await twoServers(disk, { fn: { limits } });
+    const { here, there, hear } = servers;
+    const first = await there.spawn();
+    const call = await there.starter.call(1);
+    const second = await here.spawn();
+    await settle();
+    assert.equal(here.starter.calls.length, 0);
+    call.answer(result(null));
+    await there.end(first);
+    hear({ type: "job", job: first, app: "demo", function: "f", status: "succeeded" });
+    (await here.starter.call(1)).answer(result(null));
+    assert.equal((await here.end(second)).status, "succeeded");
+  });
+
+  it("is found where the signals were missed", async () => {
+    await using disk = await Disk.make();
+    await using servers = await twoServers(disk);
+    const { here, there, hear } = servers;
+    const own = await here.spawn();
+    const call = await here.starter.call(1);
+    const theirs = await there.spawn();
+    const waited = here.end(theirs);
+    (await there.starter.call(1)).answer(result("there"));
+    await there.end(theirs);
+    await there.jobs.cancel(own);
+    hear({ type: "missed" });
+    assert.equal((await waited).status, "succeeded");
+    while (call.cancelled.length === 0) await turn();
+    call.answer(result(null));
+    assert.equal((await here.end(own)).status, "cancelled");
+  });
+
+  it("is no longer listened to by a server that has stopped", async () => {
+    await using disk = await Disk.make();
+    await using servers = await twoServers(disk);
+    assert.equal(servers.listeners.size, 1);
+    await servers.here.jobs.stop();
+    assert.equal(servers.listeners.size, 0);
+  });
+});
+
+describe("a lost lease", () => {
+  it("ends at once what runs here; the jobs run again there, and nothing of here is written", async () => {
+    await using disk = await Disk.make();
+    await using servers = await twoServers(disk);
+    const { here, there } = servers;
+    const job = await here.spawn();
+    const call = await here.starter.call(1);
+    const now = Date.now();
+    const rescued = await disk.store.jobRescue({ server: "there", owners: "all", now, limit: 10 });
+    assert.deepEqual(
+      rescued.map((change) => [change.job.job, change.job.status]),
+      [[job, "queued"]],
+    );
+    there.jobs.rescued(rescued);
+    const again = await there.starter.call(1);
+    await here.jobs.leaseLost();
+    assert.deepEqual(call.cancelled, ["shutdown"]);
+    assert.ok((here.starter.replicas[0] as FakeReplica).killed);
+    await settle();
+    assert.equal((await there.record(job)).status, "running");
+    again.answer(result("there"));
+    assert.equal((await there.end(job)).result, '"there"');
+  });
+});
