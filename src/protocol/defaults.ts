@@ -144,6 +144,29 @@ export const WEBHOOK_DEFAULTS = {
   verifyToleranceS: 5 * MINUTE_S,
 } as const;
 
+/** The PostgreSQL store. */
+export const POSTGRES_DEFAULTS = {
+  schema: "athanor",
+  /** Of the pool; the one that listens comes on top. */
+  maxConnections: 10,
+  /** For so long a verb waits for a database that cannot be reached, before it rejects with `store_unreachable`. */
+  patienceMs: 30 * SECOND_MS,
+  /** The first delay before a failed connection is tried again; it doubles up to the longest. */
+  reconnectFirstMs: 50,
+  reconnectMaxMs: 2 * SECOND_MS,
+  connectTimeoutMs: 10 * SECOND_MS,
+  /** The database ends a transaction whose server has said nothing for so long, and with it the locks it holds. */
+  idleInTransactionMs: 10 * SECOND_MS,
+  /** How often the database's clock is read. */
+  clockSyncMs: 10 * SECOND_MS,
+  /** Signals to other servers are gathered for so long. */
+  notifyMs: 5,
+  /** Where several servers share the store, each looks at everything again so often, should a signal have been lost. */
+  signalPollMs: 5 * SECOND_MS,
+  /** Verbs that one transaction takes together. */
+  maxBatchCalls: 500,
+} as const;
+
 /** The client's patience. */
 export const CLIENT_DEFAULTS = {
   /** The first delay before a broken connection is tried again; it doubles up to the longest, less a random part. */

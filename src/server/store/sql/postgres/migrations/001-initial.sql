@@ -11,7 +11,7 @@ END $$;
 
 CREATE TABLE deployments (
   deployment integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-  app text NOT NULL,
+  app text COLLATE "C" NOT NULL,
   digest text NOT NULL,
   spec json NOT NULL,
   upload_blob text CHECK (length(upload_blob) = 64),
@@ -40,9 +40,11 @@ EXECUTE FUNCTION refuse('no such transition of a deployment');
 -- One for each function of an app, over all its deployments.
 CREATE TABLE queues (
   queue integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-  app text NOT NULL,
-  function text NOT NULL,
+  app text COLLATE "C" NOT NULL,
+  function text COLLATE "C" NOT NULL,
   paused boolean NOT NULL DEFAULT false,
+  -- The longest span over which starts were counted for a rate limit.
+  rate_per_ms bigint NOT NULL DEFAULT 0 CHECK (rate_per_ms >= 0),
   UNIQUE (app, function)
 );
 
@@ -58,10 +60,10 @@ CREATE TABLE jobs (
   -- Why a queued job may not be claimed: its time has not come, or its concurrency key has no room. NULL: it may.
   hold text CHECK (hold IN ('delay', 'key')),
   priority integer NOT NULL,
-  -- Jobs of one priority start in this order: twice the job's number; or, of one that waited for its key, 1 more than twice the
-  -- newest number of that moment.
+  -- Jobs of one priority start in this order: the job's number times 2^20; of one that waited for its concurrency key, behind all that were
+  -- there when the key had room, and before all that were made later.
   place bigint NOT NULL,
-  key text,
+  concurrency_key text COLLATE "C",
   key_limit integer CHECK (key_limit >= 1),
   input text NOT NULL,
   result text,
@@ -85,19 +87,19 @@ CREATE TABLE jobs (
   ttl_s double precision NOT NULL CHECK (ttl_s >= 0),
   events_window integer NOT NULL CHECK (events_window >= 1),
   events_window_bytes bigint NOT NULL CHECK (events_window_bytes >= 1),
-  -- Ids of the oldest retained event and of the newest, and the bytes of `data` of all that are retained.
+  -- Ids of the oldest retained event and of the newest.
   first_event integer NOT NULL DEFAULT 1 CHECK (first_event >= 1),
   last_event integer NOT NULL DEFAULT 0 CHECK (last_event >= first_event - 1),
-  log_bytes bigint NOT NULL DEFAULT 0 CHECK (log_bytes >= 0),
-  -- The newest events, one line each; older ones are in event_segments.
+  -- The newest events, a line for each, its type and its data; older ones are in event_segments. A job.result has no data: `result` holds
+  -- the value.
   tail text NOT NULL DEFAULT '',
   parent bigint,
   retry_of bigint,
   has_webhook boolean NOT NULL DEFAULT false,
-  CHECK ((key IS NULL) = (key_limit IS NULL)),
+  CHECK ((concurrency_key IS NULL) = (key_limit IS NULL)),
   CHECK (hold IS NULL OR status = 'queued'),
   CHECK (hold IS DISTINCT FROM 'delay' OR run_after IS NOT NULL),
-  CHECK (hold IS DISTINCT FROM 'key' OR key IS NOT NULL),
+  CHECK (hold IS DISTINCT FROM 'key' OR concurrency_key IS NOT NULL),
   CHECK ((status = 'running') = (replica IS NOT NULL)),
   CHECK ((status = 'running') = (owner IS NOT NULL)),
   CHECK (status NOT IN ('running', 'succeeded', 'failed', 'timed_out') OR started_at IS NOT NULL),
@@ -110,7 +112,7 @@ CREATE TABLE jobs (
 
 -- Over columns that never change, so that a change of status touches no index.
 CREATE INDEX jobs_function ON jobs (queue, job);
-CREATE INDEX jobs_key ON jobs (queue, key, job) WHERE key IS NOT NULL;
+CREATE INDEX jobs_key ON jobs (queue, concurrency_key, job) WHERE concurrency_key IS NOT NULL;
 CREATE INDEX jobs_parent ON jobs (parent, job) WHERE parent IS NOT NULL;
 
 CREATE TRIGGER jobs_begin BEFORE INSERT ON jobs
@@ -143,10 +145,12 @@ CREATE TABLE delayed (
   PRIMARY KEY (run_after, job)
 );
 
+CREATE INDEX delayed_queue ON delayed (queue, job);
+
 -- Jobs whose concurrency key has no room.
 CREATE TABLE key_waits (
   queue integer NOT NULL,
-  key text NOT NULL,
+  key text COLLATE "C" NOT NULL,
   rank integer NOT NULL,
   job bigint NOT NULL,
   PRIMARY KEY (queue, key, rank, job)
@@ -156,7 +160,7 @@ CREATE TABLE running (
   job bigint PRIMARY KEY,
   queue integer NOT NULL,
   owner text NOT NULL,
-  key text
+  key text COLLATE "C"
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000, autovacuum_vacuum_cost_delay = 0);
 
 CREATE INDEX running_key ON running (queue, key) WHERE key IS NOT NULL;
@@ -172,35 +176,39 @@ CREATE TABLE expiring (
 CREATE TABLE ended (
   prune_at bigint NOT NULL,
   job bigint NOT NULL,
+  status text NOT NULL,
   PRIMARY KEY (prune_at, job)
 );
 
--- How many jobs of each function are in which state: the sum over `part`, which is each connection's own, so that they do not wait
+CREATE INDEX ended_unsuccessful ON ended (status, job) WHERE status <> 'succeeded';
+
+-- How many jobs of each function and priority are in which state: the sum over `part`, which is each connection's own, so that they do not wait
 -- for each other's commits. One part alone may be below 0.
 CREATE TABLE job_counts (
   queue integer NOT NULL,
   deployment integer NOT NULL,
+  priority integer NOT NULL,
   part integer NOT NULL,
   ready integer NOT NULL,
   held integer NOT NULL,
   running integer NOT NULL,
-  PRIMARY KEY (queue, deployment, part)
+  PRIMARY KEY (queue, deployment, priority, part)
 ) WITH (fillfactor = 10);
 
--- Concurrency keys with queued or running jobs. `active`: those that run or may be claimed; `key_limit`: of the newest job.
-CREATE TABLE keys (
+-- Concurrency keys with jobs that are ready or running (`active`) or wait for the key (`parked`).
+CREATE TABLE concurrency_keys (
   queue integer NOT NULL,
-  key text NOT NULL,
+  key text COLLATE "C" NOT NULL,
   active integer NOT NULL CHECK (active >= 0),
-  key_limit integer NOT NULL,
+  parked integer NOT NULL CHECK (parked >= 0),
   PRIMARY KEY (queue, key)
 ) WITH (fillfactor = 50);
 
 -- Starts of functions that have a rate limit, for as long as they count.
-CREATE TABLE starts (
+CREATE TABLE rate_starts (
   queue integer NOT NULL,
   at bigint NOT NULL,
-  count integer NOT NULL,
+  starts integer NOT NULL CHECK (starts >= 1),
   PRIMARY KEY (queue, at)
 );
 
@@ -225,7 +233,7 @@ CREATE INDEX job_blobs_sha256 ON job_blobs (sha256);
 -- A key outlives its job until the window in which it must not start another is over.
 CREATE TABLE idempotency_keys (
   queue integer NOT NULL,
-  key text NOT NULL,
+  key text COLLATE "C" NOT NULL,
   input_hash text NOT NULL,
   job bigint NOT NULL,
   created_at bigint NOT NULL,
@@ -235,8 +243,8 @@ CREATE TABLE idempotency_keys (
 CREATE INDEX idempotency_keys_created ON idempotency_keys (created_at);
 
 CREATE TABLE schedules (
-  app text NOT NULL,
-  function text NOT NULL,
+  app text COLLATE "C" NOT NULL,
+  function text COLLATE "C" NOT NULL,
   spec json NOT NULL,
   next_at bigint NOT NULL,
   paused boolean NOT NULL DEFAULT false,
@@ -264,19 +272,28 @@ CREATE INDEX webhooks_due ON webhooks (next_at, host) WHERE state = 'due';
 
 -- Servers with a lease on the jobs they run; at most one of them has the lead.
 CREATE TABLE servers (
-  server text PRIMARY KEY,
+  server text COLLATE "C" PRIMARY KEY,
   lease_until bigint NOT NULL,
   leader boolean NOT NULL DEFAULT false
 );
 
-CREATE UNIQUE INDEX servers_leader ON servers (leader) WHERE leader;
+-- One row for each connection that writes: how many transactions it has committed. See postgres/database.ts.
+CREATE TABLE writers (
+  writer uuid PRIMARY KEY,
+  sequence bigint NOT NULL,
+  opened_at timestamptz NOT NULL DEFAULT now()
+) WITH (fillfactor = 10);
+
+CREATE TRIGGER writers_in_step BEFORE UPDATE ON writers
+FOR EACH ROW WHEN (NEW.sequence <> OLD.sequence + 1 AND NEW.sequence <> -1)
+EXECUTE FUNCTION refuse('the connection was given up');
 
 CREATE TABLE meta (
-  key text PRIMARY KEY,
+  key text COLLATE "C" PRIMARY KEY,
   value text NOT NULL
 );
 
 CREATE TABLE numbers (
-  name text PRIMARY KEY,
+  name text COLLATE "C" PRIMARY KEY,
   next bigint NOT NULL
 );

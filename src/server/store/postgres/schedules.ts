@@ -1,0 +1,77 @@
+import { AthanorError } from "../../../protocol/errors.ts";
+import type { InsertedJob, NewJob, ScheduleRecord, StoreSignal } from "../store.ts";
+import type { Database } from "./database.ts";
+import { Insertion, queuesOf } from "./insert.ts";
+import { LOCKS } from "./locks.ts";
+import type { QueueNames } from "./names.ts";
+import { type ScheduleRow, toSchedule } from "./rows.ts";
+
+export async function scheduleList(db: Database, p: { app?: string }): Promise<ScheduleRecord[]> {
+  return (await db.read<ScheduleRow>("scheduleList", { app: p.app ?? null })).map(toSchedule);
+}
+
+export async function schedulePause(
+  db: Database,
+  p: { app: string; function: string; paused: boolean; nextAt?: number },
+): Promise<ScheduleRecord | null> {
+  return await db.write({ durable: true }, async (tx) => {
+    const changed = tx.write<ScheduleRow>("schedulePause", { ...p, nextAt: p.nextAt ?? null });
+    return async () => {
+      const [row] = await changed;
+      return row === undefined ? null : toSchedule(row);
+    };
+  });
+}
+
+export async function scheduleDue(db: Database, p: { now: number; limit: number }): Promise<ScheduleRecord[]> {
+  return (await db.read<ScheduleRow>("scheduleDue", p)).map(toSchedule);
+}
+
+export async function scheduleNext(db: Database): Promise<number | null> {
+  return (await db.get<{ next_at: number | null }>("scheduleNext"))?.next_at ?? null;
+}
+
+interface Fire {
+  app: string;
+  function: string;
+  from: number;
+  nextAt: number;
+  job: NewJob | null;
+  now: number;
+}
+
+interface Fired {
+  value: { fired: boolean; inserted: InsertedJob | null };
+  signals: StoreSignal[];
+}
+
+export async function scheduleFire(db: Database, names: QueueNames, p: Fire): Promise<Fired> {
+  const { app, function: name, from, nextAt, now } = p;
+  const calls = p.job === null ? [] : [{ jobs: [p.job], now }];
+  const queues = await Promise.all(calls.map(({ jobs }) => queuesOf(names, jobs)));
+  const numbers = queues.flatMap((found) => ("value" in found ? found.value : []));
+  const locks = [LOCKS.apps({ shared: true }), ...LOCKS.insert(numbers)];
+  return await db.write({ durable: true, locks }, async (tx): Promise<() => Promise<Fired>> => {
+    const nothing = async () => ({ value: { fired: false, inserted: null }, signals: [] });
+    const schedule = await tx.get<ScheduleRow>("scheduleLock", { app, function: name });
+    if (schedule === undefined || schedule.paused || schedule.next_at !== from) return nothing;
+    const insertion = await Insertion.prepare(tx, names, calls, queues);
+    const [call] = calls;
+    const answer = call && (await insertion.plan(call, queues[0] ?? { value: [] }));
+    // A queue that is full skips the tick; anything else that is wrong leaves the schedule as it is.
+    if (answer !== undefined && "error" in answer) {
+      if (!(answer.error instanceof AthanorError && answer.error.code === "queue_full")) throw answer.error;
+    }
+    void tx.write("scheduleMove", { app, function: name, nextAt });
+    const records = await insertion.make();
+    if (answer === undefined || "error" in answer) {
+      return async () => ({ value: { fired: true, inserted: null }, signals: [] });
+    }
+    const made = await records();
+    const inserted = answer.value.map((one) => insertion.toInserted(one, made))[0] ?? null;
+    if (inserted !== null) {
+      void tx.write("scheduleMade", { app, function: name, lastAt: from, lastJob: inserted.job.job });
+    }
+    return async () => ({ value: { fired: true, inserted }, signals: insertion.signals(made) });
+  });
+}
