@@ -9,10 +9,12 @@ export { Client } from "./sdk/client/client.ts";
 export { type BatchedJob, JobContext, JobProgress } from "./sdk/context.ts";
 export { NonRetryableError } from "./sdk/errors.ts";
 export {
+  type CallOptions,
   type Handle,
   JobFailedError,
   type JobHandle,
   type JobWatchEvent,
+  type MapOptions,
   type UntypedHandle,
   type WatchOptions,
 } from "./sdk/handle.ts";

@@ -182,6 +182,11 @@ export const CLIENT_DEFAULTS = {
   maxCallsPerRequest: 256,
   /** A call with arguments beyond this has a request of its own, so that others need not wait for its bytes. */
   maxSharedCallBytes: 64 * KIB,
+  /** Calls of `map` and its kin that are under way at a time. */
+  mapConcurrency: 64,
+  maxMapConcurrency: 10_000,
+  /** The longest after which `map` asks a full queue again. */
+  fullQueueMaxMs: 2 * SECOND_MS,
   webUrlTimeoutS: MINUTE_S,
   webUrlPollMs: 250,
 } as const;

@@ -74,6 +74,7 @@ export const ERRORS = {
 
   // The client's side
   server_unreachable: { status: 503, cause: "system", title: "Server unreachable", hint: "Start one with `athanor up`, or give its address with --url or ATHANOR_URL." },
+  chunks_lost: { status: 500, cause: "user", title: "Chunks were lost", hint: "Read faster than the function yields, or raise its events.window." },
   usage: { status: 400, cause: "user", title: "Bad usage", hint: "See --help." },
   node_too_old: { status: 500, cause: "user", title: "Node is too old", hint: "Athanor needs Node 24 or newer: `npm i -D node@24`, or https://nodejs.org." },
 } as const satisfies Record<string, ErrorKind>;

@@ -3,7 +3,7 @@ import { toWireName } from "../protocol/names.ts";
 import type { Api } from "./client/api.ts";
 import { RemoteFunction } from "./client/remote-function.ts";
 import { connect, knownServerUrl } from "./connection.ts";
-import type { Handle, JobHandle, JobWatchEvent, WatchOptions } from "./handle.ts";
+import type { CallOptions, Handle, Inputs, JobHandle, JobWatchEvent, MapOptions, WatchOptions } from "./handle.ts";
 import { nodeModule } from "./node.ts";
 import type { Registration } from "./registry.ts";
 
@@ -23,10 +23,15 @@ interface LocalHandleInit {
  */
 export class LocalHandle implements Handle<unknown[], unknown, unknown> {
   readonly #init: LocalHandleInit;
+  /** The handle that the module exports: this one, or that which it was made of by `with`. */
+  readonly #declared: LocalHandle;
+  readonly #options: CallOptions;
   #name: string | null;
 
-  constructor(init: LocalHandleInit) {
+  constructor(init: LocalHandleInit, p: { declared?: LocalHandle; options?: CallOptions } = {}) {
     this.#init = init;
+    this.#declared = p.declared ?? this;
+    this.#options = p.options ?? {};
     this.#name = init.registration?.site?.name ?? (init.name === undefined ? null : toWireName(init.name));
   }
 
@@ -48,6 +53,37 @@ export class LocalHandle implements Handle<unknown[], unknown, unknown> {
     yield* (await this.#function()).remoteEvents(args, options);
   }
 
+  async *remoteStream(...args: unknown[]): AsyncGenerator<unknown, void, undefined> {
+    yield* (await this.#function()).remoteStream(...args);
+  }
+
+  async spawnMany(calls: Iterable<unknown[]>): Promise<JobHandle[]> {
+    return (await this.#function()).spawnMany(calls);
+  }
+
+  async spawnMap(inputs: Inputs<unknown>): Promise<JobHandle[]> {
+    return (await this.#function()).spawnMap(inputs);
+  }
+
+  async *map(inputs: Inputs<unknown>, options?: MapOptions): AsyncGenerator<unknown, void, undefined> {
+    yield* (await this.#function()).map(inputs, options);
+  }
+
+  async *starmap(inputs: Inputs<unknown[]>, options?: MapOptions): AsyncGenerator<unknown, void, undefined> {
+    yield* (await this.#function()).starmap(inputs, options);
+  }
+
+  async forEach(
+    inputs: Inputs<unknown>,
+    options?: Omit<MapOptions, "ordered">,
+  ): Promise<{ succeeded: number; failed: number }> {
+    return (await this.#function()).forEach(inputs, options);
+  }
+
+  with(options: CallOptions): LocalHandle {
+    return new LocalHandle(this.#init, { declared: this.#declared, options: { ...this.#options, ...options } });
+  }
+
   get serviceUrl(): string | null {
     const { registration, app } = this.#init;
     const server = knownServerUrl();
@@ -62,7 +98,7 @@ export class LocalHandle implements Handle<unknown[], unknown, unknown> {
 
   async #function(): Promise<RemoteFunction> {
     const api: Api = connect();
-    return new RemoteFunction(api, this.#init.app, await this.#resolveName());
+    return new RemoteFunction(api, this.#init.app, await this.#resolveName(), this.#options);
   }
 
   async #resolveName(): Promise<string> {
@@ -76,7 +112,7 @@ export class LocalHandle implements Handle<unknown[], unknown, unknown> {
     for (const candidate of new Set([file, entry])) {
       if (candidate === null) continue;
       const url = candidate.startsWith("file:") ? candidate : nodeModule("node:url").pathToFileURL(candidate).href;
-      const exported = Object.entries((await import(url)) as object).find(([, value]) => value === this);
+      const exported = Object.entries((await import(url)) as object).find(([, value]) => value === this.#declared);
       if (exported) return toWireName(exported[0]);
     }
     throw new AthanorError(

@@ -81,3 +81,9 @@ export function registry(): Registry {
 export function runtimeGlobal(): RuntimeGlobal | undefined {
   return (globalThis as Globals)[RUNTIME];
 }
+
+/** The job whose code runs here, to the server that runs it: `jobs:123`. Null for any other server, and where no one job's code runs. */
+export function currentJobOn(serverUrl: string): string | null {
+  const runtime = runtimeGlobal();
+  return runtime?.serverUrl.replace(/\/+$/, "") === serverUrl ? runtime.currentJobId() : null;
+}

@@ -45,6 +45,38 @@ expectSame<Awaited<ReturnType<typeof demo.parsedBatchInputOnly.remote>>, number>
 
 expectSame<typeof demo.hello.serviceUrl, string | null>();
 
+// map and its kin: over single arguments, or lists of them.
+expectSame<ReturnType<typeof demo.infer.with>, typeof demo.infer>();
+
+export async function many(): Promise<void> {
+  for await (const out of demo.infer.map(["a"], { concurrency: 8, ordered: false })) expectSame<typeof out, string>();
+  for await (const out of demo.infer.map(new Set(["a"]), { errors: "collect" }))
+    expectSame<typeof out, string | Error>();
+  for await (const out of demo.rest.starmap([[1, "a", "b"], [2]])) expectSame<typeof out, number>();
+  for await (const out of demo.generate.map(["defaults are left out"])) expectSame<typeof out.steps, number>();
+  for await (const out of demo.count.remoteStream(3)) expectSame<typeof out, { i: number }>();
+  for await (const out of demo.parsedBatchInputOnly.map(["a"])) expectSame<typeof out, number>();
+  const handles = await demo.generate.spawnMany([["a"], ["b", 20]]);
+  expectSame<typeof handles, JobHandle<{ prompt: string; steps: number }, never>[]>();
+  const counts: { succeeded: number; failed: number } = await demo.infer.forEach(handles.map(({ id }) => id));
+  const again: JobHandle<null, never> = await (await demo.nightly.spawn()).replay();
+  await demo.infer.with({ priority: 1, runAt: new Date(), webhook: { url: "https://x", secret: "s" } }).spawn("a");
+  // @ts-expect-error an unknown option of a call
+  demo.infer.with({ delay: 5 });
+  // @ts-expect-error inputs of another type
+  demo.infer.map([1]);
+  // @ts-expect-error two arguments are needed
+  demo.embed.spawnMany([["a"]]);
+  // @ts-expect-error a function of two arguments is called with lists
+  demo.plain.map([new Date()]);
+  // @ts-expect-error counts are counted, not ordered
+  await demo.infer.forEach(["a"], { ordered: true });
+  demo.infer.remoteEvents(["a"], { events: ["job.progress", "job.result"] });
+  // @ts-expect-error there is no such event
+  demo.infer.remoteEvents(["a"], { events: ["job.done"] });
+  return void [counts, again];
+}
+
 export async function inCode(): Promise<void> {
   // @ts-expect-error a missing argument
   await demo.infer.remote();

@@ -14,10 +14,12 @@ import type {
   QueueJson,
   ReplicaJson,
   ServerJson,
+  SpawnManyRequest,
+  SpawnManyResult,
   SpawnRequest,
 } from "../../protocol/wire.ts";
 import { hasNode } from "../node.ts";
-import { Calls } from "./calls.ts";
+import { Calls, PARENT_JOB_HEADER } from "./calls.ts";
 import { type Query, type RequestInitJson, type Sender, send, unreachable } from "./request.ts";
 
 /** Deployments whose specs are remembered. They never change. */
@@ -93,20 +95,27 @@ export class Api {
     app: string,
     name: string,
     request: SpawnRequest,
-    options: { idempotencyKey?: string | undefined; waitS?: number | undefined } = {},
+    options: SpawnHeaders & { waitS?: number | undefined } = {},
   ): Promise<JobJson> {
-    const { idempotencyKey, waitS } = options;
-    const headers = {
-      ...(idempotencyKey === undefined ? {} : { "idempotency-key": idempotencyKey }),
-      ...(waitS === undefined ? {} : { prefer: `wait=${waitS}` }),
-    };
-    const path = `/v1/apps/${encodeURIComponent(app)}/functions/${encodeURIComponent(name)}/jobs`;
-    return this.#json("POST", path, { body: request, headers });
+    const { waitS } = options;
+    const headers = { ...spawnHeaders(options), ...(waitS === undefined ? {} : { prefer: `wait=${waitS}` }) };
+    return this.#json("POST", `${functionPath(app, name)}/jobs`, { body: request, headers });
+  }
+
+  /** All are enqueued, or none. */
+  spawnMany(
+    app: string,
+    name: string,
+    request: SpawnManyRequest,
+    options: SpawnHeaders = {},
+  ): Promise<SpawnManyResult> {
+    const headers = spawnHeaders(options);
+    return this.#json("POST", `${functionPath(app, name)}/jobs/batch`, { body: request, headers });
   }
 
   /** Many calls made at a time share requests; see Calls.call. */
-  call(request: CallRequest): Promise<JobJson> {
-    return this.#calls.call(request);
+  call(request: CallRequest, parentJob: string | null = null): Promise<JobJson> {
+    return this.#calls.call(request, parentJob);
   }
 
   listJobs(query: Query = {}): Promise<Page<JobJson>> {
@@ -185,6 +194,23 @@ export class Api {
       throw unreachable(this.url, error, init?.signal);
     }
   }
+}
+
+interface SpawnHeaders {
+  idempotencyKey?: string | undefined;
+  /** The job whose code makes the call. */
+  parentJob?: string | null | undefined;
+}
+
+function spawnHeaders({ idempotencyKey, parentJob }: SpawnHeaders): Record<string, string> {
+  return {
+    ...(idempotencyKey === undefined ? {} : { "idempotency-key": idempotencyKey }),
+    ...(parentJob == null ? {} : { [PARENT_JOB_HEADER]: parentJob }),
+  };
+}
+
+function functionPath(app: string, name: string): string {
+  return `/v1/apps/${encodeURIComponent(app)}/functions/${encodeURIComponent(name)}`;
 }
 
 function queuePath(app: string, name: string): string {

@@ -4,8 +4,12 @@ import type { CallAnswer, CallRequest, CallsRequest, JobJson } from "../../proto
 import { postForLines } from "./lines.ts";
 import { type Sender, unreachable } from "./request.ts";
 
+/** Names the job whose code makes the calls of a request: cancelled, it takes them with it. */
+export const PARENT_JOB_HEADER = "athanor-parent-job";
+
 interface Pending {
   request: CallRequest;
+  parentJob: string | null;
   resolve(job: JobJson): void;
   reject(error: unknown): void;
 }
@@ -13,7 +17,7 @@ interface Pending {
 /**
  * Sends calls in few requests without making any of them wait: what is called in one turn of the event loop shares a request, and while the server
  * has not accepted one yet, the next gathers. So one call at a time leaves at once, and many at a time cost one HTTP exchange for all,
- * as commits of a database are grouped.
+ * as commits of a database are grouped. A request's calls are those of one parent job, or of none.
  *
  *   idle      --call()-->             gathering    to the end of the turn
  *   gathering --the turn is over-->   sending      one request; calls that come now gather for the next
@@ -35,9 +39,9 @@ export class Calls {
    * The job: once it has ended, or CLIENT_DEFAULTS.waitS later as it then is, where the request says `wait`; else as soon as it is on disk.
    * Rejects with what the server says of the call, or `server_unreachable`: then it may have been taken or not, so repeat it with its key.
    */
-  call(request: CallRequest): Promise<JobJson> {
+  call(request: CallRequest, parentJob: string | null = null): Promise<JobJson> {
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ request, resolve, reject });
+      this.#waiting.push({ request, parentJob, resolve, reject });
       this.#schedule();
     });
   }
@@ -47,7 +51,7 @@ export class Calls {
     this.#scheduled = true;
     endOfTurn(() => {
       this.#scheduled = false;
-      const taken = this.#waiting.splice(0, CLIENT_DEFAULTS.maxCallsPerRequest);
+      const taken = this.#takeWaiting();
       this.#sending = true;
       void this.#exchange(taken, () => {
         this.#sending = false;
@@ -56,15 +60,27 @@ export class Calls {
     });
   }
 
+  /** The next request's calls: all of one parent, which the request names. */
+  #takeWaiting(): Pending[] {
+    const parentJob = this.#waiting[0]?.parentJob;
+    const other = this.#waiting.findIndex((pending) => pending.parentJob !== parentJob);
+    const sameParent = other === -1 ? this.#waiting.length : other;
+    return this.#waiting.splice(0, Math.min(sameParent, CLIENT_DEFAULTS.maxCallsPerRequest));
+  }
+
   async #exchange(taken: Pending[], accepted: () => void): Promise<void> {
     const open = new Map(taken.entries());
     const body: CallsRequest = { calls: taken.map(({ request }) => request) };
+    const parentJob = taken[0]?.parentJob ?? null;
     let failure: unknown;
     try {
       const answers = postForLines(this.#sender, {
         path: "/v1/calls",
         body: JSON.stringify(body),
-        headers: { prefer: `wait=${CLIENT_DEFAULTS.waitS}` },
+        headers: {
+          prefer: `wait=${CLIENT_DEFAULTS.waitS}`,
+          ...(parentJob === null ? {} : { [PARENT_JOB_HEADER]: parentJob }),
+        },
         onLine: (line) => settle(open, JSON.parse(line) as CallAnswer),
       });
       await answers.accepted;

@@ -1,5 +1,6 @@
 import { toWireName } from "../../protocol/names.ts";
 import type { ServerWatchEvent } from "../../protocol/server-event.ts";
+import type { CancelManyResult } from "../../protocol/wire.ts";
 import type { Handle, HandleOf, JobHandle, UntypedHandle } from "../handle.ts";
 import { Api } from "./api.ts";
 import { RemoteJob } from "./job.ts";
@@ -37,6 +38,20 @@ export interface ClientOptions {
   token?: string | undefined;
   /** Default: the global one. */
   fetch?: typeof fetch | undefined;
+}
+
+/** Which jobs to cancel. */
+export interface CancelFilter {
+  app?: string | undefined;
+  /** In code or on the wire: `swapFace`, `swap-face`. */
+  function?: string | undefined;
+  /** Default: both. */
+  status?: readonly ("queued" | "running")[] | undefined;
+  concurrencyKey?: string | undefined;
+  /** The job whose code spawned them. */
+  parentId?: string | undefined;
+  /** All jobs of the server, where no other part is given. */
+  all?: boolean | undefined;
 }
 
 /**
@@ -77,6 +92,22 @@ export class Client {
     return serverEvents(this.api, options);
   }
 
+  /**
+   * Cancels all jobs that fit every part that is given, and what their code has spawned: queued ones end at once, of those that run the code is
+   * stopped. It needs at least one part, or `all`.
+   */
+  async cancelJobs(filter: CancelFilter): Promise<CancelManyResult> {
+    const { app, status, concurrencyKey, parentId, all } = filter;
+    return this.api.cancelJobs({
+      ...(app === undefined ? {} : { app }),
+      ...(filter.function === undefined ? {} : { function: toWireName(filter.function) }),
+      ...(status === undefined ? {} : { status: [...status] }),
+      ...(concurrencyKey === undefined ? {} : { concurrency_key: concurrencyKey }),
+      ...(parentId === undefined ? {} : { parent_id: parentId }),
+      ...(all === undefined ? {} : { all }),
+    });
+  }
+
   #member(app: string, key: string | symbol, functions: object): unknown {
     // A promise-like would be called by `await` and by an async function that returns it.
     if (typeof key !== "string" || key === "then") return undefined;
@@ -89,8 +120,8 @@ export class Client {
     return new Proxy(fn, {
       get: (target, member) => {
         if (typeof member !== "string" || member === "then") return undefined;
-        if (member in target) return bound(target, member as keyof RemoteFunction);
-        return this.#function(app, member);
+        const method = this.#function(app, member);
+        return member in target ? either(target, member as keyof RemoteFunction, method) : method;
       },
     });
   }
@@ -98,6 +129,15 @@ export class Client {
   #function(app: string, codeName: string): RemoteFunction {
     return new RemoteFunction(this.api, app, toWireName(codeName));
   }
+}
+
+/** A class may have a method of the name of one of a handle's, such as `map`: which is meant shows in whether it is called, or a method is asked of it. */
+function either(target: RemoteFunction, member: keyof RemoteFunction, method: RemoteFunction): unknown {
+  const value = bound(target, member);
+  if (typeof value !== "function") return value;
+  return new Proxy(value, {
+    get: (own, key) => (key in method ? bound(method, key as keyof RemoteFunction) : Reflect.get(own, key)),
+  });
 }
 
 function bound(target: RemoteFunction, member: keyof RemoteFunction): unknown {

@@ -15,16 +15,21 @@ import { revive } from "./revive.ts";
 export class RemoteJob implements JobHandle {
   readonly id: string;
   readonly #api: Api;
-  /**
-   * Which function and deployment it belongs to: where its results' types are found. Asked for where it is not known; where it is, the
-   * server has been reached before, and is waited for when it is away.
-   */
+  /** Which function and deployment it belongs to: where its results' types are found. Asked for where it is not known. */
   #origin: Promise<JobOrigin> | null;
+  /** The server has been reached before, and is waited for when it is away. */
+  readonly #reached: boolean;
 
-  constructor(api: Api, id: string, origin?: JobOrigin) {
+  constructor(api: Api, id: string, p: { origin?: JobOrigin; reached?: boolean } = {}) {
     this.#api = api;
     this.id = id;
-    this.#origin = origin ? Promise.resolve(origin) : null;
+    this.#origin = p.origin ? Promise.resolve(p.origin) : null;
+    this.#reached = p.reached ?? false;
+  }
+
+  /** The job that the server has just answered with. */
+  static of(api: Api, json: JobJson): RemoteJob {
+    return new RemoteJob(api, json.job_id, { origin: json, reached: true });
   }
 
   status(): Promise<JobJson> {
@@ -35,9 +40,22 @@ export class RemoteJob implements JobHandle {
     return this.#api.cancelJob(this.id);
   }
 
+  async retry(): Promise<RemoteJob> {
+    return this.#again((key) => this.#api.retryJob(this.id, key));
+  }
+
+  async replay(): Promise<RemoteJob> {
+    return this.#again((key) => this.#api.replayJob(this.id, key));
+  }
+
+  /** Its key makes one job of all tries. */
+  async #again(ask: (key: string) => Promise<JobJson>): Promise<RemoteJob> {
+    const key = crypto.randomUUID();
+    return RemoteJob.of(this.#api, await persist(() => ask(key), { reached: this.#reached }));
+  }
+
   async result(options: { signal?: AbortSignal } = {}): Promise<unknown> {
-    const reached = this.#origin !== null;
-    return this.#revive(await waitForResult(this.#api, this.id, { ...options, reached }));
+    return this.#revive(await waitForResult(this.#api, this.id, { ...options, reached: this.#reached }));
   }
 
   /** Of a job that is known to have ended. @throws JobFailedError where it ended in any other way than by success. */
@@ -47,8 +65,31 @@ export class RemoteJob implements JobHandle {
   }
 
   async *watch(options: WatchOptions = {}): AsyncGenerator<JobWatchEvent, void, undefined> {
-    const reached = this.#origin !== null;
-    for await (const event of watchJob(this.#api, this.id, { ...options, reached })) yield await this.#decoded(event);
+    const events = watchJob(this.#api, this.id, { ...options, reached: this.#reached });
+    for await (const event of events) yield await this.#decoded(event);
+  }
+
+  /** The chunks of a generator, each once and in order. @throws JobFailedError, and AthanorError `chunks_lost`. */
+  async *chunks(): AsyncGenerator<unknown, void, undefined> {
+    let next = 0;
+    for await (const event of this.watch({ events: ["job.chunk"] })) {
+      if (event.event === "job.chunk") {
+        const { index, value } = event.data;
+        if (index > next) throw this.#chunksLost(next, index);
+        // A retried job makes its chunks from the first on.
+        if (index < next) continue;
+        next += 1;
+        yield value;
+      } else if (event.event === "job.end" && event.data.status !== "succeeded")
+        throw new JobFailedError({ job_id: this.id, status: event.data.status, error: event.data.error ?? null });
+    }
+  }
+
+  #chunksLost(from: number, to: number): AthanorError {
+    return new AthanorError(
+      "chunks_lost",
+      `chunks ${from} to ${to - 1} of ${this.id} had left its event window before they were read`,
+    );
   }
 
   async #decoded(event: WatchEvent): Promise<JobWatchEvent> {

@@ -1,58 +1,159 @@
-import { CLIENT_DEFAULTS } from "../../protocol/defaults.ts";
+import { CLIENT_DEFAULTS, SERVER_DEFAULTS } from "../../protocol/defaults.ts";
 import { AthanorError } from "../../protocol/errors.ts";
-import { isFinal } from "../../protocol/job.ts";
 import type { FunctionSpec } from "../../protocol/spec.ts";
-import type { FunctionJson, JobJson, SpawnRequest } from "../../protocol/wire.ts";
-import type { Handle, JobWatchEvent, WatchOptions } from "../handle.ts";
+import type { FunctionJson, SpawnManyRequest, SpawnRequest } from "../../protocol/wire.ts";
+import {
+  type CallOptions,
+  type Handle,
+  type Inputs,
+  JobFailedError,
+  type JobWatchEvent,
+  type MapOptions,
+  type WatchOptions,
+} from "../handle.ts";
+import { currentJobOn } from "../registry.ts";
 import type { Api } from "./api.ts";
 import { delay } from "./backoff.ts";
+import { wireOptions } from "./call-options.ts";
 import { encodeArgument } from "./encode.ts";
 import { RemoteJob } from "./job.ts";
+import { mapCalls, type Outcome } from "./map.ts";
 import { persist } from "./persist.ts";
+import { orderedKey, RemoteCall } from "./remote-call.ts";
+
+const MAX_SPAWN_MANY = SERVER_DEFAULTS.maxSpawnMany;
 
 /** A function of an app on a server, by names alone. */
 export class RemoteFunction implements Handle<unknown[], unknown, unknown> {
   readonly #api: Api;
   readonly #app: string;
   readonly #name: string;
+  readonly #options: CallOptions;
 
-  constructor(api: Api, app: string, name: string) {
+  constructor(api: Api, app: string, name: string, options: CallOptions = {}) {
     this.#api = api;
     this.#app = app;
     this.#name = name;
+    this.#options = options;
+  }
+
+  with(options: CallOptions): RemoteFunction {
+    return new RemoteFunction(this.#api, this.#app, this.#name, { ...this.#options, ...options });
   }
 
   async remote(...args: unknown[]): Promise<unknown> {
-    // One exchange where the job ends soon: the answer to the enqueueing waits for it.
-    const json = await this.#enqueue(args, CLIENT_DEFAULTS.waitS);
-    const job = new RemoteJob(this.#api, json.job_id, json);
-    return isFinal(json.status) ? job.resultOf(json) : job.result();
+    const call = this.#call(args, this.#options.idempotencyKey);
+    return call.ended();
   }
 
   async spawn(...args: unknown[]): Promise<RemoteJob> {
-    const json = await this.#enqueue(args);
-    return new RemoteJob(this.#api, json.job_id, json);
-  }
-
-  async #enqueue(args: unknown[], waitS?: number): Promise<JobJson> {
-    const request = await this.#request(args);
-    // Its key makes one job of all tries.
-    const idempotencyKey = orderedKey();
-    const bytes = JSON.stringify(request).length;
-    if (bytes > CLIENT_DEFAULTS.maxSharedCallBytes)
-      return persist(() => this.#api.spawn(this.#app, this.#name, request, { idempotencyKey, waitS }));
-    const call = {
-      app: this.#app,
-      function: this.#name,
-      ...request,
-      idempotency_key: idempotencyKey,
-      wait: waitS !== undefined,
-    };
-    return persist(() => this.#api.call(call));
+    return this.#call(args, this.#options.idempotencyKey).spawned();
   }
 
   async *remoteEvents(args: unknown[], options?: WatchOptions): AsyncGenerator<JobWatchEvent, void, undefined> {
     yield* (await this.spawn(...args)).watch(options);
+  }
+
+  async *remoteStream(...args: unknown[]): AsyncGenerator<unknown, void, undefined> {
+    const job = await this.spawn(...args);
+    let over = false;
+    try {
+      yield* job.chunks();
+      over = true;
+    } catch (error) {
+      over = error instanceof JobFailedError;
+      throw error;
+    } finally {
+      if (!over) await job.cancel().catch(() => {});
+    }
+  }
+
+  async spawnMany(calls: Iterable<unknown[]>): Promise<RemoteJob[]> {
+    return this.#spawnMany([...take(calls, MAX_SPAWN_MANY + 1)], this.#options.idempotencyKey);
+  }
+
+  async spawnMap(inputs: Inputs<unknown>): Promise<RemoteJob[]> {
+    const key = this.#options.idempotencyKey;
+    const jobs: RemoteJob[] = [];
+    let calls: unknown[][] = [];
+    const flush = async () => {
+      jobs.push(...(await this.#spawnMany(calls, keyAt(key, jobs.length))));
+      calls = [];
+    };
+    for await (const input of inputs) {
+      calls.push([input]);
+      if (calls.length === MAX_SPAWN_MANY) await flush();
+    }
+    await flush();
+    return jobs;
+  }
+
+  map(inputs: Inputs<unknown>, options: MapOptions = {}): AsyncGenerator<unknown, void, undefined> {
+    return this.#map(inputs, (input) => [input], options);
+  }
+
+  starmap(inputs: Inputs<unknown[]>, options: MapOptions = {}): AsyncGenerator<unknown, void, undefined> {
+    return this.#map(inputs, (args) => args, options);
+  }
+
+  async forEach(
+    inputs: Inputs<unknown>,
+    options: Omit<MapOptions, "ordered"> = {},
+  ): Promise<{ succeeded: number; failed: number }> {
+    const counts = { succeeded: 0, failed: 0 };
+    const outcomes = this.#outcomes(inputs, (input) => [input], { ...options, ordered: false });
+    for await (const { ok } of outcomes) counts[ok ? "succeeded" : "failed"] += 1;
+    return counts;
+  }
+
+  async *#map<T>(
+    inputs: Inputs<T>,
+    argsOf: (input: T) => unknown[],
+    options: MapOptions,
+  ): AsyncGenerator<unknown, void, undefined> {
+    for await (const outcome of this.#outcomes(inputs, argsOf, options))
+      yield outcome.ok ? outcome.value : outcome.error;
+  }
+
+  #outcomes<T>(inputs: Inputs<T>, argsOf: (input: T) => unknown[], options: MapOptions): AsyncGenerator<Outcome> {
+    const key = this.#options.idempotencyKey;
+    return mapCalls({
+      inputs,
+      options,
+      start: (input, index) => {
+        const call = this.#call(argsOf(input), keyAt(key, index));
+        return { result: call.ended({ waitForRoom: true }), cancel: () => call.cancel() };
+      },
+    });
+  }
+
+  #call(args: unknown[], idempotencyKey: string | undefined): RemoteCall {
+    return new RemoteCall({
+      api: this.#api,
+      app: this.#app,
+      function: this.#name,
+      request: this.#request(args),
+      idempotencyKey,
+      parentJob: currentJobOn(this.#api.url),
+    });
+  }
+
+  async #spawnMany(calls: unknown[][], given: string | undefined): Promise<RemoteJob[]> {
+    if (calls.length === 0) return [];
+    if (calls.length > MAX_SPAWN_MANY)
+      throw new AthanorError(
+        "usage",
+        `spawnMany was given more than ${MAX_SPAWN_MANY} calls, which is the most for one commit`,
+        {
+          hint: "Use spawnMap, which takes as many commits as are needed, or several calls of spawnMany.",
+        },
+      );
+    const parentJob = currentJobOn(this.#api.url);
+    const request: SpawnManyRequest = { calls: await Promise.all(calls.map((args) => this.#request(args))) };
+    // Its key makes one commit of all tries.
+    const options = { idempotencyKey: given ?? orderedKey(), parentJob };
+    const { job_ids: ids } = await persist(() => this.#api.spawnMany(this.#app, this.#name, request, options));
+    return ids.map((id) => new RemoteJob(this.#api, id, { reached: true }));
   }
 
   /** Null: only the server knows; see getWebUrl. */
@@ -88,13 +189,15 @@ export class RemoteFunction implements Handle<unknown[], unknown, unknown> {
 
   async #request(args: unknown[]): Promise<SpawnRequest> {
     const given = args.slice(0, args.findLastIndex((arg) => arg !== undefined) + 1);
-    if (!given.includes(undefined))
-      return { args: given.map((arg, index) => encodeArgument(arg, `argument ${index + 1}`)) };
-    return this.#requestByName(given);
+    const options = wireOptions(this.#options);
+    const call = given.includes(undefined)
+      ? await this.#byName(given)
+      : { args: given.map((arg, index) => encodeArgument(arg, `argument ${index + 1}`)) };
+    return Object.keys(options).length === 0 ? call : { ...call, options };
   }
 
   /** JSON has no undefined, so an argument that is left out before others are given has them sent by name. */
-  async #requestByName(args: unknown[]): Promise<SpawnRequest> {
+  async #byName(args: unknown[]): Promise<SpawnRequest> {
     const { deployment_id } = await this.#api.getApp(this.#app);
     const spec = await this.#api.deploymentSpec(deployment_id);
     const names = wireNames(spec.functions.find((fn) => fn.name === this.#name));
@@ -109,9 +212,17 @@ export class RemoteFunction implements Handle<unknown[], unknown, unknown> {
   }
 }
 
-/** A random key that begins with the time, so that the keys of a time lie beside each other in the server's index. */
-function orderedKey(): string {
-  return `${Date.now().toString(36)}-${crypto.randomUUID()}`;
+/** The key of one input of many, of the key that holds for all. */
+function keyAt(key: string | undefined, index: number): string | undefined {
+  return key === undefined ? undefined : `${key}/${index}`;
+}
+
+function* take<T>(items: Iterable<T>, most: number): Generator<T, void, undefined> {
+  let taken = 0;
+  for (const item of items) {
+    if (taken++ === most) return;
+    yield item;
+  }
 }
 
 function wireNames(fn: FunctionSpec | undefined): string[] {
