@@ -79,6 +79,8 @@ export const SERVER_DEFAULTS = {
   maxSpawnMany: 10_000,
   /** How far back the rate looks that waits are estimated from, and `Retry-After` of a full queue. */
   rateWindowMs: 5 * MINUTE_S * SECOND_MS,
+  /** A list of jobs says the position of each where no more than these wait; counting takes time in proportion to the queue. */
+  maxCountedPositions: 1000,
   maxRetryAfterS: 5 * MINUTE_S,
   /** A replica whose process was stopped by a signal (SIGSTOP) for so long is lost. */
   frozenReplicaMs: 10 * SECOND_MS,

@@ -88,7 +88,7 @@ async function list(call: ApiCall): Promise<void> {
     (record) => formatId("jobs", record.job),
   );
   const json: Page<JobJson> = {
-    items: await Promise.all(page.items.map((record) => context.jobs.toJson(record))),
+    items: await context.jobs.view.toJsonMany(page.items),
     next_cursor: page.next_cursor,
   };
   sendJson(call.x, 200, json);

@@ -1,3 +1,4 @@
+import { SERVER_DEFAULTS } from "../../protocol/defaults.ts";
 import type { JobEventData } from "../../protocol/event.ts";
 import type { Waiting } from "../../protocol/job.ts";
 import type { Json } from "../../protocol/json.ts";
@@ -28,11 +29,15 @@ export class JobView {
   }
 
   async toJson(record: JobRecord): Promise<JobJson> {
-    const [result, waiting] = await Promise.all([
-      record.result === null ? null : this.#expandPayload(record.job, record.result),
-      record.status === "queued" ? this.#waiting(record) : null,
-    ]);
-    return jobJson(record, result, waiting);
+    const queued = record.status === "queued";
+    return this.#json(record, queued ? await this.#options.store.queueList({ app: record.app }) : []);
+  }
+
+  /** Of a list: where many jobs wait, each one's position is not counted. */
+  async toJsonMany(records: JobRecord[]): Promise<JobJson[]> {
+    const queued = records.some(({ status }) => status === "queued");
+    const queues = queued ? await this.#options.store.queueList({}) : [];
+    return await Promise.all(records.map((record) => this.#json(record, queues, SERVER_DEFAULTS.maxCountedPositions)));
   }
 
   /** Of a job that was just made, without asking the store. */
@@ -61,25 +66,35 @@ export class JobView {
     return retryAfterS(this.#pace(app, name, group, group.load));
   }
 
+  async #json(
+    record: JobRecord,
+    queues: QueueRecord[],
+    maxCounted: number = Number.POSITIVE_INFINITY,
+  ): Promise<JobJson> {
+    const [result, waiting] = await Promise.all([
+      record.result === null ? null : this.#expandPayload(record.job, record.result),
+      record.status === "queued" ? this.#waiting(record, queues, maxCounted) : null,
+    ]);
+    return jobJson(record, result, waiting);
+  }
+
   async #expandPayload(job: number, payload: Payload): Promise<Json> {
     const text = await this.payloadText(payload);
     const value = JSON.parse(text) as Json;
     return hasMedia(text) ? this.expand(job, value) : value;
   }
 
-  async #waiting(record: JobRecord): Promise<Waiting | null> {
-    const { store } = this.#options;
-    const [position, queues] = await Promise.all([
-      store.jobPosition({ job: record.job }),
-      store.queueList({ app: record.app }),
-    ]);
+  async #waiting(record: JobRecord, queues: QueueRecord[], maxCounted: number): Promise<Waiting | null> {
+    const { job, app, function: name } = record;
+    const queue = queues.find((each) => each.app === app && each.function === name) ?? null;
+    if (queue !== null && queue.queued > maxCounted) return this.#waitingAt(record, null, queue);
+    const position = await this.#options.store.jobPosition({ job });
     // It has started since the record was read.
-    if (position === null) return null;
-    return this.#waitingAt(record, position, queues.find((queue) => queue.function === record.function) ?? null);
+    return position === null ? null : this.#waitingAt(record, position, queue);
   }
 
   /** `queue` null: as far as this server knows. */
-  #waitingAt(record: JobRecord, position: number, queue: QueueRecord | null): Waiting {
+  #waitingAt(record: JobRecord, position: number | null, queue: QueueRecord | null): Waiting {
     const { scheduler } = this.#options;
     const { app, deployment, function: name } = record;
     const group = scheduler.peek(deployment, name);

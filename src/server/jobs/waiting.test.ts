@@ -35,6 +35,7 @@ describe("waitingOf", () => {
       [facts({ ready: false }), "cold_start", null],
       [facts({ ready: false, position: 3 }), "position", /the first waits for: cold_start/],
       [facts({ ready: false, noCapacity: "it threw", position: 3 }), "no_capacity", /it threw/],
+      [facts({ position: null }), "position", null],
       [facts({ running: 2, concurrency: 2, ready: false }), "concurrency", /2 run, .* concurrency is 2/],
       [facts({ running: 1, concurrency: 2, ready: false }), "cold_start", null],
       [facts({ heldUntil: 6000 }), "rate_limit", /1970-01-01T00:00:06/],
@@ -48,7 +49,7 @@ describe("waitingOf", () => {
     const seen = new Set<string>();
     for (const [given, reason, detail] of cases) {
       const waiting = waitingOf(given);
-      assert.deepEqual([waiting.reason, waiting.position, waiting.since], [reason, given.position, since]);
+      assert.deepEqual([waiting.reason, waiting.position ?? null, waiting.since], [reason, given.position, since]);
       if (detail !== null) assert.match(waiting.detail ?? "", detail);
       seen.add(reason);
     }

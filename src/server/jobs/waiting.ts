@@ -4,8 +4,8 @@ import { type Pace, secondsUntilStarted } from "./meter.ts";
 
 export interface WaitingFacts {
   record: JobRecord;
-  /** Jobs ahead in its function's queue, plus one. */
-  position: number;
+  /** Jobs ahead in its function's queue, plus one; null: it was not counted, as the queue is long. */
+  position: number | null;
   /** The function's queue is paused. */
   paused: boolean;
   /** Jobs of the function that run, over all deployments and servers. */
@@ -34,7 +34,7 @@ export function waitingOf(facts: WaitingFacts): Waiting {
   const estimate = estimateS(facts, reason);
   return {
     reason,
-    position,
+    ...(position === null ? {} : { position }),
     ...(detail === undefined ? {} : { detail }),
     since: iso(record.statusSince),
     ...(estimate === null ? {} : { estimated_wait_s: estimate }),
@@ -72,6 +72,7 @@ function estimateS(facts: WaitingFacts, reason: WaitingReason): number | null {
   if (reason === "delayed" || reason === "retry_delay") return tenths((Number(record.runAfter) - now) / 1000);
   // Until somebody acts, or other jobs of its key are done.
   if (reason === "paused" || reason === "no_capacity" || reason === "concurrency_key") return null;
+  if (position === null) return null;
   const seconds = secondsUntilStarted(position, pace);
   const held = Math.max(0, heldUntil - now) / 1000;
   if (seconds === null) return held > 0 && position === 1 ? tenths(held) : null;
