@@ -41,8 +41,11 @@ export interface ReplicaProcess {
   readonly env: Record<string, string>;
   /** Resolves once, when the process and its whole group are gone. */
   readonly exited: Promise<ReplicaExit>;
-  /** Lines written straight to the file descriptors, past the runtime's own capture: native code, subprocesses, fatal errors. */
-  onLine(listener: (stream: "stdout" | "stderr", line: string) => void): void;
+  /**
+   * Lines written straight to the file descriptors, past the runtime's own capture: native code, subprocesses, fatal errors. `dropped`: how
+   * many before this one were let go, since they came too fast.
+   */
+  onLine(listener: (stream: "stdout" | "stderr", line: string, dropped: number) => void): void;
   /** SIGTERM to the runtime, SIGKILL to the whole group after `graceMs`. Idempotent; resolves when all is gone. */
   stop(p: { graceMs: number }): Promise<ReplicaExit>;
 }

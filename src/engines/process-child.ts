@@ -25,7 +25,7 @@ export interface ChildOptions {
   frozenMs: number;
 }
 
-type OnLine = (stream: "stdout" | "stderr", line: string) => void;
+type OnLine = (stream: "stdout" | "stderr", line: string, dropped: number) => void;
 
 /**
  * One process of the runtime and all that it starts.
@@ -72,7 +72,7 @@ export class ReplicaChild implements ReplicaProcess {
     this.pid = this.#child.pid ?? null;
     for (const stream of ["stdout", "stderr"] as const) {
       const pipe = this.#child[stream];
-      if (pipe !== null) readLines(pipe, (line) => this.#said(stream, line));
+      if (pipe !== null) readLines(pipe, (line, dropped) => this.#said(stream, line, dropped));
     }
     this.exited = this.#watchEnd();
   }
@@ -110,9 +110,9 @@ export class ReplicaChild implements ReplicaProcess {
     if (own !== undefined && this.#freeze.saw(own.stopped, performance.now())) this.#killAll();
   }
 
-  #said(stream: "stdout" | "stderr", line: string): void {
+  #said(stream: "stdout" | "stderr", line: string, dropped: number): void {
     if (stream === "stderr") this.#lastStderr.push(line, 0);
-    for (const listener of this.#listeners) listener(stream, line);
+    for (const listener of this.#listeners) listener(stream, line, dropped);
   }
 
   async #watchEnd(): Promise<ReplicaExit> {

@@ -61,6 +61,8 @@ export const SERVER_DEFAULTS = {
   helloTimeoutMs: 30 * SECOND_MS,
   idempotencyWindowS: 24 * HOUR_S,
   sseHeartbeatMs: 15 * SECOND_MS,
+  /** Reports of a job's progress that are stored; the newest stands for those between. */
+  progressPerSecond: 20,
   /** Newest events of a watched job that its watchers share in memory; one that falls behind them reads the store. */
   watcherBufferEvents: 1000,
   watcherBufferBytes: 4 * MIB,

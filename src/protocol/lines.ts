@@ -33,6 +33,12 @@ export class LineSplitter {
     if (this.#partial !== "" || this.#cutChars > 0) this.#emit();
   }
 
+  /** Forgets what has no newline yet: the rest of that line is lost. */
+  discard(): void {
+    this.#partial = "";
+    this.#cutChars = 0;
+  }
+
   #append(text: string, from: number, to: number): void {
     const room = this.#maxLineChars - this.#partial.length;
     const end = Math.min(to, from + room);
@@ -49,11 +55,11 @@ export class LineSplitter {
   }
 }
 
-/** Keeps the newest of what is pushed, within a number of items and of their weights, and counts what it let go. */
+/** Keeps the newest of what is pushed, within a number of items and of their weights, and counts what it let go: each for what it stands for. */
 export class NewestBuffer<T> {
   readonly #maxItems: number;
   readonly #maxWeight: number;
-  #items: { value: T; weight: number }[] = [];
+  #items: { value: T; weight: number; count: number }[] = [];
   #first = 0;
   #weight = 0;
   #dropped = 0;
@@ -67,13 +73,14 @@ export class NewestBuffer<T> {
     return this.#items.length - this.#first;
   }
 
-  push(value: T, weight: number): void {
-    this.#items.push({ value, weight });
+  push(value: T, weight: number, count = 1): void {
+    this.#items.push({ value, weight, count });
     this.#weight += weight;
     while (this.size > this.#maxItems || (this.#weight > this.#maxWeight && this.size > 1)) {
-      this.#weight -= this.#items[this.#first]?.weight ?? 0;
+      const { weight: less, count: gone } = this.#items[this.#first] as { weight: number; count: number };
+      this.#weight -= less;
       this.#first++;
-      this.#dropped++;
+      this.#dropped += gone;
     }
     // Dropped items are cut off in bulk, so that a flood costs no copying per item.
     if (this.#first > this.#maxItems) {

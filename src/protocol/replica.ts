@@ -148,4 +148,6 @@ export interface LoggedLine {
   fd: "stdout" | "stderr";
   line: string;
   at: number;
+  /** Lines before it that were let go, since output came too fast; absent: none. */
+  dropped?: number;
 }

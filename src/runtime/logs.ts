@@ -1,7 +1,7 @@
 import { StringDecoder } from "node:string_decoder";
 import { SERVER_DEFAULTS } from "../protocol/defaults.ts";
 import type { FrameConnection } from "../protocol/frame-connection.ts";
-import { droppedLinesMark, LineSplitter, NewestBuffer } from "../protocol/lines.ts";
+import { LineSplitter, NewestBuffer } from "../protocol/lines.ts";
 import { FrameType, type LoggedLine, type LogMessage } from "../protocol/replica.ts";
 import { type Call, type Caller, currentCaller } from "./call.ts";
 
@@ -48,8 +48,7 @@ export class CallLog {
 
   take(): LoggedLine[] {
     const { items, dropped } = this.#lines.take();
-    const first = items[0];
-    if (dropped > 0 && first) items.unshift({ ...first, fd: "stderr", line: droppedLinesMark(dropped) });
+    if (dropped > 0 && items[0]) items[0].dropped = dropped;
     return items;
   }
 

@@ -45,21 +45,24 @@ export class EventLog {
     this.#tails = new Tails({ store: p.store, log: p.log, channels: this.#channels, pollMs });
   }
 
-  /** Queues events for the log: returns at once, never throws; order within a job is kept. */
-  append(batch: EventBatch, window: EventWindow = DEFAULT_WINDOW): void {
-    this.#writer.append(batch, window);
+  /** Queues events for the log: returns at once, never throws; order within a job is kept. `dropped`: how many before these are lost already. */
+  append(batch: EventBatch, window: EventWindow = DEFAULT_WINDOW, dropped = 0): void {
+    this.#writer.append(batch, window, dropped);
   }
 
-  /** Resolves once all that was appended for the job is committed; rejects where the store cannot take it, which is then tried again. Call
-   * before `jobFinish`. */
-  flush(job: number): Promise<void> {
-    return this.#writer.flush(job);
+  /**
+   * Resolves once all that was appended for the job is committed, but for a progress that waits for its turn, unless the attempt or the job is
+   * over. Rejects where the store cannot take it, which is then tried again. Call before `jobFinish`.
+   */
+  flush(job: number, over: "attempt" | "job" | null = null): Promise<void> {
+    return this.#writer.flush(job, over);
   }
 
   /** Hands watchers the events that a verb of the store has committed (JobChange.events). A missed id is read from the store. */
   publish(job: number, events: JobEvent[]): void {
     this.#channels.get(job)?.push(events);
-    if (events.some(({ event }) => event === "job.end" || event === "job.retrying")) this.#writer.forget(job);
+    if (events.some(({ event }) => event === "job.end")) this.#writer.forget(job, "job");
+    else if (events.some(({ event }) => event === "job.retrying")) this.#writer.forget(job, "attempt");
   }
 
   /** What another server has done to the store. */

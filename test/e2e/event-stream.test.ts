@@ -214,3 +214,44 @@ describe("a snapshot", () => {
     assert.equal(rest.at(-1)?.event, "job.end");
   });
 });
+
+describe("a job that floods its log", () => {
+  /** Line numbers go up by one, but where a line says how many are missing; a reset may stand for any number. */
+  function checkLines(sent: Sent[]): number {
+    let last: number | null = null;
+    let missing = 0;
+    for (const { event, data } of sent) {
+      if (event === "stream.reset") last = null;
+      if (event !== "job.log") continue;
+      const dropped = /^\[athanor\] (\d+) earlier events/.exec(data.line)?.[1];
+      if (dropped !== undefined) missing += Number(dropped);
+      else {
+        const number = Number(/^line (\d+)$/.exec(data.line)?.[1]);
+        if (last !== null) assert.equal(number, last + missing + 1, `after line ${last} with ${missing} missing`);
+        last = number;
+        missing = 0;
+      }
+    }
+    return last ?? assert.fail("there is no line");
+  }
+
+  it("keeps the newest lines, says how many are missing where, and holds up no other", async () => {
+    const id = (await server.api.spawn("events", "flood")).job_id;
+    const live = events(id);
+    await events(id, { until: "job.log" });
+    for (let n = 0; n < 50; n++) assert.equal((await server.api.run("events", "returns")).status, "succeeded");
+    assert.equal((await server.api.job(id)).status, "running");
+    await server.api.cancel(id);
+    const last = checkLines(await live);
+    const kept = await events(id);
+    assert.equal(checkLines(kept), last, "the last line that it wrote");
+    assert.ok(last > 2000, `it wrote ${last} lines`);
+    const [reset, ...rest] = kept;
+    assert.equal(reset?.event, "stream.reset");
+    assert.ok(rest.length <= 1000 + 2, `${rest.length} of a window of 1000, and the end`);
+    assert.deepEqual(
+      rest.map((event) => event.id),
+      rest.map((_, index) => reset.data.earliest + index),
+    );
+  });
+});

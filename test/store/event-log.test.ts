@@ -20,13 +20,14 @@ class Given implements AsyncDisposable {
   readonly warnings: string[] = [];
   deployment = 0;
 
-  private constructor(store: SqliteStore) {
+  private constructor(store: SqliteStore, now?: () => number) {
     this.store = store;
-    this.log = new EventLog({ store, log: { warn: (_fields, message) => this.warnings.push(message) } });
+    const log = { warn: (_fields: object, message: string) => void this.warnings.push(message) };
+    this.log = new EventLog({ store, log, ...(now && { now }) });
   }
 
-  static async open(): Promise<Given> {
-    const given = new Given(await openTempStore());
+  static async open(now?: () => number): Promise<Given> {
+    const given = new Given(await openTempStore(), now);
     given.deployment = await givenDeployment(given.store);
     return given;
   }
@@ -44,7 +45,7 @@ class Given implements AsyncDisposable {
   }
 
   async end(record: JobRecord, type: JobOutcome["type"] = "succeed"): Promise<void> {
-    await this.log.flush(record.job);
+    await this.log.flush(record.job, "job");
     const { events } = await finish(this.store, record, type);
     this.log.publish(record.job, events);
   }
@@ -219,7 +220,7 @@ describe("EventLog.append", () => {
     const record = await given.start();
     const report = (progress: number): NewJobEvent => ({ event: "job.progress", data: { progress, message: null } });
     for (let i = 1; i <= 100; i++) given.append(record, [report(i / 100), ...lines(1)]);
-    await given.log.flush(record.job);
+    await given.log.flush(record.job, "job");
     const { progress, lastEvent } = (await given.store.jobGet(record)) as JobRecord;
     assert.equal(progress, 1);
     assert(lastEvent >= 2 + 100 + 2 && lastEvent < 2 + 110, `${lastEvent}`);
@@ -259,18 +260,73 @@ describe("EventLog.append", () => {
     assert(events.at(-1)?.id === 54, "numbered only what was kept");
   });
 
-  it("drops events that a full disk has no room for, says so, and goes on", async () => {
+  it("keeps events that a full disk has no room for until there is, and says so", async () => {
     await using given = await Given.open();
     const record = await given.start({ eventsWindow: 100_000 });
     given.store.limitPages(1);
     given.append(record, lines(5000));
-    await given.log.flush(record.job);
-    assert.equal(given.warnings.length, 1);
+    await rejectsWith(given.log.flush(record.job), "storage_full");
+    assert(given.warnings.length > 0);
     assert.equal((await given.store.jobGet(record))?.lastEvent, 2);
     given.store.limitPages(1_000_000);
     given.append(record, lines(1));
     await given.end(record);
-    const [, , marker] = await Array.fromAsync(given.watch(record.job));
-    assert(marker?.event === "job.log" && marker.data.line.includes("5000 earlier events"));
+    const events = await Array.fromAsync(given.watch(record.job));
+    assert.deepEqual(ids(events), range(1, 5005));
+  });
+});
+
+describe("a job's progress", () => {
+  /** Reports every millisecond of a clock of its own, as what share of the job it is; writes as often. */
+  async function report(given: Given, record: JobRecord, clock: { ms: number }, reports: number): Promise<void> {
+    for (let i = 0; i < reports; i++) {
+      clock.ms++;
+      given.append(record, [{ event: "job.progress", data: { progress: clock.ms / 1e6, message: null } }]);
+      await given.log.flush(record.job);
+    }
+  }
+
+  const timesOf = (events: WatchEvent[]): number[] =>
+    events.flatMap((event) => (event.event === "job.progress" ? [Math.round(event.data.progress * 1e6)] : []));
+
+  const busiest = (times: number[]): number =>
+    Math.max(...times.map((time) => times.filter((other) => other >= time && other < time + 1000).length));
+
+  it("is stored at most 20 times a second over all of its attempts, and the last one never lost", async () => {
+    const clock = { ms: 0 };
+    await using given = await Given.open(() => T0 + clock.ms);
+    let record = await given.start({ eventsWindow: 100_000, maxAttempts: 100 });
+    for (let attempt = 1; attempt <= 40; attempt++) {
+      await report(given, record, clock, 45);
+      await given.log.flush(record.job, "attempt");
+      const { events } = await finish(given.store, record, "lose");
+      given.log.publish(record.job, events);
+      record = await claimOne(given.store, given.deployment);
+      given.log.publish(record.job, [runningEvent(record)]);
+    }
+    await report(given, record, clock, 40);
+    await given.end(record, "fail");
+    const events = await Array.fromAsync(given.watch(record.job));
+    const times = timesOf(events);
+    assert.equal(times.at(-1), clock.ms);
+    assert.equal((await given.store.jobGet(record))?.progress, clock.ms / 1e6);
+    assert.ok(busiest(times) <= 20, `${busiest(times)} in one second`);
+    assert.ok(busiest(times) >= 19, `${busiest(times)} in the busiest second`);
+  });
+
+  it("keeps the last of a cancelled job, and takes none after its end", async () => {
+    const clock = { ms: 0 };
+    await using given = await Given.open(() => T0 + clock.ms);
+    const record = await given.start();
+    await report(given, record, clock, 5);
+    await given.store.jobCancel({ job: record.job, now: T0 });
+    await report(given, record, clock, 5);
+    await given.end(record, "cancel");
+    await report(given, record, clock, 100);
+    await given.log.flush(record.job, "job");
+    const events = await Array.fromAsync(given.watch(record.job));
+    assert.deepEqual(timesOf(events), [1, 10]);
+    assert.equal(events.at(-1)?.event, "job.end");
+    assert.equal((await given.store.jobGet(record))?.progress, 10 / 1e6);
   });
 });

@@ -2,6 +2,7 @@ import { AthanorError } from "../../protocol/errors.ts";
 import type { JobEvent, NewJobEvent } from "../../protocol/event.ts";
 import type { EventBatch, Store } from "../store/store.ts";
 import { EventBuffer, type EventWindow } from "./buffer.ts";
+import { ProgressLimit } from "./progress-limit.ts";
 
 export interface EventWriterParams {
   store: Pick<Store, "eventAppend">;
@@ -18,6 +19,12 @@ const WRITE_GAP_FACTOR = 4;
 const MAX_EVENTS_A_WRITE = 2000;
 /** After the store had no room. */
 const RETRY_GAP_MS = 1000;
+
+/** Limits of progress that are kept without a look at whether they are needed. */
+const MIN_LIMITS = 1000;
+
+/** What is over with a write, so that the last progress is not held back. */
+type Over = "attempt" | "job" | null;
 
 interface Taken {
   buffer: EventBuffer;
@@ -42,6 +49,8 @@ export class EventWriter {
   readonly #dirty = new Set<EventBuffer>();
   /** The last write under way of each. */
   readonly #underWay = new Map<EventBuffer, Promise<unknown>>();
+  /** By job, from its first attempt that logs to its end. */
+  readonly #limits = new Map<number, ProgressLimit>();
   #timer: NodeJS.Timeout | NodeJS.Immediate | null = null;
   #writing: Promise<void> = Promise.resolve();
   #isWriting = false;
@@ -55,39 +64,40 @@ export class EventWriter {
     this.#onStored = p.onStored;
   }
 
-  append(batch: EventBatch, window: EventWindow): void {
+  append(batch: EventBatch, window: EventWindow, dropped = 0): void {
     if (this.#stopped || batch.events.length === 0) return;
     const buffer = this.#bufferOf(batch, window);
     if (buffer === null) return;
-    buffer.add(batch.events, this.#now());
+    buffer.add(batch.events, this.#now(), dropped);
     this.#dirty.add(buffer);
     this.#schedule();
   }
 
   /** Rejects where the store cannot take them; they wait for the next try. */
-  async flush(job: number): Promise<void> {
+  async flush(job: number, over: Over = null): Promise<void> {
     const buffer = this.#buffers.get(job);
-    let refusal = await this.#flushNow(buffer);
+    let refusal = await this.#flushNow(buffer, over);
     if (refusal === null) {
       // A write that was under way may have been refused since, and what it was to bring waits again.
       await this.#writing;
-      refusal = await this.#flushNow(buffer);
+      refusal = await this.#flushNow(buffer, over);
     }
     if (refusal !== null) throw refusal;
     if (buffer?.isEmpty && !buffer.hasDropped) this.#drop(buffer);
   }
 
-  /** The job's attempt is over: what it still wants logged has no place any more. */
-  forget(job: number): void {
+  /** The attempt, or the job, is over: what it still wants logged has no place any more. */
+  forget(job: number, over: "attempt" | "job"): void {
     const buffer = this.#buffers.get(job);
     if (buffer !== undefined) this.#drop(buffer);
+    if (over === "job") this.#limits.delete(job);
   }
 
   async stop(): Promise<void> {
     if (this.#stopped) return this.#writing;
     this.#cancelTimer();
     await this.#writing;
-    await this.#write(this.#take([...this.#dirty], true));
+    await this.#write(this.#take([...this.#dirty], true, "job"));
     this.#stopped = true;
     this.#cancelTimer();
     await this.#writing;
@@ -99,17 +109,29 @@ export class EventWriter {
     if (present !== undefined && present.fence === fence) return present;
     if (present !== undefined && present.fence > fence) return null;
     if (present !== undefined) this.#dirty.delete(present);
-    const buffer = new EventBuffer(job, fence, window);
+    const buffer = new EventBuffer(job, fence, window, this.#limitOf(job));
     this.#buffers.set(job, buffer);
     return buffer;
   }
 
   /** Issues the write before it returns; but for chunks, whose order counts: they wait for those before them. */
-  async #flushNow(buffer: EventBuffer | undefined): Promise<unknown> {
+  async #flushNow(buffer: EventBuffer | undefined, over: Over): Promise<unknown> {
     if (buffer === undefined) return null;
-    if (buffer.hasChunks) await this.#underWay.get(buffer);
+    if (buffer.hasChunks && this.#underWay.has(buffer)) await this.#underWay.get(buffer);
     if (this.#buffers.get(buffer.job) !== buffer) return null;
-    return await this.#write(this.#take([buffer], true));
+    return await this.#write(this.#take([buffer], true, over));
+  }
+
+  /** One for all attempts of the job. */
+  #limitOf(job: number): ProgressLimit {
+    const limit = this.#limits.get(job) ?? new ProgressLimit();
+    // Those of jobs that were lost to another server, or went with their app, are never told of.
+    if (this.#limits.size > 2 * this.#buffers.size + MIN_LIMITS) {
+      const now = this.#now();
+      for (const [other, old] of this.#limits) if (old.isIdle(now)) this.#limits.delete(other);
+    }
+    this.#limits.set(job, limit);
+    return limit;
   }
 
   #schedule(): void {
@@ -132,7 +154,7 @@ export class EventWriter {
   async #writeDue(): Promise<void> {
     this.#isWriting = true;
     const started = performance.now();
-    await this.#write(this.#take(this.#dirty, false));
+    await this.#write(this.#take(this.#dirty, false, null));
     const ended = performance.now();
     const gapMs = Math.max(WRITE_GAP_MS, (ended - started) * WRITE_GAP_FACTOR);
     this.#nextWriteAt = Math.max(this.#nextWriteAt, ended + gapMs);
@@ -140,13 +162,13 @@ export class EventWriter {
     this.#schedule();
   }
 
-  #take(buffers: Iterable<EventBuffer>, all: boolean): Taken[] {
+  #take(buffers: Iterable<EventBuffer>, all: boolean, over: Over): Taken[] {
     const taken: Taken[] = [];
     let count = 0;
     for (const buffer of [...buffers]) {
       if (!all && count >= MAX_EVENTS_A_WRITE) break;
       if (buffer.hasChunks && this.#underWay.has(buffer)) continue;
-      const events = buffer.take(this.#now(), all);
+      const events = buffer.take(this.#now(), over);
       if (events.length > 0) taken.push({ buffer, events });
       count += events.length;
       this.#dirty.delete(buffer);
@@ -192,7 +214,7 @@ export class EventWriter {
       "events of jobs could not be stored; they are kept as far as their windows reach, and tried again",
     );
     for (const { buffer, events } of taken) {
-      buffer.refuse(events, reason);
+      buffer.refuse(events, reason, this.#now());
       if (!buffer.isEmpty && this.#buffers.get(buffer.job) === buffer) this.#dirty.add(buffer);
     }
     this.#nextWriteAt = performance.now() + RETRY_GAP_MS;

@@ -137,8 +137,8 @@ export class Attempt {
         this.#log({ event: "job.chunk", data: { index, value } });
         return this.#stored();
       },
-      log: ({ fd, line, at }) =>
-        this.#log({ event: "job.log", data: { stream: fd, line, at: new Date(at).toISOString() } }),
+      log: ({ fd, line, at, dropped }) =>
+        this.#log({ event: "job.log", data: { stream: fd, line, at: new Date(at).toISOString() } }, dropped),
     });
   }
 
@@ -165,11 +165,12 @@ export class Attempt {
     }
   }
 
-  #log(event: NewJobEvent): void {
+  /** `dropped`: how many before it have been lost on the way. */
+  #log(event: NewJobEvent, dropped = 0): void {
     const { job, fence, eventsWindow, eventsWindowBytes } = this.record;
     this.logged = true;
     const window = { events: eventsWindow, bytes: eventsWindowBytes };
-    this.#options.events.append({ job, fence, events: [event] }, window);
+    this.#options.events.append({ job, fence, events: [event] }, window, dropped);
   }
 }
 

@@ -129,17 +129,32 @@ export class Attempts {
     const { record } = attempt;
     const { chaos } = this.#options;
     const answer = await (chaos?.attempt(record, () => attempt.run()) ?? attempt.run());
-    // Not waited for: its write stands in the store's queue before the end's does, and shares its transaction.
-    if (attempt.logged) this.#options.events.flush(record.job).catch(() => {});
     let free = false;
     const giveBack = (): void => {
       if (free) return;
       free = true;
       this.#listener.placeFree(record, replica);
     };
-    const change = await this.#finisher.finish(record, (now) => this.#outcome(attempt, answer, now), giveBack);
+    const prepare = (now: number): JobOutcome | Promise<JobOutcome> => {
+      const outcome = this.#outcome(attempt, answer, now);
+      return outcome instanceof Promise
+        ? outcome.then((stored) => this.#flushed(attempt, stored))
+        : this.#flushed(attempt, outcome);
+    };
+    const change = await this.#finisher.finish(record, prepare, giveBack);
     this.#byJob.delete(record.job);
     if (change !== null) this.#listener.ended(change, record, replica);
+  }
+
+  /**
+   * Not waited for: the write of what was logged stands in the store's queue before the end's does, and shares its transaction. Where chunks are
+   * among it, it may have to wait for a write of those before, and the end waits too.
+   */
+  #flushed({ record, logged, chunked }: Attempt, outcome: JobOutcome): JobOutcome | Promise<JobOutcome> {
+    if (!logged) return outcome;
+    const over = outcome.type === "retry" || outcome.type === "lose" ? "attempt" : "job";
+    const written = this.#options.events.flush(record.job, over).catch(() => {});
+    return chunked ? written.then(() => outcome) : outcome;
   }
 
   #outcome(attempt: Attempt, answer: AttemptAnswer, now: number): JobOutcome | Promise<JobOutcome> {

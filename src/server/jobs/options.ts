@@ -7,9 +7,9 @@ import type { EventBatch, JobRecord, Store } from "../store/store.ts";
 
 /** What the jobs need of the EventLog. */
 export interface JobEvents {
-  append(batch: EventBatch, window?: { events: number; bytes: number }): void;
-  /** Issues its write to the store before it returns. */
-  flush(job: number): Promise<void>;
+  append(batch: EventBatch, window?: { events: number; bytes: number }, dropped?: number): void;
+  /** Issues its write to the store before it returns. `over`: what is over with this write, so that the last progress is not held back. */
+  flush(job: number, over?: "attempt" | "job"): Promise<void>;
   publish(job: number, events: JobEvent[]): void;
 }
 

@@ -2,7 +2,7 @@ import type { ReplicaExit, ReplicaProcess } from "../../engines/engine.ts";
 import { AthanorError, type ErrorCode } from "../../protocol/errors.ts";
 import type { FrameConnection } from "../../protocol/frame-connection.ts";
 import { FrameError } from "../../protocol/frames.ts";
-import { NewestBuffer } from "../../protocol/lines.ts";
+import { droppedLinesMark, NewestBuffer } from "../../protocol/lines.ts";
 import {
   type AssignMessage,
   FrameType,
@@ -14,7 +14,7 @@ import { startExitError } from "./exit.ts";
 import { OpenHttpCall } from "./http-call.ts";
 import { OpenJobCall } from "./job-call.ts";
 import { parseLines, parseReady, parseStartFailed } from "./messages.ts";
-import { OpenCalls } from "./open-calls.ts";
+import { type CallLines, OpenCalls } from "./open-calls.ts";
 import { RawLines } from "./raw-lines.ts";
 import type { HttpCall, JobCall, JobListeners, LineWriter, OpeningJob, StartingReplica } from "./session.ts";
 
@@ -96,7 +96,15 @@ export class LiveSession implements StartingReplica {
   attach(process: ReplicaProcess): void {
     this.#process = process;
     // Bytes that reach a file descriptor bear no call's name; with one call open they are taken for its own.
-    process.onLine((fd, line) => this.#rawLines.push({ stream: this.#calls.onlyStream, fd, line, at: Date.now() }));
+    process.onLine((fd, line, dropped) =>
+      this.#rawLines.push({
+        stream: this.#calls.onlyStream,
+        fd,
+        line,
+        at: Date.now(),
+        ...(dropped > 0 && { dropped }),
+      }),
+    );
     void process.exited.then((exit) => this.#processEnded(exit));
     if (this.#killed) void process.stop({ graceMs: 0 });
   }
@@ -210,6 +218,12 @@ export class LiveSession implements StartingReplica {
     if (line.fd === "stderr") this.#lastStderr.push(line.line, 0);
     const lines = this.#calls.lines(line.stream);
     lines?.on?.log(line);
+    if (line.dropped !== undefined)
+      this.#listen({ ...line, fd: "stderr", line: droppedLinesMark(line.dropped) }, lines);
+    this.#listen(line, lines);
+  }
+
+  #listen(line: LoggedLine, lines: CallLines | undefined): void {
     for (const listener of this.#logListeners) listener(line, lines?.writer ?? null);
   }
 

@@ -42,9 +42,15 @@ export function parseLines(payload: Buffer): LoggedLine[] {
   const { lines } = fields(payload);
   if (!Array.isArray(lines)) throw new FrameError("LOG has no lines");
   return lines.map((entry: unknown) => {
-    const { stream, fd, line, at } = object(entry);
+    const { stream, fd, line, at, dropped } = object(entry);
     if (fd !== "stdout" && fd !== "stderr") throw new FrameError("A line is of neither stdout nor stderr");
-    return { stream: integer(stream), fd, line: text(line), at: Math.min(integer(at), MAX_TIME_MS) };
+    const parsed: LoggedLine = {
+      stream: integer(stream),
+      fd,
+      line: text(line),
+      at: Math.min(integer(at), MAX_TIME_MS),
+    };
+    return dropped === undefined ? parsed : { ...parsed, dropped: integer(dropped) };
   });
 }
 

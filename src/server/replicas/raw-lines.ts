@@ -1,4 +1,4 @@
-import { droppedLinesMark, NewestBuffer } from "../../protocol/lines.ts";
+import { NewestBuffer } from "../../protocol/lines.ts";
 import type { LoggedLine } from "../../protocol/replica.ts";
 
 const MAX_WAITING_LINES = 1000;
@@ -22,7 +22,7 @@ export class RawLines {
   }
 
   push(line: LoggedLine): void {
-    this.#waiting.push(line, line.line.length);
+    this.#waiting.push(line, line.line.length, 1 + (line.dropped ?? 0));
     if (this.#scheduled) return;
     this.#scheduled = true;
     const pauseMs = this.#pausedUntil - Date.now();
@@ -34,7 +34,7 @@ export class RawLines {
     this.#scheduled = false;
     const { items, dropped } = this.#waiting.take();
     const first = items[0];
-    if (dropped > 0 && first) this.#onLine({ ...first, line: droppedLinesMark(dropped) });
+    if (dropped > 0 && first) first.dropped = dropped + (first.dropped ?? 0);
     for (const line of items) this.#onLine(line);
     if (items.length > BURST_LINES) this.#pausedUntil = Date.now() + BURST_PAUSE_MS;
   }

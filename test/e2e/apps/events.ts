@@ -39,3 +39,13 @@ export const fast = app.function(async function* (howMany: number) {
 });
 
 export const returns = app.function(() => "the result");
+
+/** Says all it can until it is stopped, each line with its number. */
+export const flood = app.function(async (context: JobContext) => {
+  let lines = 0;
+  while (!context.signal.aborted) {
+    for (let i = 0; i < 1000; i++) console.log(`line ${lines++}`);
+    await new Promise(setImmediate);
+  }
+  console.log(`line ${lines}`);
+});
