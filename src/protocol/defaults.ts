@@ -42,9 +42,6 @@ export const SPAWN_LIMITS = {
   maxExpireS: 366 * 24 * HOUR_S,
   maxTtlS: 366 * 24 * HOUR_S,
   maxKeyChars: 255,
-  maxWebhookUrlChars: 2048,
-  minWebhookSecretChars: 16,
-  maxWebhookSecretChars: 512,
 } as const;
 
 export const SERVER_DEFAULTS = {

@@ -47,6 +47,11 @@ export class Auth {
     return this.#sign(`job ${job}`);
   }
 
+  /** What a receiver knows the webhook of this job by. No dot is in it, as the signed text has them between its parts. */
+  webhookId(job: number): string {
+    return `msg_${this.#sign(`webhook ${job}`)}`;
+  }
+
   isJobKey(job: number, key: string | null | undefined): boolean {
     return typeof key === "string" && timingSafeEqual(digestOf(key), digestOf(this.jobKey(job)));
   }

@@ -28,6 +28,8 @@ export interface ServerFlags {
   logLevel?: string | undefined;
   /** Blank runtime processes kept ready. */
   blanks?: number | string | undefined;
+  /** Webhooks may go to hosts that are not public. */
+  allowPrivateWebhooks?: boolean | undefined;
   /** Faults on purpose, of this seed; true: of any. */
   chaos?: number | string | boolean | undefined;
   /** Allows `chaos` on an address that other machines reach. */
@@ -61,6 +63,8 @@ export interface Config {
   /** Absolute. */
   blobsDir: string;
   blankReplicas: number;
+  /** Webhooks may go to hosts that are not public: this machine, its network. */
+  allowPrivateWebhooks: boolean;
   /** The seed of the faults that are made on purpose; null: none are. */
   chaos: number | null;
   /** Pages of 4 KiB that the store may grow to; null: what the disk holds. For tests of a full disk. */
@@ -87,6 +91,7 @@ export function resolveConfig(flags: ServerFlags, env: NodeJS.ProcessEnv): Confi
     store: storeOf(flags, env),
     blobsDir: resolve(flags.blobs ?? nonEmpty(env.ATHANOR_BLOBS) ?? join(dataDir, "blobs")),
     blankReplicas: integer("--blanks", flags.blanks ?? SERVER_DEFAULTS.blankReplicas, 0, 64),
+    allowPrivateWebhooks: flags.allowPrivateWebhooks ?? flag("ATHANOR_ALLOW_PRIVATE_WEBHOOKS", env),
     chaos: chaosOf(flags, env),
     maxStorePages: null,
   };
@@ -104,6 +109,14 @@ export function isLoopback(host: string): boolean {
 
 const nonEmpty = (value: string | undefined): string | undefined => (value === "" ? undefined : value);
 const quoted = (value: unknown): string => JSON.stringify(value);
+
+/** A variable that turns something on. */
+function flag(name: string, env: NodeJS.ProcessEnv): boolean {
+  const value = env[name] ?? "";
+  if (["", "0", "false"].includes(value)) return false;
+  if (["1", "true"].includes(value)) return true;
+  throw bad(`${name} is ${quoted(value)}; 1 or 0 is needed`);
+}
 
 function integer(name: string, value: number | string, min: number, max: number): number {
   const number = typeof value === "number" ? value : /^\d{1,9}$/.test(value) ? Number(value) : Number.NaN;

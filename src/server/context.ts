@@ -2,7 +2,9 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ProcessEngine } from "../engines/process.ts";
+import { WEBHOOK_DEFAULTS } from "../protocol/defaults.ts";
 import type { ReplicaGroup } from "../protocol/groups.ts";
+import { isFinal } from "../protocol/job.ts";
 import { formatId } from "../protocol/names.ts";
 import { Auth, makeToken } from "./auth.ts";
 import { Blobs } from "./blobs.ts";
@@ -21,11 +23,15 @@ import { Jobs } from "./jobs/jobs.ts";
 import { Lease } from "./lease.ts";
 import type { Log } from "./log.ts";
 import { Maintenance } from "./maintenance.ts";
+import { boundedResolve } from "./net/public-host.ts";
 import { ReplicaHub } from "./replicas/hub.ts";
 import type { ReplicaSession } from "./replicas/session.ts";
 import { Rescue } from "./rescue.ts";
 import { Scheduler } from "./scheduler/scheduler.ts";
+import { Schedules } from "./schedules/schedules.ts";
 import type { JobRecord, Store } from "./store/store.ts";
+import { webhookBody } from "./webhooks/body.ts";
+import { Webhooks } from "./webhooks/webhooks.ts";
 
 /** Everything that a server is made of, wired. What handles a request gets this and nothing global. */
 export interface Context {
@@ -47,6 +53,8 @@ export interface Context {
   readonly logs: ReplicaLogs;
   readonly scheduler: Scheduler;
   readonly jobs: Jobs;
+  readonly schedules: Schedules;
+  readonly webhooks: Webhooks;
   readonly deployments: DeploymentService;
   readonly gateway: Gateway;
   /** Faults on purpose; there are none unless they were asked for. */
@@ -145,6 +153,7 @@ export async function createContext(p: ContextOptions): Promise<WiredContext> {
       gateway.setLive(live);
       if (retired) serverEvents.deployment(retired, added ? "superseded" : "deleted");
       if (added) serverEvents.deployment(added, "live");
+      schedules.wake();
       if (retired) scheduler.retire(retired.number);
       if (added) scheduler.add(added);
       else {
@@ -153,9 +162,18 @@ export async function createContext(p: ContextOptions): Promise<WiredContext> {
       }
     },
   });
-  const changed = (record: JobRecord): void => serverEvents.job(record);
+  const changed = (record: JobRecord): void => {
+    serverEvents.job(record);
+    if (record.hasWebhook && isFinal(record.status)) webhooks.wake();
+  };
   // The lease's name is the owner of the jobs, and what becomes of the lease is told to them.
-  const lease: Lease = new Lease({ store, log, lost: () => jobs.leaseLost(), led: () => void rescue.run() });
+  const lease: Lease = new Lease({
+    store,
+    log,
+    lost: () => jobs.leaseLost(),
+    led: () => void rescue.run(),
+    leadChanged: () => schedules.wake(),
+  });
   const jobs = new Jobs({
     store,
     owner: () => lease.server,
@@ -173,6 +191,32 @@ export async function createContext(p: ContextOptions): Promise<WiredContext> {
     rescued: (changes) => jobs.rescued(changes),
     leads: () => lease.leads,
     log,
+  });
+  const schedules: Schedules = new Schedules({
+    store,
+    jobs,
+    log,
+    leads: () => lease.leads,
+    find: (app, name) => {
+      const deployment = deployments.live(app);
+      const fn = deployment?.fn(name);
+      return deployment && fn ? { deployment, fn } : null;
+    },
+  });
+  const webhooks: Webhooks = new Webhooks({
+    store,
+    log,
+    resolve: boundedResolve(WEBHOOK_DEFAULTS.maxLookups),
+    allowPrivate: config.allowPrivateWebhooks,
+    userAgent: `Athanor/${p.version}`,
+    idOf: (job) => auth.webhookId(job),
+    bodyOf: (job) =>
+      webhookBody({
+        job,
+        toJson: (record) => jobs.toJson(record),
+        key: auth.jobKey(job.job),
+        origin: config.publicUrl ?? p.url(),
+      }),
   });
   let ready = false;
 
@@ -192,6 +236,8 @@ export async function createContext(p: ContextOptions): Promise<WiredContext> {
     logs,
     scheduler,
     jobs,
+    schedules,
+    webhooks,
     deployments,
     chaos,
     url: p.url,
@@ -214,6 +260,8 @@ export async function createContext(p: ContextOptions): Promise<WiredContext> {
       await scheduler.start();
       await deployments.start();
       await jobs.start();
+      schedules.start();
+      webhooks.start();
       maintenance.start();
       ready = true;
     },
@@ -221,7 +269,9 @@ export async function createContext(p: ContextOptions): Promise<WiredContext> {
       beginStop();
       await maintenance.stop();
       await deployments.stop();
+      await schedules.stop();
       await jobs.stop();
+      await webhooks.stop();
       await lease.stop();
       await rescue.stop();
       await scheduler.stop();

@@ -1,4 +1,4 @@
-import { SERVER_DEFAULTS, SPAWN_LIMITS } from "../protocol/defaults.ts";
+import { SERVER_DEFAULTS, SPAWN_LIMITS, WEBHOOK_DEFAULTS } from "../protocol/defaults.ts";
 import { ERRORS } from "../protocol/errors.ts";
 import { JOB_STATUSES, WAITING_REASONS } from "../protocol/job.ts";
 import type { JsonObject } from "../protocol/json.ts";
@@ -88,11 +88,12 @@ const SPAWN_OPTIONS_SCHEMA = object(
     expire_s: { type: "number", exclusiveMinimum: 0, maximum: SPAWN_LIMITS.maxExpireS },
     concurrency_key: { type: "string", minLength: 1, maxLength: SPAWN_LIMITS.maxKeyChars },
     webhook: object({
-      url: { type: "string", format: "uri", maxLength: SPAWN_LIMITS.maxWebhookUrlChars },
+      url: { type: "string", format: "uri", maxLength: WEBHOOK_DEFAULTS.maxUrlChars },
       secret: {
         type: "string",
-        minLength: SPAWN_LIMITS.minWebhookSecretChars,
-        maxLength: SPAWN_LIMITS.maxWebhookSecretChars,
+        minLength: WEBHOOK_DEFAULTS.minSecretChars,
+        maxLength: WEBHOOK_DEFAULTS.maxSecretChars,
+        description: "Text, or `whsec_` and base64.",
       },
     }),
   },
@@ -126,6 +127,28 @@ const KEY_SCHEMA = object({
   queued: { type: "integer" },
   running: { type: "integer" },
   limit: { type: "integer" },
+});
+
+const SCHEDULE_SCHEMA = object({
+  app: text,
+  function: text,
+  schedule: nullable(text),
+  time_zone: nullable(text),
+  every_s: nullable({ type: "number" }),
+  missed: { enum: ["run_once", "skip"] },
+  paused: { type: "boolean" },
+  next_at: nullable(time),
+  last_at: nullable(time),
+  last_job_id: nullable(text),
+});
+
+const WEBHOOK_SCHEMA = object({
+  url: text,
+  state: { enum: ["waiting", "due", "delivered", "failed"] },
+  attempts: { type: "integer" },
+  max_attempts: { type: "integer" },
+  last_error: nullable(text),
+  next_at: nullable(time),
 });
 
 const FUNCTION_SCHEMA = object({
@@ -254,6 +277,9 @@ export const API_SCHEMAS: { [name: string]: JsonObject } = {
       ),
     },
   }),
+  Schedule: SCHEDULE_SCHEMA,
+  SchedulePage: page(SCHEDULE_SCHEMA),
+  Webhook: WEBHOOK_SCHEMA,
   ReplicaPage: page(REPLICA_SCHEMA),
   LogPage: page(LOG_LINE_SCHEMA),
 };

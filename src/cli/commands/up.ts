@@ -23,6 +23,11 @@ export const up: Command = {
     { flags: "--public-url <url>", description: "Where clients reach it, if a proxy stands before it" },
     { flags: "--log-level <level>", description: "trace, debug, info, warn, error, fatal or silent (default info)" },
     { flags: "--blanks <n>", description: "Runtime processes kept ready (default 1)" },
+    {
+      flags: "--allow-private-webhooks",
+      description:
+        "Deliver webhooks to this machine and its network too (env ATHANOR_ALLOW_PRIVATE_WEBHOOKS; default: public hosts alone)",
+    },
     { flags: "--chaos [seed]", description: "Lose, double, delay and cut calls on purpose, to try handlers out" },
     { flags: "--chaos-anywhere", description: "Allow --chaos on an address that other machines reach" },
   ],
@@ -67,9 +72,10 @@ function flagsOf(call: CommandCall) {
     "logLevel",
     "blanks",
   ] as const;
-  const { chaos, chaosAnywhere } = call.options;
+  const { chaos, chaosAnywhere, allowPrivateWebhooks } = call.options;
   return {
     ...Object.fromEntries(names.map((name) => [name, textOption(call, name)])),
+    ...(allowPrivateWebhooks === true ? { allowPrivateWebhooks } : {}),
     chaos,
     chaosAnywhere: chaosAnywhere === true,
   };

@@ -12,7 +12,7 @@ import type { JobRecord } from "../store/store.ts";
 import { checkIdempotencyKey } from "./idempotency.ts";
 import type { ApiCall, Route } from "./route.ts";
 import { checkCall, liveFunction, parentOf } from "./spawn.ts";
-import { type CheckedSpawn, checkSpawnRequest } from "./spawn-request.ts";
+import { type CheckedSpawn, checkSpawnRequest, type SpawnRules, spawnRules } from "./spawn-request.ts";
 
 export const callRoutes: Route[] = [
   {
@@ -34,7 +34,7 @@ export const callRoutes: Route[] = [
  */
 async function serveCalls(call: ApiCall): Promise<void> {
   const { x, context } = call;
-  const requests = checkCalls(await readJson(x, SERVER_DEFAULTS.maxSpawnBodyBytes), context.store.clock());
+  const requests = checkCalls(await readJson(x, SERVER_DEFAULTS.maxSpawnBodyBytes), spawnRules(context));
   const waitMs = (preferencesOf(x.header("prefer")).waitS ?? 0) * 1000;
   const lines = new LineStream<CallAnswer>(x);
   const open = new Map<number, { job: number; leave(): void }>();
@@ -107,17 +107,17 @@ interface CheckedCall {
 }
 
 /** Throws input_invalid, bad_request: what is wrong with the form of one call is wrong with the request. */
-function checkCalls(body: Json, now: number): CheckedCall[] {
+function checkCalls(body: Json, rules: SpawnRules): CheckedCall[] {
   const calls = (body as JsonObject | null)?.calls;
   const { maxCallsPerRequest: max } = SERVER_DEFAULTS;
   if (!Array.isArray(calls) || calls.length > max)
     throw new AthanorError("input_invalid", `calls must be a list of at most ${max} calls`, {
       errors: [{ path: "/calls", expected: `a list of at most ${max} calls` }],
     });
-  return calls.map((call, index) => checkForm(call, index, now));
+  return calls.map((call, index) => checkForm(call, index, rules));
 }
 
-function checkForm(call: Json, index: number, now: number): CheckedCall {
+function checkForm(call: Json, index: number, rules: SpawnRules): CheckedCall {
   const where = `/calls/${index}`;
   const invalid = (path: string, expected: string): AthanorError =>
     new AthanorError("input_invalid", `${where}${path} must be ${expected}`, {
@@ -132,7 +132,7 @@ function checkForm(call: Json, index: number, now: number): CheckedCall {
   return {
     app,
     function: name,
-    request: checkSpawnRequest(rest, now, where),
+    request: checkSpawnRequest(rest, rules, where),
     wait: wait === true,
     idempotencyKey: key === undefined ? null : checkIdempotencyKey(key, `${where}/idempotency_key`),
   };

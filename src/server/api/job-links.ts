@@ -2,11 +2,11 @@ import { AthanorError, ERRORS, type ErrorCode } from "../../protocol/errors.ts";
 import { formatId } from "../../protocol/names.ts";
 import type { JobRecord } from "../store/store.ts";
 
-/** The value with `?key=` in each of the job's own links, those of its files included. */
-export function withKey<T>(value: T, jobId: string, key: string): T {
+/** The value with `?key=` in each of the job's own links, those of its files included; whole URLs where an origin is given. */
+export function withKey<T>(value: T, jobId: string, key: string, origin = ""): T {
   const base = `/v1/jobs/${jobId}`;
   const text = JSON.stringify(value, (_name, part: unknown) =>
-    typeof part === "string" && isLink(part, base) ? `${part}?key=${key}` : part,
+    typeof part === "string" && isLink(part, base) ? `${origin}${part}?key=${key}` : part,
   );
   return JSON.parse(text) as T;
 }

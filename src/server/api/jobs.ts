@@ -5,11 +5,26 @@ import { formatId, parseId } from "../../protocol/names.ts";
 import type { JobJson, Page } from "../../protocol/wire.ts";
 import { sendJson } from "../http/answer.ts";
 import type { JobRecord } from "../store/store.ts";
+import { webhookJson } from "../webhooks/body.ts";
 import { PAGE_QUERY, pageJson, pageOf } from "./deployments.ts";
 import { jobErrorOf, withKey } from "./job-links.ts";
 import { type ApiCall, jobParam, numberQuery, type Route } from "./route.ts";
 
 export const jobRoutes: Route[] = [
+  {
+    method: "GET",
+    path: "/v1/jobs/:job/webhook",
+    access: "job",
+    summary: "How the delivery of the job's webhook goes",
+    answers: { 200: "Webhook" },
+    handle: async (call) => {
+      const { job } = await recordOf(call);
+      const record = await call.context.store.webhookGet({ job });
+      if (record === null)
+        throw new AthanorError("not_found", `${formatId("jobs", job)} was spawned without a webhook`);
+      sendJson(call.x, 200, webhookJson(record));
+    },
+  },
   {
     method: "GET",
     path: "/v1/jobs",

@@ -1,6 +1,6 @@
 import type { Context } from "../context.ts";
 
-/** Gauges in the Prometheus text format. */
+/** Gauges and counters in the Prometheus text format. */
 export async function metricsText(context: Context): Promise<string> {
   const counts = await context.store.jobCounts({ now: context.store.clock() });
   const replicas = Object.entries(
@@ -27,6 +27,12 @@ export async function metricsText(context: Context): Promise<string> {
       "Replicas by app and status.",
       replicas.map(([label, list]) => [label, list?.length ?? 0]),
     ),
+    ...counter("athanor_webhook_attempts_total", "Deliveries of webhooks that this server tried, by how they went.", [
+      ...Object.entries(context.webhooks.counts).map(([result, count]): [string, number] => [
+        labels({ result }),
+        count,
+      ]),
+    ]),
     ...metric("athanor_servers", "Servers of the store, as this one knows.", [["", context.lease.servers]]),
     ...metric("athanor_leader", "1 where this server leads.", [["", context.lease.leads ? 1 : 0]]),
     ...metric("athanor_store_reachable", "1 where the store answered the last time.", [
@@ -40,10 +46,19 @@ export async function metricsText(context: Context): Promise<string> {
   ].join("\n");
 }
 
-function metric(name: string, help: string, values: [labels: string, value: number][]): string[] {
+function counter(name: string, help: string, values: [labels: string, value: number][]): string[] {
+  return metric(name, help, values, "counter");
+}
+
+function metric(
+  name: string,
+  help: string,
+  values: [labels: string, value: number][],
+  type: "gauge" | "counter" = "gauge",
+): string[] {
   return [
     `# HELP ${name} ${help}`,
-    `# TYPE ${name} gauge`,
+    `# TYPE ${name} ${type}`,
     ...values.map(([label, value]) => `${name}${label} ${value}`),
   ];
 }

@@ -12,6 +12,7 @@ import { openApiRoutes } from "./openapi.ts";
 import { queueRoutes } from "./queues.ts";
 import { replicaRoutes } from "./replicas.ts";
 import type { ApiCall, Route } from "./route.ts";
+import { scheduleRoutes } from "./schedules.ts";
 import { serverRoutes } from "./server.ts";
 import { serverEventRoutes } from "./server-events.ts";
 import { spawnRoutes } from "./spawn-routes.ts";
@@ -27,6 +28,7 @@ export const ROUTES: readonly Route[] = [
   ...jobActionRoutes,
   ...jobDataRoutes,
   ...queueRoutes,
+  ...scheduleRoutes,
   ...replicaRoutes,
   ...serverEventRoutes,
 ];

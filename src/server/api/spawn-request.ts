@@ -1,8 +1,21 @@
 import { SPAWN_LIMITS as LIMITS } from "../../protocol/defaults.ts";
 import { AthanorError } from "../../protocol/errors.ts";
 import type { Json, JsonObject } from "../../protocol/json.ts";
+import { secretFault } from "../../protocol/webhook.ts";
 import type { SpawnRequest } from "../../protocol/wire.ts";
+import type { Context } from "../context.ts";
 import { NO_OPTIONS, type SpawnOptions } from "../jobs/jobs.ts";
+import { webhookUrlFault } from "../webhooks/target.ts";
+
+/** What a request is held against. */
+export interface SpawnRules {
+  now: number;
+  allowPrivateWebhooks: boolean;
+}
+
+export function spawnRules({ store, config }: Pick<Context, "store" | "config">): SpawnRules {
+  return { now: store.clock(), allowPrivateWebhooks: config.allowPrivateWebhooks };
+}
 
 export interface CheckedSpawn {
   call: Pick<SpawnRequest, "args" | "kwargs">;
@@ -10,19 +23,19 @@ export interface CheckedSpawn {
 }
 
 /** `at` is the path of the request in the body. Throws input_invalid. */
-export function checkSpawnRequest(body: Json, now: number, at = ""): CheckedSpawn {
+export function checkSpawnRequest(body: Json, rules: SpawnRules, at = ""): CheckedSpawn {
   const { args = [], kwargs = {}, options } = objectOf(body, at, ["args", "kwargs", "options"]);
   if (!Array.isArray(args)) throw invalid(`${at}/args`, "an array", args);
   if (!isObject(kwargs)) throw invalid(`${at}/kwargs`, "an object", kwargs);
   return {
     call: { args, kwargs },
-    options: options === undefined ? NO_OPTIONS : checkOptions(options, now, `${at}/options`),
+    options: options === undefined ? NO_OPTIONS : checkOptions(options, rules, `${at}/options`),
   };
 }
 
 const OPTIONS = ["priority", "delay_s", "run_at", "ttl_s", "expire_s", "concurrency_key", "webhook"];
 
-function checkOptions(value: Json, now: number, at: string): SpawnOptions {
+function checkOptions(value: Json, rules: SpawnRules, at: string): SpawnOptions {
   const given = objectOf(value, at, OPTIONS);
   if (given.delay_s !== undefined && given.run_at !== undefined)
     throw invalid(at, "an object with delay_s or run_at, not with both", value);
@@ -37,12 +50,12 @@ function checkOptions(value: Json, now: number, at: string): SpawnOptions {
   return {
     priority: priorityOf(given.priority, `${at}/priority`),
     delayMs: delayS === null ? null : delayS * 1000,
-    runAt: timeOf(given.run_at, now, `${at}/run_at`),
+    runAt: timeOf(given.run_at, rules.now, `${at}/run_at`),
     ttlS: number("ttl_s", 0, LIMITS.maxTtlS),
     expireS: number("expire_s", 0.001, LIMITS.maxExpireS),
     concurrencyKey:
       given.concurrency_key === undefined ? null : checkKey(given.concurrency_key, `${at}/concurrency_key`),
-    webhook: webhookOf(given.webhook, `${at}/webhook`),
+    webhook: webhookOf(given.webhook, rules, `${at}/webhook`),
     parent: null,
   };
 }
@@ -74,21 +87,16 @@ export function checkKey(value: Json, at: string): string {
   return value;
 }
 
-function webhookOf(value: Json | undefined, at: string): SpawnOptions["webhook"] {
+function webhookOf(value: Json | undefined, rules: SpawnRules, at: string): SpawnOptions["webhook"] {
   if (value === undefined) return null;
   const { url, secret } = objectOf(value, at, ["url", "secret"]);
-  const parsed = typeof url === "string" && url.length <= LIMITS.maxWebhookUrlChars ? URL.parse(url) : null;
-  if (parsed === null || !/^https?:$/.test(parsed.protocol) || parsed.username !== "" || parsed.password !== "")
-    throw invalid(
-      `${at}/url`,
-      `an http or https URL of at most ${LIMITS.maxWebhookUrlChars} characters, without a user`,
-      url,
-    );
-  const { minWebhookSecretChars: min, maxWebhookSecretChars: max } = LIMITS;
+  if (typeof url !== "string") throw invalid(`${at}/url`, "an http or https URL", url);
+  const fault = webhookUrlFault(url, rules.allowPrivateWebhooks);
+  if (fault !== null) throw invalid(`${at}/url`, fault, url);
   // The value itself stays out of the message.
-  if (typeof secret !== "string" || secret.length < min || secret.length > max)
-    throw invalid(`${at}/secret`, `a text of ${min} to ${max} characters`);
-  return { url: parsed.href, secret };
+  const weak = typeof secret === "string" ? secretFault(secret) : "text";
+  if (typeof secret !== "string" || weak !== null) throw invalid(`${at}/secret`, weak ?? "text");
+  return { url: new URL(url).href, secret };
 }
 
 export function objectOf(value: Json, at: string, names: readonly string[]): { [name: string]: Json | undefined } {

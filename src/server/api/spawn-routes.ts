@@ -12,7 +12,7 @@ import type { Call } from "../jobs/jobs.ts";
 import { idempotencyKeyOf } from "./idempotency.ts";
 import { type ApiCall, type Route, requireParam } from "./route.ts";
 import { type CallTarget, checkCall, liveFunction, parentOf } from "./spawn.ts";
-import { checkSpawnRequest, invalid, objectOf } from "./spawn-request.ts";
+import { checkSpawnRequest, invalid, objectOf, type SpawnRules, spawnRules } from "./spawn-request.ts";
 
 /** Calls of one batch that are checked before others get their turn. */
 const CALLS_PER_TURN = 200;
@@ -50,7 +50,7 @@ async function spawn(call: ApiCall): Promise<void> {
   const { x, context } = call;
   const { jobs } = context;
   const target = liveFunction(context, requireParam(call, "app"), requireParam(call, "function"));
-  const request = checkSpawnRequest(await readJson(x, SERVER_DEFAULTS.maxSpawnBodyBytes), context.store.clock());
+  const request = checkSpawnRequest(await readJson(x, SERVER_DEFAULTS.maxSpawnBodyBytes), spawnRules(context));
   const checked = checkCall(target, request, await parentOf(call));
   const inserted = await jobs.spawn({ ...target, ...checked, idempotencyKey: idempotencyKeyOf(x) });
   const { waitS } = preferencesOf(x.header("prefer"));
@@ -73,9 +73,9 @@ async function spawnMany(call: ApiCall): Promise<void> {
     throw invalid("/calls", `an array of 1 to ${max} calls${Array.isArray(given) ? `; it has ${given.length}` : ""}`);
   const parent = await parentOf(call);
   const calls: Call[] = [];
-  const now = context.store.clock();
+  const rules = spawnRules(context);
   for (const [index, each] of given.entries()) {
-    calls.push(checkBatched(target, each, now, parent, `/calls/${index}`));
+    calls.push(checkBatched(target, each, rules, parent, `/calls/${index}`));
     if (index % CALLS_PER_TURN === CALLS_PER_TURN - 1) await turn();
   }
   const inserted = await context.jobs.spawnMany({ ...target, calls, idempotencyKey: idempotencyKeyOf(x) });
@@ -84,8 +84,8 @@ async function spawnMany(call: ApiCall): Promise<void> {
 }
 
 /** `at` is where the call stands in the body. */
-function checkBatched(target: CallTarget, given: Json, now: number, parent: number | null, at: string): Call {
-  const request = checkSpawnRequest(given, now, at);
+function checkBatched(target: CallTarget, given: Json, rules: SpawnRules, parent: number | null, at: string): Call {
+  const request = checkSpawnRequest(given, rules, at);
   try {
     return checkCall(target, request, parent);
   } catch (error) {

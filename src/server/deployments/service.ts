@@ -10,6 +10,8 @@ import { AthanorError } from "../../protocol/errors.ts";
 import { formatId } from "../../protocol/names.ts";
 import type { DeploymentUpload } from "../../protocol/spec.ts";
 import type { Log } from "../log.ts";
+import { checkScheduled } from "../schedules/check.ts";
+import { newSchedules } from "../schedules/decide.ts";
 import type { DeploymentRecord, Store } from "../store/store.ts";
 import { DeploymentFolders, type UploadBlobs } from "./folders.ts";
 import { Follower } from "./follower.ts";
@@ -160,6 +162,7 @@ export class DeploymentService implements Deployments {
     const building = await store.deploymentInsert({ app: spec.name, digest, spec, uploadBlob, now: now() });
     const deployment = this.#load(building);
     try {
+      checkScheduled(deployment);
       await trial(deployment);
     } catch (error) {
       this.#loaded.delete(deployment.number);
@@ -172,7 +175,9 @@ export class DeploymentService implements Deployments {
       );
       throw error;
     }
-    const record = await store.deploymentActivate({ deployment: deployment.number, schedules: [], now: now() });
+    const at = now();
+    const schedules = newSchedules(spec.functions, at);
+    const record = await store.deploymentActivate({ deployment: deployment.number, schedules, now: at });
     this.#swap(spec.name, deployment);
     log.info({ deployment: deployment.id, app: spec.name, functions: spec.functions.length }, "deployment is live");
     return { record, unchanged: false };

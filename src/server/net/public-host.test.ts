@@ -24,6 +24,9 @@ describe("hostFault", () => {
       ["http://[::ffff:10.0.0.1]/", "[::ffff:a00:1] is a private address"],
       ["http://169.254.169.254/latest", "169.254.169.254 is a link-local address"],
       ["http://0/", "0.0.0.0 is an unspecified address"],
+      ["http://localhost:7700/", "localhost is a loopback address"],
+      ["http://a.LocalHost./", "a.localhost. is a loopback address"],
+      ["http://notlocalhost/", null],
     ];
     for (const [url, fault] of faults) assert.equal(hostFault(new URL(url)), fault, url);
   });

@@ -13,7 +13,9 @@ export class ForbiddenHostError extends Error {
 /** Why a URL's host, where it is an address, is refused; null for a public address and for a name, which only a lookup can tell. */
 export function hostFault(url: URL): string | null {
   const host = hostOf(url);
-  const fault = isIP(host) === 0 ? null : addressFault(host);
+  // Names that mean this machine by definition, whatever a resolver says.
+  const isLocal = /(?:^|\.)localhost\.?$/.test(host);
+  const fault = isLocal ? "a loopback address" : isIP(host) === 0 ? null : addressFault(host);
   return fault === null ? null : `${url.hostname} is ${fault}`;
 }
 
