@@ -6,8 +6,8 @@ import type { JobRecord, WebhookRecord } from "../store/store.ts";
 import { MAX_ATTEMPTS } from "./verdict.ts";
 
 /**
- * What is POSTed at the job's end. It depends on the job alone, so that each attempt, of whichever server, sends the same. `toJson` shows a
- * job as the API does; `key` opens its links, at `origin`.
+ * What is POSTed at the job's end. It depends on the job and `origin` alone, so that each attempt sends the same. `toJson` shows a job as the
+ * API does; `key` opens its links, which begin with `origin`.
  */
 export async function webhookBody(p: {
   job: JobRecord;
