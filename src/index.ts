@@ -3,9 +3,10 @@ export { AthanorError, type ErrorCode } from "./protocol/errors.ts";
 export type { JobStatus } from "./protocol/job.ts";
 export type { Json } from "./protocol/json.ts";
 export type { MediaJson } from "./protocol/media.ts";
-export type { JobJson, Problem } from "./protocol/wire.ts";
+export type { JobJson, Problem, WebhookBody } from "./protocol/wire.ts";
 export { App } from "./sdk/app.ts";
 export { Client } from "./sdk/client/client.ts";
+export { type ReceivedWebhook, verifyWebhook } from "./sdk/client/webhook.ts";
 export { type BatchedJob, JobContext, JobProgress } from "./sdk/context.ts";
 export { NonRetryableError } from "./sdk/errors.ts";
 export {

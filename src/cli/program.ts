@@ -12,6 +12,7 @@ const GROUPS: Record<string, string> = {
   deployment: "Versions of apps",
   job: "Queued calls",
   queue: "Queues of functions",
+  schedule: "Scheduled functions",
 };
 
 /** Runs one command line; resolves with the exit status. */

@@ -17,10 +17,13 @@ import { jobResult } from "./job-result.ts";
 import { jobRetry } from "./job-retry.ts";
 import { jobShow } from "./job-show.ts";
 import { jobWatch } from "./job-watch.ts";
+import { jobWebhook } from "./job-webhook.ts";
 import { queueKeys } from "./queue-keys.ts";
 import { queueList } from "./queue-list.ts";
 import { queuePause, queueResume } from "./queue-pause.ts";
 import { run } from "./run.ts";
+import { scheduleList } from "./schedule-list.ts";
+import { schedulePause, scheduleResume, scheduleTrigger } from "./schedule-pause.ts";
 import { up } from "./up.ts";
 
 /** In the order of help. */
@@ -37,10 +40,15 @@ export const COMMANDS: readonly Command[] = [
   jobRetry,
   jobReplay,
   jobLogs,
+  jobWebhook,
   queueList,
   queuePause,
   queueResume,
   queueKeys,
+  scheduleList,
+  schedulePause,
+  scheduleResume,
+  scheduleTrigger,
   appList,
   appShow,
   appDelete,

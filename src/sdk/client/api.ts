@@ -13,10 +13,12 @@ import type {
   Page,
   QueueJson,
   ReplicaJson,
+  ScheduleJson,
   ServerJson,
   SpawnManyRequest,
   SpawnManyResult,
   SpawnRequest,
+  WebhookJson,
 } from "../../protocol/wire.ts";
 import { hasNode } from "../node.ts";
 import { Calls, PARENT_JOB_HEADER } from "./calls.ts";
@@ -165,6 +167,28 @@ export class Api {
     return this.#json("GET", "/v1/queues", { query });
   }
 
+  listSchedules(query: { app?: string | undefined } = {}): Promise<Page<ScheduleJson>> {
+    return this.#json("GET", "/v1/schedules", { query });
+  }
+
+  pauseSchedule(app: string, name: string): Promise<ScheduleJson> {
+    return this.#json("POST", `${schedulePath(app, name)}/pause`);
+  }
+
+  resumeSchedule(app: string, name: string): Promise<ScheduleJson> {
+    return this.#json("POST", `${schedulePath(app, name)}/resume`);
+  }
+
+  /** Runs it now, beside its schedule. */
+  triggerSchedule(app: string, name: string): Promise<JobJson> {
+    return this.#json("POST", `${schedulePath(app, name)}/trigger`);
+  }
+
+  /** How the delivery of the job's webhook goes. */
+  getWebhook(id: string): Promise<WebhookJson> {
+    return this.#json("GET", `/v1/jobs/${encodeURIComponent(id)}/webhook`);
+  }
+
   pauseQueue(app: string, name: string, paused: boolean): Promise<QueueJson> {
     return this.#json("POST", `${queuePath(app, name)}/${paused ? "pause" : "resume"}`);
   }
@@ -211,6 +235,10 @@ function spawnHeaders({ idempotencyKey, parentJob }: SpawnHeaders): Record<strin
 
 function functionPath(app: string, name: string): string {
   return `/v1/apps/${encodeURIComponent(app)}/functions/${encodeURIComponent(name)}`;
+}
+
+function schedulePath(app: string, name: string): string {
+  return `/v1/schedules/${encodeURIComponent(app)}/${encodeURIComponent(name)}`;
 }
 
 function queuePath(app: string, name: string): string {
