@@ -15,17 +15,21 @@ export class Database implements AsyncDisposable {
     this.networks = networks;
   }
 
-  static async start(servers: number): Promise<Database> {
+  /** `addresses`: for each server, the one of this machine at which it finds its network. */
+  static async start(addresses: string[]): Promise<Database> {
     const postgres = await TestPostgres.start();
     const to = { host: "127.0.0.1", port: postgres.port };
-    const networks = await Promise.all(Array.from({ length: servers }, () => Network.start(to)));
+    const networks = await Promise.all(addresses.map((address) => Network.start(address, to)));
     return new Database(postgres, networks);
   }
 
   /** As the server of that number reaches it. */
   url(server: number): string {
     const url = new URL(this.#postgres.url());
-    url.port = String(this.networks[server]?.port);
+    const network = this.networks[server];
+    if (network === undefined) throw new Error(`there is no server ${server}`);
+    url.hostname = network.host;
+    url.port = String(network.port);
     return url.href;
   }
 

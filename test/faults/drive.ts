@@ -1,10 +1,7 @@
 import { mkdir } from "node:fs/promises";
-import { join } from "node:path";
-import { build } from "../../src/build/index.ts";
-import { digestUpload } from "../../src/protocol/digest.ts";
 import { isFinal } from "../../src/protocol/job.ts";
-import type { DeploymentUpload } from "../../src/protocol/spec.ts";
 import type { JobJson, Page } from "../../src/protocol/wire.ts";
+import { AppUnderTest } from "./app-under-test.ts";
 import { request } from "./ask.ts";
 import { Clients } from "./clients.ts";
 import type { FinalJob, History } from "./history.ts";
@@ -40,10 +37,11 @@ export async function drive(options: RunOptions): Promise<{ history: History; lo
   await using system = await System.start(options);
   const plan = planFaults({ seed, forMs, servers: options.servers, types: system.faults(), leaseMs: system.leaseMs });
   for (const line of planLines(plan)) say(line);
-  await deploy(system);
+  const app = await AppUnderTest.build(system.recordsDir);
+  await app.deploy(system, 0);
   const clients = new Clients(system, history, random(seed + 1));
   const sent = new AbortController();
-  const struck = strikeAll(system, plan, history, (line) => say(`struck ${line}`), sent.signal);
+  const struck = strikeAll({ system, app, history }, plan, (line) => say(`struck ${line}`), sent.signal);
   await clients.send(tasks, forMs);
   sent.abort();
   await struck;
@@ -68,6 +66,7 @@ function emptyHistory(): History {
     calls: [],
     cancels: [],
     observed: [],
+    pauses: [],
     watches: [],
     records: [],
     final: [],
@@ -83,24 +82,6 @@ function emptyHistory(): History {
 function planLines(plan: readonly Fault[]): string[] {
   const counts = Map.groupBy(plan, ({ type }) => type);
   return [`${plan.length} faults: ${[...counts].map(([type, { length }]) => `${length} × ${type}`).join(", ")}`];
-}
-
-/** The app under test, whose functions are told where to write their records. */
-async function deploy(system: System): Promise<void> {
-  const upload = await build({ entry: join(import.meta.dirname, "apps/faults.ts") });
-  for (const fn of upload.spec.functions) {
-    const { concurrency = null, perKey = 1, rate } = PROMISES[fn.name] ?? {};
-    fn.limits = {
-      concurrency,
-      keyConcurrency: perKey,
-      rate: rate === undefined ? null : { limit: rate.limit, perS: rate.perMs / 1000 },
-    };
-    fn.placement.env = { ...fn.placement.env, FAULT_RECORDS: system.recordsDir };
-  }
-  const body: DeploymentUpload = { ...upload, digest: digestUpload(upload) };
-  const answer = await request(await system.endpoint(0), "POST", "/v1/deployments", { body, timeoutMs: 60_000 });
-  if (answer.status !== 201)
-    throw new Error(`the deployment was answered with ${answer.status} ${JSON.stringify(answer.body)}`);
 }
 
 /** Until nothing is queued or running, or the time is up: what has not ended by then is for the checker to see. */

@@ -13,6 +13,8 @@ export interface History {
   cancels: { at: number; job: string }[];
   /** Ended states that clients were shown on the way, in any order. */
   observed: { at: number; job: string; status: JobStatus; result: Json }[];
+  /** Times in which the function's queue was paused: from the answer that it is, to the request to go on. */
+  pauses: { function: string; from: number; to: number }[];
   watches: Watch[];
   /** What the handlers themselves wrote down, outside any server. */
   records: HandlerRecord[];

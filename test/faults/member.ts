@@ -1,10 +1,14 @@
+import { randomBytes } from "node:crypto";
 import { createWriteStream, mkdirSync, type WriteStream, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ServerProcess } from "../harness/server.ts";
 import { SmallDisk } from "./disk.ts";
+import type { Namespace } from "./namespace.ts";
 import { type FoundProcess, processesWithMark } from "./processes.ts";
 
 const DISK_MIB = 512;
+/** Other machines may reach a server in a namespace, so it wants a token that it has been given. */
+const TOKEN = randomBytes(24).toString("base64url");
 const ORPHAN_LIMIT_MS = 5000;
 
 /**
@@ -17,15 +21,16 @@ export class Member {
   readonly #log: WriteStream;
   readonly #args: string[];
   readonly #disk: SmallDisk | null;
+  /** Its own network; null: it is on this machine's. */
+  readonly namespace: Namespace | null;
   /** Null while it is down. */
   server: ServerProcess | null = null;
   readonly orphans: FoundProcess[] = [];
   readonly exits: (number | null)[] = [];
-  #token = "";
-
-  constructor(p: { dir: string; args: string[] }) {
+  constructor(p: { dir: string; args: string[]; namespace: Namespace | null }) {
     this.dir = p.dir;
     this.#args = p.args;
+    this.namespace = p.namespace;
     this.#disk = SmallDisk.mount(this.dataDir, DISK_MIB);
     mkdirSync(this.dataDir, { recursive: true });
     this.#log = createWriteStream(this.logFile, { flags: "a" });
@@ -44,21 +49,16 @@ export class Member {
     return this.#disk;
   }
 
-  get token(): string {
-    return this.#token;
-  }
-
   async start(): Promise<void> {
-    const server = await ServerProcess.start({
+    this.server = await ServerProcess.start({
       dataDir: this.dataDir,
       tempDir: this.dir,
-      args: this.#args,
+      args: [...this.#args, ...(this.namespace === null ? [] : ["--host", this.namespace.address])],
+      ...(this.namespace === null ? {} : { wrap: this.namespace.command }),
       nodeArgs: ["--import", join(import.meta.dirname, "skew.ts")],
-      env: { ATHANOR_TEST_CLOCK: this.#clockFile },
+      env: { ATHANOR_TEST_CLOCK: this.#clockFile, ATHANOR_TOKEN: TOKEN },
       onStderr: (line) => this.#log.write(`${line}\n`),
     });
-    this.#token = server.token;
-    this.server = server;
   }
 
   /** Kills it, and waits until all that it started is gone, for as long as that may take. */
@@ -108,5 +108,6 @@ export class Member {
     for (const { pid } of await this.#survivors(1000)) process.kill(pid, "SIGKILL");
     await new Promise<void>((resolve) => this.#log.end(resolve));
     this.#disk?.[Symbol.dispose]();
+    this.namespace?.[Symbol.dispose]();
   }
 }

@@ -7,21 +7,24 @@ import { createConnection, createServer, type Server, type Socket } from "node:n
  *   open --cut()--> cut --heal()--> open       any --close()--> closed
  */
 export class Network implements AsyncDisposable {
+  readonly host: string;
   readonly port: number;
   readonly #server: Server;
   readonly #pairs: Set<[Socket, Socket]>;
   readonly #waiting: Set<() => void>;
   readonly #state: { cut: boolean };
 
-  private constructor(server: Server, port: number, parts: ProxyParts) {
+  private constructor(server: Server, host: string, parts: ProxyParts) {
     this.#server = server;
-    this.port = port;
+    this.host = host;
+    this.port = (server.address() as { port: number }).port;
     this.#pairs = parts.pairs;
     this.#waiting = parts.waiting;
     this.#state = parts.state;
   }
 
-  static async start(to: { host: string; port: number }): Promise<Network> {
+  /** Where servers find it, and where it leads. */
+  static async start(at: string, to: { host: string; port: number }): Promise<Network> {
     const parts: ProxyParts = { pairs: new Set(), waiting: new Set(), state: { cut: false } };
     const server = createServer((near) => {
       near.on("error", () => near.destroy());
@@ -32,9 +35,9 @@ export class Network implements AsyncDisposable {
     });
     await new Promise<void>((resolve, reject) => {
       server.once("error", reject);
-      server.listen(0, "127.0.0.1", resolve);
+      server.listen(0, at, resolve);
     });
-    return new Network(server, (server.address() as { port: number }).port, parts);
+    return new Network(server, at, parts);
   }
 
   cut(): void {

@@ -4,12 +4,18 @@ import { between, random, shuffled } from "./random.ts";
 export type Fault = { atMs: number } & (
   | { type: "kill server" | "drain server"; server: number }
   | { type: "hold server"; server: number; forMs: number }
+  /** Between the server and its database alone. */
   | { type: "cut network"; server: number; forMs: number }
+  /** From the database, and from its clients too. */
+  | { type: "cut off server"; server: number; forMs: number }
   | { type: "skew clock"; server: number; byMs: number; forMs: number }
   | { type: "kill replica"; pick: number }
   | { type: "hold replica"; pick: number; forMs: number }
   | { type: "kill database"; forMs: number }
   | { type: "kill all" }
+  /** Another deployment of the same code: what runs on the one before ends there, and limits hold over both. */
+  | { type: "deploy"; version: number }
+  | { type: "pause queue"; pick: number; forMs: number }
   | { type: "fill disk"; forMs: number }
 );
 
@@ -39,11 +45,12 @@ const LANES: { meanGapMs: number; times: Partial<Record<FaultType, number>> }[] 
       "hold server": 2,
       "kill database": 2,
       "cut network": 2,
+      "cut off server": 2,
       "kill all": 1,
       "fill disk": 1,
     },
   },
-  { meanGapMs: 2500, times: { "kill replica": 4, "hold replica": 1, "skew clock": 1 } },
+  { meanGapMs: 2500, times: { "kill replica": 4, "hold replica": 1, "skew clock": 1, deploy: 1, "pause queue": 1 } },
 ];
 
 const SKEWS_MS = [-600_000, -30_000, -1000, 1000, 30_000, 600_000];
@@ -81,6 +88,7 @@ function faultOf(type: FaultType, atMs: number, { servers, leaseMs }: PlanReques
       return { atMs, type, server };
     case "hold server":
     case "cut network":
+    case "cut off server":
       return { atMs, type, server, forMs };
     case "skew clock":
       return { atMs, type, server, byMs: SKEWS_MS[between(next, 0, SKEWS_MS.length - 1)] ?? 0, forMs };
@@ -90,6 +98,10 @@ function faultOf(type: FaultType, atMs: number, { servers, leaseMs }: PlanReques
       return { atMs, type, pick: next(), forMs };
     case "kill all":
       return { atMs, type };
+    case "deploy":
+      return { atMs, type, version: between(next, 1, 1_000_000) };
+    case "pause queue":
+      return { atMs, type, pick: next(), forMs: between(next, 300, 3000) };
     case "kill database":
     case "fill disk":
       return { atMs, type, forMs: between(next, 1000, 4000) };

@@ -1,14 +1,22 @@
+import type { AppUnderTest } from "./app-under-test.ts";
+import { request } from "./ask.ts";
 import type { History } from "./history.ts";
 import type { Member } from "./member.ts";
 import { monotonicMs } from "./monotonic.ts";
 import { type Fault, faultText, laneOf } from "./plan.ts";
 import type { System } from "./system.ts";
 
+/** What faults strike, and where it is noted. */
+export interface Stage {
+  system: System;
+  app: AppUnderTest;
+  history: History;
+}
+
 /** Strikes with every fault of the plan at its time; the faults of a lane one after the other. Ends when all is whole again. */
 export async function strikeAll(
-  system: System,
+  stage: Stage,
   plan: readonly Fault[],
-  history: History,
   say: (line: string) => void,
   signal: AbortSignal,
 ): Promise<void> {
@@ -19,8 +27,8 @@ export async function strikeAll(
       await sleep(startedAt + fault.atMs - monotonicMs(), signal);
       if (signal.aborted) return;
       const at = monotonicMs();
-      const done = await strike(system, fault, history);
-      history.faults.push({ at, until: monotonicMs(), fault: `${faultText(fault)}${done}` });
+      const done = await strike(stage, fault);
+      stage.history.faults.push({ at, until: monotonicMs(), fault: `${faultText(fault)}${done}` });
       say(`${faultText(fault)}${done}`);
     }
   };
@@ -28,7 +36,8 @@ export async function strikeAll(
 }
 
 /** Says what it met, where that is not in the plan. */
-async function strike(system: System, fault: Fault, history: History): Promise<string> {
+async function strike(stage: Stage, fault: Fault): Promise<string> {
+  const { system, history } = stage;
   switch (fault.type) {
     case "kill server":
     case "drain server":
@@ -63,11 +72,27 @@ async function strike(system: System, fault: Fault, history: History): Promise<s
     case "kill replica":
     case "hold replica":
       return await hurtReplica(system, fault, history);
+    case "deploy":
+      try {
+        await stage.app.deploy(system, fault.version);
+        return "";
+      } catch (error) {
+        return `: ${(error as Error).message.slice(0, 200)}`;
+      }
+    case "pause queue":
+      return await pauseQueue(stage, fault);
     case "kill database":
       await system.database?.kill();
       await sleep(fault.forMs);
       await system.database?.start();
       return "";
+    case "cut off server": {
+      const { namespace } = memberOf(system, fault.server);
+      namespace?.cut();
+      await sleep(fault.forMs);
+      namespace?.heal();
+      return "";
+    }
     case "cut network": {
       const network = system.database?.networks[fault.server];
       network?.cut();
@@ -82,6 +107,27 @@ async function restart(member: Member, type: "kill server" | "drain server"): Pr
   if (type === "kill server") await member.kill();
   else await member.stop();
   await member.start();
+}
+
+/** The queue is resumed in any case, however often that has to be asked. */
+async function pauseQueue({ system, history }: Stage, fault: Fault & { type: "pause queue" }): Promise<string> {
+  const names = ["plain", "ordered", "keyed"];
+  const name = names[Math.floor(fault.pick * names.length)] ?? "plain";
+  const ask = async (action: string): Promise<boolean> => {
+    try {
+      const { status } = await request(await system.endpoint(0), "POST", `/v1/queues/faults/${name}/${action}`);
+      return status === 200;
+    } catch {
+      return false;
+    }
+  };
+  const paused = await ask("pause");
+  const from = monotonicMs();
+  await sleep(fault.forMs);
+  const to = monotonicMs();
+  while (!(await ask("resume"))) await sleep(100);
+  if (paused) history.pauses.push({ function: name, from, to });
+  return `: ${name}${paused ? "" : ", which was not answered"}`;
 }
 
 async function hurtReplica(

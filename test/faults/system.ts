@@ -8,6 +8,7 @@ import { request } from "./ask.ts";
 import { Database } from "./database.ts";
 import type { HandlerRecord } from "./history.ts";
 import { Member } from "./member.ts";
+import { Namespace } from "./namespace.ts";
 import type { FaultType } from "./plan.ts";
 
 export interface SystemOptions {
@@ -38,12 +39,14 @@ export class System implements AsyncDisposable {
 
   static async start(options: SystemOptions): Promise<System> {
     mkdirSync(join(options.dir, "records"), { recursive: true });
-    const database = options.store === "postgres" ? await Database.start(options.servers) : null;
+    const shares = options.store === "postgres";
+    const namespaces = Array.from({ length: options.servers }, (_, index) => (shares ? Namespace.create(index) : null));
+    const addresses = namespaces.map((namespace) => namespace?.outside ?? "127.0.0.1");
+    const database = shares ? await Database.start(addresses) : null;
     const shared = (index: number): string[] =>
       database === null ? [] : ["--store", database.url(index), "--blobs", join(options.dir, "blobs")];
-    const members = Array.from(
-      { length: options.servers },
-      (_, index) => new Member({ dir: join(options.dir, `server-${index}`), args: shared(index) }),
+    const members = namespaces.map(
+      (namespace, index) => new Member({ dir: join(options.dir, `server-${index}`), args: shared(index), namespace }),
     );
     const system = new System(options, members, database);
     try {
@@ -73,8 +76,11 @@ export class System implements AsyncDisposable {
       "skew clock",
       "kill replica",
       "hold replica",
+      "deploy",
+      "pause queue",
     ];
     if (this.members.every(({ disk }) => disk !== null)) types.push("fill disk");
+    if (this.members.every(({ namespace }) => namespace !== null)) types.push("cut off server");
     if (this.database !== null) types.push("kill database", "cut network", "kill all");
     return types;
   }

@@ -48,6 +48,8 @@ export interface ServerProcessOptions {
   dataDir: string;
   tempDir?: string;
   args?: string[];
+  /** What runs the command: it must become it, as `exec` does. */
+  wrap?: string[];
   /** Node's own arguments, before the program. */
   nodeArgs?: string[];
   env?: Record<string, string>;
@@ -79,7 +81,8 @@ export class ServerProcess implements AsyncDisposable {
     const { PATH } = process.env;
     const temp = p.tempDir ?? tmpdir();
     const up = [CLI, "up", "--port", "0", "--data", p.dataDir, "--json", "--log-level", "warn", ...(p.args ?? [])];
-    const child = spawn(process.execPath, [...(p.nodeArgs ?? []), ...up], {
+    const [file = "", ...args] = [...(p.wrap ?? []), process.execPath, ...(p.nodeArgs ?? []), ...up];
+    const child = spawn(file, args, {
       env: { PATH, HOME: temp, TMPDIR: temp, ...p.env },
       stdio: ["ignore", "pipe", "pipe"],
     });
@@ -90,7 +93,7 @@ export class ServerProcess implements AsyncDisposable {
       if (stderr.length > 200) stderr.shift();
     });
     const url = await announcedUrl(child, stderr);
-    const token = (await readFile(join(p.dataDir, "token"), "utf8")).trim();
+    const token = p.env?.ATHANOR_TOKEN ?? (await readFile(join(p.dataDir, "token"), "utf8")).trim();
     return new ServerProcess({ url, token, child, stderr });
   }
 

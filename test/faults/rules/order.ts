@@ -56,6 +56,15 @@ function fifo(started: Started[]): Violation[] {
   return found;
 }
 
+/** What was sent to a paused queue does not start before it is resumed. */
+export function pauses(history: History): Violation[] {
+  return history.pauses.flatMap(({ function: name, from, to }) =>
+    startsOf(history, name)
+      .filter(({ call, startAt }) => call.sentAt > from && startAt < to)
+      .map(({ job }) => ({ rule: "a paused queue starts nothing", job, what: `started while ${name} was paused` })),
+  );
+}
+
 /** A place becomes free when the handler before has ended, and no sooner is the next job chosen. */
 function byPriority(history: History, name: string): Violation[] {
   const found: Violation[] = [];
