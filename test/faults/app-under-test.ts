@@ -39,4 +39,12 @@ export class AppUnderTest {
     const answer = await request(await system.endpoint(0), "POST", "/v1/deployments", { body, timeoutMs: 60_000 });
     if (answer.status !== 201) throw new Error(`refused with ${answer.status} ${JSON.stringify(answer.body)}`);
   }
+
+  /** Until every server knows of it. */
+  async known(system: System): Promise<void> {
+    for (const { server } of system.members) {
+      while (server !== null && (await request(server, "GET", "/v1/apps/faults")).status !== 200)
+        await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
 }

@@ -39,6 +39,7 @@ export async function drive(options: RunOptions): Promise<{ history: History; lo
   for (const line of planLines(plan)) say(line);
   const app = await AppUnderTest.build(system.recordsDir);
   await app.deploy(system, 0);
+  await app.known(system);
   const clients = new Clients(system, history, random(seed + 1));
   const sent = new AbortController();
   const struck = strikeAll({ system, app, history }, plan, (line) => say(`struck ${line}`), sent.signal);
@@ -118,6 +119,7 @@ async function finalJob(endpoint: Endpoint, job: JobJson): Promise<FinalJob> {
   return {
     job: job.job_id,
     function: job.function,
+    deployment: job.deployment_id,
     status: job.status,
     result: job.result,
     code: job.error?.code ?? null,

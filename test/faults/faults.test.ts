@@ -3,6 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
+import { postgresMissing } from "../harness/postgres.ts";
 import { violations } from "./check.ts";
 import { drive, type RunOptions } from "./drive.ts";
 import { report } from "./report.ts";
@@ -36,4 +37,8 @@ describe("the promises of docs/guarantees.md, under faults", {
   skip: process.platform === "linux" ? false : "needs /proc to find what was left running",
 }, () => {
   it("hold for one server on SQLite", { timeout: 300_000 }, (t) => holds(t, { servers: 1, store: "sqlite" }));
+
+  it("hold for three servers on one PostgreSQL", { timeout: 300_000, skip: postgresMissing() }, (t) =>
+    holds(t, { servers: 3, store: "postgres" }),
+  );
 });

@@ -96,6 +96,7 @@ export interface HandlerRecord {
 export interface FinalJob {
   job: string;
   function: string;
+  deployment: string;
   status: JobStatus;
   result: Json;
   code: string | null;

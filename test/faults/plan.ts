@@ -53,7 +53,7 @@ const LANES: { meanGapMs: number; times: Partial<Record<FaultType, number>> }[] 
   { meanGapMs: 2500, times: { "kill replica": 4, "hold replica": 1, "skew clock": 1, deploy: 1, "pause queue": 1 } },
 ];
 
-const SKEWS_MS = [-600_000, -30_000, -1000, 1000, 30_000, 600_000];
+const SKEWS_MS = [-60_000, -10_000, -1000, 1000, 10_000, 60_000];
 
 /** The same request gives the same plan. */
 export function planFaults(request: PlanRequest): Fault[] {

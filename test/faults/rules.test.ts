@@ -40,6 +40,7 @@ const reset = (requested: number, earliest: number): WatchEvent => ({
 const good = (changes: Partial<FinalJob> = {}): FinalJob => ({
   job: "jobs:1",
   function: "double",
+  deployment: "deployments:1",
   status: "succeeded",
   result: value(4, 2),
   code: null,

@@ -3,6 +3,7 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { SERVER_DEFAULTS } from "../../src/protocol/defaults.ts";
 import type { ReplicaJson } from "../../src/protocol/wire.ts";
+import { openPostgresStore } from "../../src/server/store/postgres.ts";
 import { openSqliteStore } from "../../src/server/store/sqlite.ts";
 import { request } from "./ask.ts";
 import { Database } from "./database.ts";
@@ -120,12 +121,12 @@ export class System implements AsyncDisposable {
 
   /** What the store finds wrong with itself, once no server is there. */
   async storeFaults(): Promise<string[]> {
-    const found: string[] = [];
-    for (const { dataDir } of this.members) {
-      await using store = await openSqliteStore({ path: join(dataDir, "athanor.db") });
-      found.push(...(await store.check()));
-    }
-    return found;
+    const [member] = this.members;
+    await using store =
+      this.database === null
+        ? await openSqliteStore({ path: join(member?.dataDir ?? "", "athanor.db") })
+        : await openPostgresStore({ url: this.database.directUrl });
+    return await store.check();
   }
 
   /** What the servers wrote, one after the other. */

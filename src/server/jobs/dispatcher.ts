@@ -86,7 +86,8 @@ export class Dispatcher {
   #pumpSoon(group: Group): void {
     if (this.#toPump.size === 0) {
       queueMicrotask(() => {
-        const groups = [...this.#toPump];
+        // Where a limit makes the jobs of two deployments wait for each other, those that were accepted by the older one go first.
+        const groups = [...this.#toPump].toSorted((a, b) => a.deployment.number - b.deployment.number);
         this.#toPump.clear();
         for (const each of groups) this.#pump(each);
       });

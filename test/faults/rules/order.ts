@@ -4,6 +4,8 @@ import { heldAttempts, intervalsOf } from "./attempts.ts";
 interface Started {
   job: string;
   call: Call;
+  /** Each deployment of an app has an order of its own. */
+  deployment: string;
   ackAt: number;
   /** Of its first handler. */
   startAt: number;
@@ -25,6 +27,7 @@ function startsOf(history: History, name: string): Started[] {
   const firstStart = new Map<string, number>();
   for (const { type, job, at } of history.records)
     if (type === "start") firstStart.set(job, Math.min(at, firstStart.get(job) ?? Number.POSITIVE_INFINITY));
+  const final = new Map(history.final.map((job) => [job.job, job]));
   const sure = new Set(history.final.filter((job) => heldAttempts(job).includes(1)).map(({ job }) => job));
   return history.calls
     .filter((call) => call.function === name)
@@ -32,22 +35,24 @@ function startsOf(history: History, name: string): Started[] {
       const [answer] = call.answers;
       const startAt = answer === undefined ? undefined : firstStart.get(answer.job);
       if (answer === undefined || startAt === undefined) return [];
-      return [{ job: answer.job, call, ackAt: answer.at, startAt, sure: sure.has(answer.job) }];
+      const deployment = final.get(answer.job)?.deployment ?? "";
+      return [{ job: answer.job, call, deployment, ackAt: answer.at, startAt, sure: sure.has(answer.job) }];
     });
 }
 
 function fifo(started: Started[]): Violation[] {
   const found: Violation[] = [];
   const byAck = started.toSorted((a, b) => a.ackAt - b.ackAt);
-  /** By priority: the job that started last of those acknowledged so far. */
-  const latest = new Map<number, Started>();
+  /** The job that started last of those acknowledged so far. */
+  const latest = new Map<string, Started>();
+  const line = ({ call, deployment }: Started): string => `${deployment} ${call.priority}`;
   let next = 0;
   for (const later of started.toSorted((a, b) => a.call.sentAt - b.call.sentAt)) {
     for (let job = byAck[next]; job !== undefined && job.ackAt < later.call.sentAt; job = byAck[++next]) {
-      const known = latest.get(job.call.priority);
-      if (known === undefined || known.startAt < job.startAt) latest.set(job.call.priority, job);
+      const known = latest.get(line(job));
+      if (known === undefined || known.startAt < job.startAt) latest.set(line(job), job);
     }
-    const earlier = latest.get(later.call.priority);
+    const earlier = latest.get(line(later));
     if (later.sure && earlier !== undefined && earlier.startAt > later.startAt) {
       const what = `started before ${earlier.job}, which was accepted before it was sent`;
       found.push({ rule: "first in, first out", job: later.job, what });
@@ -77,7 +82,11 @@ function byPriority(history: History, name: string): Violation[] {
     const freeAt = ends.findLast((at) => at <= chosen.startAt);
     if (freeAt === undefined) continue;
     const better = started.find(
-      (other) => other.call.priority > chosen.call.priority && other.ackAt < freeAt && other.startAt > chosen.startAt,
+      (other) =>
+        other.deployment === chosen.deployment &&
+        other.call.priority > chosen.call.priority &&
+        other.ackAt < freeAt &&
+        other.startAt > chosen.startAt,
     );
     if (better === undefined) continue;
     const what = `started with priority ${chosen.call.priority} while ${better.job} waited with ${better.call.priority}`;
