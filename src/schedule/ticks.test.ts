@@ -139,6 +139,13 @@ describe("cron ticks", () => {
     assert.equal(first("0 8-18/5 * * *"), "2026-11-24 13:00:00 +00:00");
     assert.equal(first("0 0 L * *"), "2026-11-30 00:00:00 +00:00");
     assert.equal(first("0 0 29 2 *"), "2028-02-29 00:00:00 +00:00");
+    assert.equal(first("0 0 * * FRI#L"), "2026-11-27 00:00:00 +00:00");
+    assert.equal(first("0 0 * * MON#1"), "2026-12-07 00:00:00 +00:00");
+    assert.equal(first("0 0 15W * *"), "2026-12-15 00:00:00 +00:00");
+    assert.equal(first("0 0 15W 5 *"), "2027-05-14 00:00:00 +00:00");
+    assert.equal(first("0 0 1 * +MON"), "2027-02-01 00:00:00 +00:00");
+    assert.equal(first("@weekly"), "2026-11-29 00:00:00 +00:00");
+    assert.equal(first("@yearly"), "2027-01-01 00:00:00 +00:00");
     assert.equal(first("@hourly"), "2026-11-24 11:00:00 +00:00");
     assert.equal(first("@monthly"), "2026-12-01 00:00:00 +00:00");
   });
