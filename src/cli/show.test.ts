@@ -2,11 +2,14 @@ import assert from "node:assert/strict";
 import { Writable } from "node:stream";
 import { test } from "node:test";
 import { AthanorError } from "../protocol/errors.ts";
+import { WAITING_REASONS, type Waiting } from "../protocol/job.ts";
+import type { JobJson } from "../protocol/wire.ts";
 import { JobFailedError } from "../sdk/handle.ts";
 import { describeServerEvent } from "./commands/events.ts";
 import { describeFailure, exitStatus } from "./failure.ts";
 import { fields, Output, printable, table } from "./output.ts";
 import { drawBar, ProgressLine } from "./progress-line.ts";
+import { showJob } from "./show.ts";
 import { describeEvent } from "./watch.ts";
 
 function sink(isTTY: boolean, columns = 60) {
@@ -157,4 +160,30 @@ test("the server's events are a line each, and its snapshot a table", () => {
     describeServerEvent({ id: "e-2", event: "server.snapshot", data: snapshot }),
     `${at}  0 live deployments, 0 replicas\nFUNCTION  QUEUED  RUNNING\na/f       3       1`,
   );
+});
+
+test("a job that waits says why in words, and for about how long", () => {
+  const waiting: Waiting = {
+    reason: "position",
+    position: 3,
+    detail: "the first waits for: rate_limit",
+    since: "2027-01-01T00:00:00.000Z",
+    estimated_wait_s: 12.5,
+  };
+  const job = {
+    ...{ job_id: "jobs:3", app: "demo", function: "f", deployment_id: "deployments:1", status: "queued", attempt: 0 },
+    ...{ progress: 0, message: null, created_at: "2027-01-01T00:00:00.000Z", started_at: null, finished_at: null },
+    ...{ execution_time_s: null, result: null, error: null, waiting, priority: 5, concurrency_key: "user-17" },
+    ...{ parent_id: "jobs:2", retry_of: null, run_at: null, expires_at: null },
+    links: { self: "", events: "", result: "", cancel: "" },
+  } as JobJson;
+  const shown = showJob(job);
+  assert.match(
+    shown,
+    /waits: +others of its function are ahead \(position, position 3, since .*, about 12\.5 s more\)/,
+  );
+  assert.match(shown, /the first waits for: rate_limit/);
+  assert.match(shown, /priority: +5\nkey: +user-17\nmade by: +jobs:2/);
+  const reasons = WAITING_REASONS.map((reason) => showJob({ ...job, waiting: { reason, since: "x" } }));
+  assert.equal(new Set(reasons).size, WAITING_REASONS.length);
 });

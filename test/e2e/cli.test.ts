@@ -172,6 +172,9 @@ test("run refuses what is not right before or at the server", async () => {
     [["work", "--app-name", "shop", "--payload", '{"text":"x"}'], 2, "usage"],
     [["work", "--app-name", "shop", "--watch", "--detach"], 2, "usage"],
     [["work"], 2, "usage"],
+    [["work", "--app-name", "shop", "--priority", "1.5"], 2, "usage"],
+    [["work", "--app-name", "shop", "--priority", "-1001"], 2, "usage"],
+    [["work", "--app-name", "shop", "--delay", "soon"], 2, "usage"],
   ];
   for (const [args, status, code] of cases) {
     const ended = await athanor("run", ...args, "--json");
@@ -247,6 +250,35 @@ test("job list is newest first, filtered and in pages", async () => {
   const unknown = await athanor("job", "show", "jobs:999999", "--json");
   assert.equal(unknown.status, 1);
   assert.equal(problemIn(unknown.stderr).code, "job_not_found");
+});
+
+test("jobs are cancelled, retried and replayed, and queues paused, in words", async () => {
+  const run = ["run", "work", "--app-name", "shop", "--payload", '{"args":["w"]}', "--detach"];
+  assert.match(
+    (await athanor("queue", "pause", "work", "--app-name", "shop")).stdout,
+    /^shop\/work is paused: 0 queued/,
+  );
+  const first = (await athanor(...run, "--priority", "3", "--key", "ann")).stdout.trim();
+  const second = (await athanor(...run, "--delay", "3600")).stdout.trim();
+  assert.match((await athanor("job", "show", first)).stdout, /waits: +the queue is paused; .*\(paused, position 1/);
+  assert.match((await athanor("queue", "list")).stdout, /shop\/work +paused +2 +0/);
+  assert.match((await athanor("queue", "keys", "work", "--app-name", "shop")).stdout, /ann +1 +0 +1/);
+  assert.match((await athanor("job", "retry", second)).stdout, new RegExp(`^${second} is due now`));
+  assert.match((await athanor("job", "cancel", "--key", "ann")).stdout, /^1 cancelled, 0 being stopped/);
+  assert.match((await athanor("job", "list", "--key", "ann")).stdout, new RegExp(`${first} +shop/work +cancelled`));
+  assert.match((await athanor("job", "retry", first)).stdout, new RegExp(`runs the input of ${first} again`));
+  assert.match((await athanor("queue", "resume", "work", "--app-name", "shop")).stdout, /^shop\/work is open/);
+  assert.deepEqual(JSON.parse((await athanor("job", "result", second, "--wait")).stdout), { text: "w" });
+  const succeeded = await athanor("job", "retry", second);
+  assert.equal(succeeded.status, 1);
+  assert.match(succeeded.stderr, /Job has succeeded: .*\n {2}Next: .*job replay/);
+  assert.match(
+    (await athanor("job", "replay", second)).stdout,
+    new RegExp(`runs the input of ${second} on deployments`),
+  );
+  for (const args of [[], [first, "--all"], ["--status", "succeeded"]])
+    assert.equal((await athanor("job", "cancel", ...args)).status, 2, args.join(" "));
+  assert.equal((await athanor("queue", "pause", "none", "--app-name", "shop")).status, 1);
 });
 
 test("methods of a class share their replica's instance, after its enter hook", async () => {

@@ -14,6 +14,8 @@ export interface AttemptsListener {
   placeFree(record: JobRecord, replica: Replica): void;
   /** The attempt's end is stored. */
   ended(change: JobChange, record: JobRecord, replica: Replica): void;
+  /** The attempt is over, and the job not this server's any more: how it ended, if it has, the store knows. */
+  released(record: JobRecord): void;
   /** Ends can be stored again: `blocked` no more. */
   unblocked(): void;
 }
@@ -144,6 +146,7 @@ export class Attempts {
     const change = await this.#finisher.finish(record, prepare, giveBack);
     this.#byJob.delete(record.job);
     if (change !== null) this.#listener.ended(change, record, replica);
+    else this.#listener.released(record);
   }
 
   /**

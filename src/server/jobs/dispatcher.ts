@@ -12,6 +12,13 @@ import type { Pauses } from "./pauses.ts";
 const MAX_CLAIM = 256;
 const CLAIM_RETRY_MS = 500;
 
+export interface DispatchListener {
+  /** Committed. */
+  changed(change: JobChange): void;
+  /** It ran here, and may have ended by another's doing, or by an answer of the store that was lost. */
+  released(job: number): void;
+}
+
 /**
  * Takes due jobs to replicas that have room.
  *
@@ -28,23 +35,27 @@ export class Dispatcher {
   readonly meter = new Meter();
   readonly #options: JobsOptions;
   readonly #now: () => number;
-  readonly #onChange: (change: JobChange) => void;
+  readonly #listener: DispatchListener;
   readonly #claims = new Set<Promise<void>>();
   readonly #toPump = new Set<Group>();
   /** Set while claims fail: none is tried before it fires. */
   #retryTimer: NodeJS.Timeout | null = null;
   #running = false;
 
-  constructor(options: JobsOptions, pauses: Pauses, onChange: (change: JobChange) => void) {
+  constructor(options: JobsOptions, pauses: Pauses, listener: DispatchListener) {
     this.#options = options;
     const name = randomUUID();
     this.owner = options.owner ?? (() => name);
     this.#now = clockOf(options);
-    this.#onChange = onChange;
-    this.due = new DueJobs(options, pauses, { pump: (group) => this.#pumpSoon(group), expired: onChange });
+    this.#listener = listener;
+    this.due = new DueJobs(options, pauses, {
+      pump: (group) => this.#pumpSoon(group),
+      expired: (change) => listener.changed(change),
+    });
     this.attempts = new Attempts(options, {
       placeFree: (record, replica) => this.#placeFree(record, replica),
       ended: (change, record, { group }) => this.#ended(change, record, group),
+      released: ({ job }) => listener.released(job),
       unblocked: () => void this.due.refresh(),
     });
     options.scheduler.onRoom((group) => this.#pumpSoon(group));
@@ -175,7 +186,7 @@ export class Dispatcher {
   #placeFree(record: JobRecord, replica: Replica): void {
     const { group } = replica;
     this.#options.scheduler.give(replica, 1);
-    this.due.freed(record.app, record.function);
+    this.due.freed(record.app, record.function, "here");
     if (record.concurrencyKey === null) return;
     // One that waited for the key may run.
     if (!group.forgotten) this.due.raise(group, 1);
@@ -186,7 +197,7 @@ export class Dispatcher {
     const { job } = change;
     const now = this.#now();
     if (record.startedAt !== null) this.meter.ran(job.app, job.function, Math.max(0, now - record.startedAt), now);
-    this.#onChange(change);
+    this.#listener.changed(change);
     if (job.status !== "queued") return;
     if (job.runAfter !== null && job.runAfter > now) this.due.expect(job.runAfter);
     else if (group.forgotten) void this.due.refresh();

@@ -12,6 +12,8 @@ const RETRY_MS = 5000;
 const LAZY_MS = 1000;
 /** Jobs that other servers have queued are counted so late; the first of them is claimed at once. */
 const SIGNALLED_MS = 100;
+/** Where this server has no replica for them: who queued them mostly has one, or starts it. */
+const UNATTENDED_MS = 1000;
 const EXPIRE_STEP = 500;
 
 export interface DueListener {
@@ -74,10 +76,12 @@ export class DueJobs {
   }
 
   /** A job of the function has ended, here or elsewhere: one that its limits kept waiting may run. */
-  freed(app: string, name: string): void {
+  freed(app: string, name: string, where: "here" | "elsewhere"): void {
     for (const group of this.#heldBack) {
       if (group.forgotten) this.#heldBack.delete(group);
-      else if (group.deployment.app === app && group.functionNames.includes(name)) this.raise(group, 1);
+      else if (group.deployment.app !== app || !group.functionNames.includes(name)) continue;
+      else if (where === "elsewhere" && group.replicas.length === 0) this.refreshAt(this.#now() + UNATTENDED_MS);
+      else this.raise(group, 1);
     }
   }
 
@@ -120,11 +124,15 @@ export class DueJobs {
     this.refreshAt(this.#now() + LAZY_MS);
   }
 
-  /** Another server has made jobs of the function due: one is claimed at once, the others as soon as they are counted. */
+  /**
+   * Another server has made jobs of the function due. Where a replica for them is here, one is claimed at once, the others as soon as they are
+   * counted; else one is started only where they still wait after a while, so that one call does not start a replica on every server.
+   */
   signalled(deployment: number, name: string): void {
     const group = this.#options.scheduler.peek(deployment, name);
-    if (group !== undefined) this.raise(group, 1);
-    this.refreshAt(this.#now() + SIGNALLED_MS);
+    const attended = group !== undefined && group.replicas.length > 0;
+    if (attended) this.raise(group, 1);
+    this.refreshAt(this.#now() + (attended ? SIGNALLED_MS : UNATTENDED_MS));
   }
 
   /** Counts what the store has due, of every group, and sets the timer for what becomes due next. Never rejects. */

@@ -49,7 +49,10 @@ export class Jobs implements AsyncDisposable {
     this.#now = clockOf(options);
     this.#pauses = new Pauses(options.store);
     const announce = (change: JobChange): void => this.#announce(change);
-    this.#dispatcher = new Dispatcher(options, this.#pauses, announce);
+    this.#dispatcher = new Dispatcher(options, this.#pauses, {
+      changed: announce,
+      released: (job) => void this.#signals.look([job]),
+    });
     this.view = new JobView(options, this.#pauses, this.#dispatcher.meter);
     this.#spawner = new Spawner(options, this.#dispatcher, (app, name, group) =>
       this.view.retryAfterS(app, name, group),
@@ -202,7 +205,7 @@ export class Jobs implements AsyncDisposable {
   async #runNow(record: JobRecord): Promise<JobRecord> {
     const now = await this.#options.store.jobRunNow({ job: record.job, now: this.#now() });
     if (now === null) throw notFound(record.job);
-    if (now.status === "queued") this.#dispatcher.due.signalled(record.deployment, record.function);
+    if (now.status === "queued") void this.#dispatcher.due.refresh();
     return now;
   }
 

@@ -3,6 +3,7 @@ import { describe, it } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
 import type { FakeReplica } from "../../../test/harness/fake-replicas.ts";
 import { Disk, result, Setup, type SetupOptions } from "../../../test/harness/job-setup.ts";
+import { AthanorError } from "../../protocol/errors.ts";
 import type { Store, StoreSignal } from "../store/store.ts";
 
 /** Two servers on one store; the test says when the first hears of what the second has done. */
@@ -69,6 +70,19 @@ describe("what another server has done", () => {
     assert.deepEqual(call.cancelled, ["cancelled"]);
     call.answer(result(null));
     assert.equal((await here.end(job)).status, "cancelled");
+  });
+
+  it("starts no replica here for a job that is run there at once", async () => {
+    await using disk = await Disk.make();
+    await using servers = await twoServers(disk);
+    const { here, there, hear, due } = servers;
+    there.starter.onCall = (call) => call.answer(result(null));
+    const job = await there.spawn();
+    hear(due);
+    await there.end(job);
+    hear({ type: "job", job, app: "demo", function: "f", status: "succeeded" });
+    await settle();
+    assert.equal(here.starter.replicas.length, 0);
   });
 
   it("runs here what was queued there, however many for one signal", async () => {
@@ -151,5 +165,25 @@ describe("a lost lease", () => {
     assert.equal((await there.record(job)).status, "running");
     again.answer(result("there"));
     assert.equal((await there.end(job)).result, '"there"');
+  });
+});
+
+describe("an end whose answer was lost", () => {
+  it("is told to those who wait, once the store says so", async () => {
+    await using disk = await Disk.make();
+    await using setup = await Setup.started(disk);
+    const { store } = disk;
+    const finish = store.jobFinish.bind(store);
+    let lost = 0;
+    store.jobFinish = async (p) => {
+      const change = await finish(p);
+      if (lost++ > 0) return change;
+      throw new AthanorError("store_unreachable", "The answer never came.");
+    };
+    const job = await setup.spawn();
+    const waited = setup.end(job);
+    (await setup.starter.call(1)).answer(result("stored"));
+    assert.equal((await waited).result, '"stored"');
+    assert.equal(lost, 2);
   });
 });

@@ -34,15 +34,15 @@ export class Signals {
         due.signalled(signal.deployment, signal.function);
         break;
       case "job":
-        if (signal.status !== "running") due.freed(signal.app, signal.function);
-        if (isFinal(signal.status)) void this.#look([signal.job]);
+        if (signal.status !== "running") due.freed(signal.app, signal.function, "elsewhere");
+        if (isFinal(signal.status)) void this.look([signal.job]);
         break;
       case "cancel":
         attempts.cancel(signal.job);
         break;
       case "missed":
         void due.refresh();
-        void this.#look(this.#waiters.jobs());
+        void this.look(this.#waiters.jobs());
         void attempts.recheck();
         break;
       default:
@@ -50,7 +50,7 @@ export class Signals {
   }
 
   /** Tells those that wait for these jobs, where they have ended. */
-  async #look(jobs: number[]): Promise<void> {
+  async look(jobs: number[]): Promise<void> {
     const { store, log } = this.#options;
     for (const job of jobs) {
       if (!this.#waiters.has(job)) continue;
