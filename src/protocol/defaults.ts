@@ -48,8 +48,6 @@ export const SERVER_DEFAULTS = {
   host: "127.0.0.1",
   port: 7700,
   domain: "localhost",
-  /** To a database, at a time. */
-  storeConnections: 10,
   /** Blank runtime processes kept ready. */
   blankReplicas: 1,
   /** Time a call's code has to heed its abort signal before its process is killed. */

@@ -32,6 +32,7 @@ test("a wrong setting is named with its value", () => {
     [{ domain: "-x" }, {}, /--domain/],
     [{ domain: "a..b" }, {}, /--domain/],
     [{ store: "oracle" }, {}, /--store is "oracle"/],
+    [{ store: "postgres://x/y?schema=Blue" }, {}, /schema/],
     [{ store: "postgres://x", storeConnections: "0" }, {}, /--store-connections is "0"/],
     [{ engine: "docker" }, {}, /--engine/],
     [{ logLevel: "loud" }, {}, /--log-level/],
@@ -63,10 +64,11 @@ test("a token that is refused is not repeated", () => {
 test("the store is a file, or the database that a URL names", () => {
   assert.deepEqual(resolveConfig({}, {}).store, { kind: "sqlite" });
   const url = "postgresql://athanor:geheim@db.example.com/athanor?schema=blue";
-  assert.deepEqual(resolveConfig({}, { ATHANOR_STORE: url }).store, { kind: "postgres", url, connections: 10 });
+  const label = "athanor@db.example.com:5432/athanor, schema blue";
+  assert.deepEqual(resolveConfig({}, { ATHANOR_STORE: url }).store, { kind: "postgres", url, label, connections: 10 });
   assert.deepEqual(resolveConfig({ store: "sqlite" }, { ATHANOR_STORE: url }).store, { kind: "sqlite" });
   const config = resolveConfig({ store: url, storeConnections: "3", blobs: "/mnt/blobs" }, {});
-  assert.deepEqual(config.store, { kind: "postgres", url, connections: 3 });
+  assert.deepEqual(config.store, { kind: "postgres", url, label, connections: 3 });
   assert.equal(config.blobsDir, "/mnt/blobs");
   assert.equal(resolveConfig({ data: "/data" }, { ATHANOR_BLOBS: "" }).blobsDir, "/data/blobs");
 });

@@ -1,8 +1,9 @@
 import { randomInt } from "node:crypto";
 import { homedir } from "node:os";
 import { isAbsolute, join, resolve } from "node:path";
-import { SERVER_DEFAULTS } from "../protocol/defaults.ts";
+import { POSTGRES_DEFAULTS, SERVER_DEFAULTS } from "../protocol/defaults.ts";
 import { AthanorError } from "../protocol/errors.ts";
+import { parseTarget } from "./store/postgres/target.ts";
 
 export const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
@@ -39,8 +40,8 @@ export interface ServerFlags {
 export type StoreSetting =
   /** A file in the data folder. */
   | { kind: "sqlite" }
-  /** The URL may hold a password: it goes to the driver, and nowhere else. */
-  | { kind: "postgres"; url: string; connections: number };
+  /** The URL may hold a password: it goes to the driver, and nowhere else. `label` is what may be shown. */
+  | { kind: "postgres"; url: string; label: string; connections: number };
 
 /** The validated settings of a server. Nothing past this reads flags or the environment. */
 export interface Config {
@@ -169,8 +170,9 @@ function storeOf(flags: ServerFlags, env: NodeJS.ProcessEnv): StoreSetting {
     const shown = store.includes(":") || store.includes("@") ? "neither of the two" : quoted(store);
     throw bad(`--store is ${shown}; "sqlite" or a URL such as postgres://role@host:5432/database is needed`);
   }
-  const given = flags.storeConnections ?? nonEmpty(env.ATHANOR_STORE_CONNECTIONS) ?? SERVER_DEFAULTS.storeConnections;
-  return { kind: "postgres", url: store, connections: integer("--store-connections", given, 1, 1000) };
+  const given = flags.storeConnections ?? nonEmpty(env.ATHANOR_STORE_CONNECTIONS) ?? POSTGRES_DEFAULTS.maxConnections;
+  const { label } = parseTarget(store);
+  return { kind: "postgres", url: store, label, connections: integer("--store-connections", given, 1, 1000) };
 }
 
 function publicUrlOf(value: string | undefined): string | null {
