@@ -218,6 +218,11 @@ export async function createContext(p: ContextOptions): Promise<WiredContext> {
         origin: config.publicUrl ?? p.url(),
       }),
   });
+  // The jobs, deployments and timers listen for themselves.
+  const unsubscribe = store.subscribe((signal) => {
+    events.signalled(signal);
+    serverEvents.signalled(signal);
+  });
   let ready = false;
 
   const parts = {
@@ -275,6 +280,7 @@ export async function createContext(p: ContextOptions): Promise<WiredContext> {
       await lease.stop();
       await rescue.stop();
       await scheduler.stop();
+      unsubscribe();
       await events.stop();
       await hub.stop();
       await engine[Symbol.asyncDispose]();

@@ -153,9 +153,7 @@ describe("several servers on one database", { skip: postgresMissing() }, () => {
   it("share the jobs that one of them was given", async () => {
     const dir = await mkdtemp(join(cluster.dir, "together-"));
     const [a] = cluster.running as [ServerProcess];
-    const jobs = await Promise.all(
-      upTo(3).map(() => a.api.spawn("cluster", "together", { args: [dir, 3] })),
-    );
+    const jobs = await Promise.all(upTo(3).map(() => a.api.spawn("cluster", "together", { args: [dir, 3] })));
     const ended = await Promise.all(jobs.map(({ job_id }) => a.api.end(job_id)));
     assert.deepEqual(
       ended.map(({ status }) => status),
