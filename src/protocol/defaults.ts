@@ -72,6 +72,8 @@ export const SERVER_DEFAULTS = {
   leaseRenewMs: 2 * SECOND_MS,
   /** Arguments and results of a job beyond this go to the blob folder. */
   payloadInlineMaxBytes: 256 * KIB,
+  /** A reader of a job's chunks who was announced, or whose connection broke, is waited for so long before the function goes on without. */
+  expectReaderMs: 5 * SECOND_MS,
   /** Calls that one request may enqueue. */
   maxSpawnMany: 10_000,
   /** How far back the rate looks that waits are estimated from, and `Retry-After` of a full queue. */

@@ -170,6 +170,8 @@ export interface CallRequest extends SpawnRequest {
   idempotency_key?: string;
   /** Answered once the job has ended, or as it is when the request's `Prefer: wait=N` is over; false: at once. */
   wait?: boolean;
+  /** The caller will read the events with `?hold=true`: until it comes, chunks are held as if it were there. */
+  stream?: boolean;
 }
 
 /** `call` is the index of the call in the request. */

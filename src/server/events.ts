@@ -2,6 +2,7 @@ import { FUNCTION_DEFAULTS, SERVER_DEFAULTS } from "../protocol/defaults.ts";
 import type { JobEvent } from "../protocol/event.ts";
 import type { EventWindow } from "./events/buffer.ts";
 import { Channel } from "./events/channel.ts";
+import { Holds } from "./events/holds.ts";
 import { Tails } from "./events/tails.ts";
 import { JobWatch, type WatchParams } from "./events/watch.ts";
 import { EventWriter } from "./events/writer.ts";
@@ -36,6 +37,7 @@ export class EventLog {
   readonly #writer: EventWriter;
   readonly #channels = new Map<number, Channel>();
   readonly #tails: Tails;
+  readonly #holds = new Holds();
 
   constructor(p: EventLogParams) {
     this.#store = p.store;
@@ -88,10 +90,26 @@ export class EventLog {
     const channel = this.#channels.get(p.job) ?? new Channel();
     this.#channels.set(p.job, channel);
     const leave = (watch: JobWatch): void => this.#left(p.job, channel, watch);
-    const watch = new JobWatch(p, { store: this.#store, channel, leave }, wake);
+    const reader = p.hold === true ? this.#holds.join(p.job) : null;
+    const watch = new JobWatch(p, { store: this.#store, channel, reader, leave }, wake);
     channel.watchers.add(watch);
     this.#tails.start();
     return watch;
+  }
+
+  /** A watcher that holds the job will come in a moment. */
+  expectReader(job: number): void {
+    this.#holds.expect(job);
+  }
+
+  /** A chunk of the job was stored: resolves once the watchers that hold it are near enough for the next, or with `over`; null: at once. */
+  roomForChunk(
+    job: number,
+    chunk: { index: number; bytes: number },
+    window: EventWindow,
+    over: Promise<void>,
+  ): Promise<void> | null {
+    return this.#holds.room(job, chunk, window, over);
   }
 
   /** Jobs that are being watched. */

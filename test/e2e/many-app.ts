@@ -55,9 +55,11 @@ export const endless = app.function(async function* (context: JobContext) {
   }
 });
 
-/** As many chunks as are asked for, at once. */
-export const burst = app.function({ events: { window: 50 } }, async function* (to: number) {
-  for (let n = 0; n < to; n++) yield n;
+const PADDING = "x".repeat(8 * 1024);
+
+/** As many chunks as are asked for, at once: more bytes than connections hold on their way. */
+export const burst = app.function({ events: { window: 200 } }, async function* (to: number) {
+  for (let n = 0; n < to; n++) yield { n, padding: PADDING };
 });
 
 export const touch = app.function(async (_key: string) => {

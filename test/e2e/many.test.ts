@@ -1,6 +1,7 @@
 /** Many calls of a function against a real server: map and its kin, batches, streams, retries, children. */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { Client, JobFailedError, type JobHandle } from "../../src/sdk/client/index.ts";
 import { startTestServer, type TestServer } from "../harness/server.ts";
 import * as local from "./many-app.ts";
@@ -115,10 +116,29 @@ test("a stream of chunks is whole through a retry, and ends as its job does", as
   assert.deepEqual(await Array.fromAsync(local.letters.remoteStream("xy")), ["x", "y"]);
 });
 
+test("a stream's reader that is slow holds the function back, and misses no chunk however small the window", async () => {
+  const seen: number[] = [];
+  for await (const { n } of many.burst.remoteStream(1000)) {
+    seen.push(n);
+    if (n > 0) continue;
+    // In this time it would be over, were it not held.
+    const { items } = await client.api.listJobs({ function: "burst" });
+    await sleep(1000);
+    assert.equal((await client.api.getJob(items[0]?.job_id ?? "")).status, "running");
+  }
+  assert.deepEqual(seen, numbers(1000));
+  // The function is not far ahead of who reads nothing more for now, and ends when that leaves.
+  const reading = many.endless.remoteStream();
+  await reading.next();
+  const id = (await client.api.listJobs({ function: "endless" })).items[0]?.job_id ?? "";
+  await reading.return();
+  assert.equal(await ended(id), "cancelled");
+});
+
 test("leaving a stream cancels its job", async () => {
   for await (const n of many.endless.remoteStream()) if (n === 3) break;
   const { items } = await client.api.listJobs({ function: "endless" });
-  assert.equal(items.length, 1);
+  assert.equal(items.length, 2);
   assert.equal(await ended(items[0]?.job_id ?? ""), "cancelled");
 });
 

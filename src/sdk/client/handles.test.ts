@@ -237,7 +237,7 @@ test("a stream's chunks come once and in order, through a retry", async () => {
   const server = new FakeServer();
   server.call = () => job({});
   server.other = ({ path }) => {
-    assert.equal(path, "/v1/jobs/jobs%3A1/events?events=job.chunk");
+    assert.equal(path, "/v1/jobs/jobs%3A1/events?events=job.chunk&hold=true");
     return events(
       [3, "job.chunk", { index: 0, value: 10 }],
       [4, "job.chunk", { index: 1, value: 11 }],

@@ -65,14 +65,18 @@ export class RemoteJob implements JobHandle {
   }
 
   async *watch(options: WatchOptions = {}): AsyncGenerator<JobWatchEvent, void, undefined> {
+    yield* this.#events(options);
+  }
+
+  async *#events(options: WatchOptions & { hold?: boolean }): AsyncGenerator<JobWatchEvent, void, undefined> {
     const events = watchJob(this.#api, this.id, { ...options, reached: this.#reached });
     for await (const event of events) yield await this.#decoded(event);
   }
 
-  /** The chunks of a generator, each once and in order. @throws JobFailedError, and AthanorError `chunks_lost`. */
+  /** The chunks of a generator, each once and in order; while this reader is far behind, the function is held at its `yield`. @throws JobFailedError, and AthanorError `chunks_lost`. */
   async *chunks(): AsyncGenerator<unknown, void, undefined> {
     let next = 0;
-    for await (const event of this.watch({ events: ["job.chunk"] })) {
+    for await (const event of this.#events({ events: ["job.chunk"], hold: true })) {
       if (event.event === "job.chunk") {
         const { index, value } = event.data;
         if (index > next) throw this.#chunksLost(next, index);
@@ -115,7 +119,7 @@ export type JobOrigin = Pick<JobJson, "function" | "deployment_id">;
 export function watchJob(
   api: Api,
   id: string,
-  options: WatchOptions & PersistOptions = {},
+  options: WatchOptions & PersistOptions & { hold?: boolean } = {},
 ): AsyncGenerator<WatchEvent, void, undefined> {
   return eventStream({
     url: api.url,
@@ -125,7 +129,7 @@ export function watchJob(
     reached: options.reached,
     connect: ({ after, snapshot, signal }) =>
       api.send("GET", `/v1/jobs/${encodeURIComponent(id)}/events`, {
-        query: { snapshot: snapshot || undefined, events: options.events?.join(",") },
+        query: { snapshot: snapshot || undefined, events: options.events?.join(","), hold: options.hold },
         headers: { accept: "text/event-stream", ...(after === null ? {} : { "last-event-id": String(after) }) },
         signal,
       }),

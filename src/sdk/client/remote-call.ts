@@ -1,7 +1,7 @@
 import { CLIENT_DEFAULTS } from "../../protocol/defaults.ts";
 import { AthanorError } from "../../protocol/errors.ts";
 import { isFinal } from "../../protocol/job.ts";
-import type { JobJson, SpawnRequest } from "../../protocol/wire.ts";
+import type { CallRequest, JobJson, SpawnRequest } from "../../protocol/wire.ts";
 import type { Api } from "./api.ts";
 import { delay } from "./backoff.ts";
 import { RemoteJob } from "./job.ts";
@@ -47,6 +47,15 @@ export class RemoteCall {
     return this.#job;
   }
 
+  /** As `spawned`, of a job whose chunks will be read as they come. */
+  async streamed(): Promise<RemoteJob> {
+    this.#job = RemoteJob.of(
+      this.#api,
+      await persist(async () => this.#api.call(await this.#callOf({ stream: true }), this.#parentJob)),
+    );
+    return this.#job;
+  }
+
   /** The result. One exchange where the job ends soon: the answer to the enqueueing waits for it. A full queue is waited for where that is said. */
   async ended({ waitForRoom = false }: { waitForRoom?: boolean } = {}): Promise<unknown> {
     const json = waitForRoom ? await this.#sendUntilRoom() : await this.#send(true);
@@ -74,8 +83,13 @@ export class RemoteCall {
       const options = { idempotencyKey: this.#key, parentJob, waitS: wait ? CLIENT_DEFAULTS.waitS : undefined };
       return persist(() => this.#api.spawn(this.#app, this.#function, request, options));
     }
-    const call = { app: this.#app, function: this.#function, ...request, idempotency_key: this.#key, wait };
+    const call = await this.#callOf({ wait });
     return persist(() => this.#api.call(call, parentJob));
+  }
+
+  async #callOf(how: Pick<CallRequest, "wait" | "stream">): Promise<CallRequest> {
+    const request = await this.#request;
+    return { app: this.#app, function: this.#function, ...request, idempotency_key: this.#key, ...how };
   }
 
   async #sendUntilRoom(): Promise<JobJson> {

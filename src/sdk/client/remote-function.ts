@@ -55,7 +55,7 @@ export class RemoteFunction implements Handle<unknown[], unknown, unknown> {
   }
 
   async *remoteStream(...args: unknown[]): AsyncGenerator<unknown, void, undefined> {
-    const job = await this.spawn(...args);
+    const job = await this.#call(args, this.#options.idempotencyKey).streamed();
     let over = false;
     try {
       yield* job.chunks();

@@ -53,6 +53,7 @@ async function serveCalls(call: ApiCall): Promise<void> {
       try {
         const inserted = await insert(call, request, parent);
         const { job, existing } = inserted;
+        if (request.stream && !isFinal(job.status)) context.events.expectReader(job.job);
         if (!request.wait || waitMs === 0) {
           written.push(write(index, context.jobs.view.inserted(inserted)));
           return;
@@ -103,6 +104,7 @@ interface CheckedCall {
   function: string;
   request: CheckedSpawn;
   wait: boolean;
+  stream: boolean;
   idempotencyKey: string | null;
 }
 
@@ -124,16 +126,18 @@ function checkForm(call: Json, index: number, rules: SpawnRules): CheckedCall {
       errors: [{ path: `${where}${path}`, expected }],
     });
   if (typeof call !== "object" || call === null || Array.isArray(call)) throw invalid("", "an object");
-  const { app, function: name, idempotency_key: key, wait, ...rest } = call;
+  const { app, function: name, idempotency_key: key, wait, stream, ...rest } = call;
   if (typeof app !== "string") throw invalid("/app", "the name of an app");
   if (typeof name !== "string") throw invalid("/function", "the name of a function");
   if (wait !== undefined && typeof wait !== "boolean") throw invalid("/wait", "true or false");
+  if (stream !== undefined && typeof stream !== "boolean") throw invalid("/stream", "true or false");
   if (key !== undefined && typeof key !== "string") throw invalid("/idempotency_key", "text");
   return {
     app,
     function: name,
     request: checkSpawnRequest(rest, rules, where),
     wait: wait === true,
+    stream: stream === true,
     idempotencyKey: key === undefined ? null : checkIdempotencyKey(key, `${where}/idempotency_key`),
   };
 }

@@ -24,6 +24,10 @@ export const jobDataRoutes: Route[] = [
         description: "Only these types, separated by commas; snapshots, resets and `job.end` come in any case.",
         schema: { type: "string" },
       },
+      hold: {
+        description: "A generator waits at its `yield` while this watcher is far behind, so that it misses no chunk.",
+        schema: { type: "boolean" },
+      },
     },
     headers: { "Last-Event-ID": "The id of the last event that is known." },
     answers: { 200: null, 204: null },
@@ -31,7 +35,13 @@ export const jobDataRoutes: Route[] = [
       const { x, context, principal } = call;
       const job = jobParam(call);
       const after = cursorOf(call);
-      const params = { job, after, snapshot: flagQuery(call, "snapshot"), only: onlyOf(call) };
+      const params = {
+        job,
+        after,
+        snapshot: flagQuery(call, "snapshot"),
+        only: onlyOf(call),
+        hold: flagQuery(call, "hold"),
+      };
       await recordOf(call);
       const key = principal.kind === "key" ? context.auth.jobKey(job) : null;
       const toJson = (record: JobRecord) => showJob(call, record);

@@ -6,6 +6,7 @@ import type { JobJson } from "../../protocol/wire.ts";
 import type { EventRange, JobRecord, Store } from "../store/store.ts";
 import { eventBytes } from "./buffer.ts";
 import type { Channel, Watcher } from "./channel.ts";
+import type { ChunkReader } from "./holds.ts";
 
 export interface WatchParams {
   job: number;
@@ -15,12 +16,16 @@ export interface WatchParams {
   snapshot: boolean;
   /** Only these types, and `job.end`, `job.snapshot` and `stream.reset` in any case; null: all. */
   only: ReadonlySet<JobEventType> | null;
+  /** The job's function waits at its `yield` while this watcher is far behind. */
+  hold?: boolean;
   toJson(record: JobRecord): Promise<JobJson>;
 }
 
 export interface WatchSource {
   store: Pick<Store, "eventRange" | "jobGet">;
   channel: Channel;
+  /** Null: it holds nothing. */
+  reader: ChunkReader | null;
   /** Called once, when it is over. */
   leave(watch: JobWatch): void;
 }
@@ -95,6 +100,7 @@ export class JobWatch implements Watcher {
     if (this.#phase === "over") return;
     this.#phase = "over";
     this.#page = [];
+    this.#source.reader?.leave();
     this.#source.leave(this);
   }
 
@@ -117,6 +123,7 @@ export class JobWatch implements Watcher {
   #take(event: WatchEvent): void {
     if (event.event === "job.snapshot") return;
     this.#cursor = event.id;
+    if (event.event === "job.chunk") this.#source.reader?.took(event.data.index);
     if (event.event === "job.end") this.close();
   }
 

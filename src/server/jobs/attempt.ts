@@ -49,6 +49,8 @@ export class Attempt {
   #call: JobCall | null = null;
   #timer: NodeJS.Timeout | null = null;
   #over = false;
+  /** Its chunks wait for no reader any more. */
+  readonly #released = Promise.withResolvers<void>();
   #flush: Promise<void> = Promise.resolve();
   #nextFlush: Promise<void> | null = null;
 
@@ -77,6 +79,7 @@ export class Attempt {
     this.#timer = setTimeout(() => this.stop("timeout"), Math.min(this.fn.timeoutS * 1000, MAX_TIMER_MS));
     const answer = await this.#call.answer;
     this.#over = true;
+    this.#released.resolve();
     clearTimeout(this.#timer);
     return answer;
   }
@@ -85,6 +88,7 @@ export class Attempt {
   stop(reason: "cancelled" | "timeout"): void {
     if (this.#over || this.stopping !== null) return;
     this.stopping = reason;
+    this.#released.resolve();
     if (this.#call === null) return;
     this.#call.cancel(reason);
     this.#options.session.probe();
@@ -131,11 +135,12 @@ export class Attempt {
     return this.#options.session.openJob(message, media, {
       progress: ({ progress, message: text }) =>
         this.#log({ event: "job.progress", data: { progress, message: text } }),
-      // The function is held at its `yield` while its chunks wait for the disk.
+      // The function is held at its `yield` while its chunks wait for the disk, or for who reads them.
       chunk: ({ index, value }) => {
         this.chunked = true;
         this.#log({ event: "job.chunk", data: { index, value } });
-        return this.#stored();
+        const bytes = JSON.stringify(value).length;
+        return this.#stored().then(() => this.#roomFor({ index, bytes }));
       },
       log: ({ fd, line, at, dropped }) =>
         this.#log({ event: "job.log", data: { stream: fd, line, at: new Date(at).toISOString() } }, dropped),
@@ -166,11 +171,18 @@ export class Attempt {
   }
 
   /** `dropped`: how many before it have been lost on the way. */
+  async #roomFor(chunk: { index: number; bytes: number }): Promise<void> {
+    await this.#options.events.roomForChunk(this.record.job, chunk, this.#window, this.#released.promise);
+  }
+
+  get #window(): { events: number; bytes: number } {
+    return { events: this.record.eventsWindow, bytes: this.record.eventsWindowBytes };
+  }
+
   #log(event: NewJobEvent, dropped = 0): void {
-    const { job, fence, eventsWindow, eventsWindowBytes } = this.record;
+    const { job, fence } = this.record;
     this.logged = true;
-    const window = { events: eventsWindow, bytes: eventsWindowBytes };
-    this.#options.events.append({ job, fence, events: [event] }, window, dropped);
+    this.#options.events.append({ job, fence, events: [event] }, this.#window, dropped);
   }
 }
 

@@ -11,6 +11,13 @@ export interface JobEvents {
   /** Issues its write to the store before it returns. `over`: what is over with this write, so that the last progress is not held back. */
   flush(job: number, over?: "attempt" | "job"): Promise<void>;
   publish(job: number, events: JobEvent[]): void;
+  /** A chunk was stored: resolves once those who read it all are near enough for the next, or with `over`; null: at once. */
+  roomForChunk(
+    job: number,
+    chunk: { index: number; bytes: number },
+    window: { events: number; bytes: number },
+    over: Promise<void>,
+  ): Promise<void> | null;
 }
 
 /** What the jobs need of the Blobs. */
