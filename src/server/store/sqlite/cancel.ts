@@ -1,3 +1,4 @@
+import type { NewJobEvent } from "../../../protocol/event.ts";
 import type { JobError } from "../../../protocol/job.ts";
 import type { CancelledJobs, JobChange, JobFilter } from "../store.ts";
 import type { Connection } from "./connection.ts";
@@ -65,9 +66,10 @@ export function endQueued(
 ): Step {
   const status = target("queued", outcome);
   const { error } = outcome;
-  const lines = toLines([{ event: "job.end", data: { status, error } }]);
+  const events: NewJobEvent[] = [{ event: "job.end", data: { status, error } }];
+  const lines = toLines(events);
   const row = db.get("jobEndQueued", { job, status, error: JSON.stringify(error), lines, now }) as JobRow;
-  return ended(db, row, lines, now);
+  return ended(db, row, events, now);
 }
 
 function left(steps: Step[]): JobRow[] {

@@ -3,6 +3,7 @@ import { dirname } from "node:path";
 import { backup, DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
 import { readMigrations, readStatements, sqlDir } from "../statements.ts";
 import { migrate } from "./migrate.ts";
+import { JOB_COLUMNS, jobRow } from "./rows.ts";
 
 type Params = Record<string, SQLInputValue>;
 
@@ -23,6 +24,10 @@ const PRAGMAS = `
 interface Prepared {
   statement: StatementSync;
   writes: boolean;
+  /** Of each place for a value, the parameter that stands there. */
+  params: string[];
+  /** It answers with whole rows of `jobs`. */
+  jobs: boolean;
 }
 
 export interface QueueName {
@@ -82,15 +87,20 @@ export class Connection {
 
   /** Returns how many rows changed. */
   run(name: string, params: Params = {}): number {
-    return Number(this.#use(name).run(params).changes);
+    const prepared = this.#use(name);
+    return Number(prepared.statement.run(...values(prepared, params)).changes);
   }
 
   get<T>(name: string, params: Params = {}): T | undefined {
-    return this.#use(name).get(params) as T | undefined;
+    const prepared = this.#use(name);
+    const row = prepared.statement.get(...values(prepared, params));
+    return (prepared.jobs && row !== undefined ? jobRow(row as unknown as unknown[]) : row) as T | undefined;
   }
 
   all<T>(name: string, params: Params = {}): T[] {
-    return this.#use(name).all(params) as T[];
+    const prepared = this.#use(name);
+    const rows = prepared.statement.all(...values(prepared, params));
+    return (prepared.jobs ? rows.map((row) => jobRow(row as unknown as unknown[])) : rows) as T[];
   }
 
   begin(): void {
@@ -131,16 +141,36 @@ export class Connection {
   }
 
   #prepare(name: string, sql: string): void {
-    const code = sql.replaceAll(/^--.*$/gm, "").trim();
-    this.#statements.set(name, { statement: this.#db.prepare(sql), writes: !code.startsWith("SELECT") });
+    const { code, params } = positional(sql);
+    const statement = this.#db.prepare(code);
+    const columns = statement.columns().map((column) => column.name);
+    const jobs = columns.length === JOB_COLUMNS.length && columns.every((column, i) => column === JOB_COLUMNS[i]);
+    statement.setReturnArrays(jobs);
+    this.#statements.set(name, { statement, writes: !code.startsWith("SELECT"), params, jobs });
   }
 
-  #use(name: string): StatementSync {
+  #use(name: string): Prepared {
     const prepared = this.#statements.get(name);
     if (prepared === undefined) throw new Error(`no SQL statement is called ${name}`);
     if (prepared.writes) this.#writes++;
-    return prepared.statement;
+    return prepared;
   }
+}
+
+/** With `?` in place of each `:param`: SQLite looks up each name at each call, which takes about as long as a small statement itself. */
+function positional(sql: string): { code: string; params: string[] } {
+  const params: string[] = [];
+  const code = sql.replaceAll(/'(?:[^']|'')*'|--.*$|:([a-z]\w*)/gim, (text, param: string | undefined) => {
+    if (text.startsWith("--")) return "";
+    if (param === undefined) return text;
+    params.push(param);
+    return "?";
+  });
+  return { code: code.trim(), params };
+}
+
+function values({ params }: Prepared, given: Params): SQLInputValue[] {
+  return params.map((param) => given[param] as SQLInputValue);
 }
 
 /** Pages of 4 KiB that a backup copies before it lets others write. */

@@ -5,7 +5,7 @@ import type { InsertedJob, JobRecord, NewJob } from "../store.ts";
 import { endQueued } from "./cancel.ts";
 import type { Connection } from "./connection.ts";
 import { jobGet, jobPosition } from "./job-reads.ts";
-import { holdOf, newestJob } from "./keys.ts";
+import { holdOf } from "./keys.ts";
 import { toLines } from "./log.ts";
 import { CANCELLED_WITH_PARENT } from "./reasons.ts";
 import type { JobRow } from "./rows.ts";
@@ -18,10 +18,20 @@ const INPUT_INLINE_MAX_BYTES = 1024;
 
 /** What one step knows of a queue, read once and kept up to date with what the step inserts. */
 interface QueueState {
-  queue: number;
+  /** Null: the function has none yet. */
+  queue: number | null;
   queued: number;
   /** How many are ready, of each priority. */
   ready: Map<number, number>;
+}
+
+interface HeadRow {
+  queue: number | null;
+  priority: number | null;
+  queued: number;
+  ready: number;
+  app: string | null;
+  newest: number | null;
 }
 
 export function jobInsertMany(db: Connection, p: { jobs: NewJob[]; now: number }): InsertedJob[] {
@@ -33,7 +43,8 @@ class Insertion {
   readonly #db: Connection;
   readonly #now: number;
   readonly #queues = new Map<string, QueueState>();
-  readonly #apps = new Map<number, string>();
+  /** Their apps; null: there is no such deployment. */
+  readonly #deployments = new Map<number, string | null>();
   #newest: number | null = null;
 
   constructor(db: Connection, now: number) {
@@ -42,24 +53,23 @@ class Insertion {
   }
 
   insert(p: NewJob): InsertedJob {
-    const state = this.#queue(p);
-    const earlier = state === null ? null : earlierJob(this.#db, state.queue, p, this.#now);
+    const state = this.#look(p);
+    const earlier = state.queue === null ? null : earlierJob(this.#db, state.queue, p, this.#now);
     if (earlier !== null) return earlier;
     this.#requireDeployment(p);
-    const queued = state?.queued ?? 0;
-    if (queued >= p.queueSize) {
-      const detail = `${queued} jobs of ${p.app}/${p.function} are queued, and its queue takes ${p.queueSize}.`;
+    if (state.queued >= p.queueSize) {
+      const detail = `${state.queued} jobs of ${p.app}/${p.function} are queued, and its queue takes ${p.queueSize}.`;
       throw new AthanorError("queue_full", detail, { headers: { "retry-after": "1" } });
     }
-    return this.#store(p, state ?? this.#makeQueue(p));
+    state.queue ??= this.#makeQueue(p);
+    return this.#store(p, state, state.queue);
   }
 
-  #store(p: NewJob, state: QueueState): InsertedJob {
+  #store(p: NewJob, state: QueueState, queue: number): InsertedJob {
     const db = this.#db;
     const now = this.#now;
-    this.#newest ??= newestJob(db);
-    const job = ++this.#newest;
-    const { queue } = state;
+    const job = (this.#newest ?? 0) + 1;
+    this.#newest = job;
     const { priority } = p;
     const runAfter = p.runAfter === null || p.runAfter <= now ? null : Math.ceil(p.runAfter);
     const key = p.concurrencyKey?.key ?? null;
@@ -93,36 +103,40 @@ class Insertion {
     return { job: change.job, existing: false, position: 0 };
   }
 
-  /** Null where the function has none yet. */
-  #queue({ app, function: name }: NewJob): QueueState | null {
-    const known = this.#queues.get(`${app}/${name}`);
-    if (known !== undefined) return known;
-    const row = this.#db.get<{ queue: number }>("queueGet", { app, function: name });
-    if (row === undefined) return null;
-    const { queue } = row;
-    const counts = this.#db.all<{ priority: number; queued: number; ready: number }>("queueCounts", { queue });
-    const queued = counts.reduce((sum, count) => sum + count.queued, 0);
-    return this.#know(app, name, { queue, queued, ready: new Map(counts.map((c) => [c.priority, c.ready])) });
-  }
-
-  #makeQueue({ app, function: name }: NewJob): QueueState {
-    const { queue } = this.#db.get("queueInsert", { app, function: name }) as { queue: number };
-    return this.#know(app, name, { queue, queued: 0, ready: new Map() });
-  }
-
-  #know(app: string, name: string, state: QueueState): QueueState {
-    this.#queues.set(`${app}/${name}`, state);
+  #look(p: NewJob): QueueState {
+    const name = `${p.app}/${p.function}`;
+    const known = this.#queues.get(name);
+    if (known !== undefined) {
+      if (!this.#deployments.has(p.deployment))
+        this.#know(p, this.#db.get("deploymentApp", { deployment: p.deployment }));
+      return known;
+    }
+    const { app, function: fn, deployment } = p;
+    const rows = this.#db.all<HeadRow>("queueHead", { app, function: fn, deployment });
+    const state: QueueState = { queue: rows[0]?.queue ?? null, queued: 0, ready: new Map() };
+    for (const { priority, queued, ready } of rows) {
+      if (priority === null) continue;
+      state.queued += queued;
+      state.ready.set(priority, (state.ready.get(priority) ?? 0) + ready);
+    }
+    this.#know(p, rows[0]);
+    this.#newest ??= rows[0]?.newest ?? 0;
+    this.#queues.set(name, state);
     return state;
   }
 
+  #know({ deployment }: NewJob, found: { app: string | null } | undefined): void {
+    this.#deployments.set(deployment, found?.app ?? null);
+  }
+
+  #makeQueue({ app, function: name }: NewJob): number {
+    return (this.#db.get("queueInsert", { app, function: name }) as { queue: number }).queue;
+  }
+
   #requireDeployment({ app, deployment }: NewJob): void {
-    if (this.#apps.get(deployment) === app) return;
-    const found = this.#db.get<{ app: string }>("deploymentApp", { deployment })?.app;
-    if (found !== app) {
-      const detail = `${formatId("deployments", deployment)} of ${app} does not exist any more.`;
-      throw new AthanorError("deployment_not_found", detail);
-    }
-    this.#apps.set(deployment, app);
+    if (this.#deployments.get(deployment) === app) return;
+    const detail = `${formatId("deployments", deployment)} of ${app} does not exist any more.`;
+    throw new AthanorError("deployment_not_found", detail);
   }
 }
 

@@ -74,7 +74,7 @@ export function settleKeys(db: Connection, rows: Pick<JobRow, "queue" | "concurr
   }
 }
 
-export function newestJob(db: Connection): number {
+function newestJob(db: Connection): number {
   return db.get<{ seq: number }>("jobNewest")?.seq ?? 0;
 }
 

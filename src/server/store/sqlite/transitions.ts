@@ -1,10 +1,10 @@
-import type { NewJobEvent } from "../../../protocol/event.ts";
+import type { JobEvent, NewJobEvent } from "../../../protocol/event.ts";
 import { isFinal, type JobStatus, transition } from "../../../protocol/job.ts";
 import type { JobChange, JobOutcome } from "../store.ts";
 import type { Connection } from "./connection.ts";
 import { positionOf } from "./job-reads.ts";
 import { settleKeys } from "./keys.ts";
-import { dropSegments, tidyLog, toEvent, toLines } from "./log.ts";
+import { dropSegments, resultData, tidyLog, toLines } from "./log.ts";
 import { CANCELLED_RUNNING, SERVER_LOST } from "./reasons.ts";
 import { type JobRow, toJob } from "./rows.ts";
 
@@ -74,19 +74,20 @@ function endRunning(
   const status = target("running", outcome);
   const result = outcome.type === "succeed" ? outcome.result : null;
   const error = outcome.type === "succeed" ? null : JSON.stringify(outcome.error);
-  const lines = endLines(outcome, status);
-  const added = outcome.type === "succeed" ? 2 : 1;
+  const events = endEvents(outcome, status);
+  const lines = toLines(events);
+  const added = events.length;
   const row = db.get<JobRow>("jobEndRunning", { job, fence, status, result, error, lines, added, now });
   if (row === undefined) return null;
   if (outcome.type === "succeed") for (const sha256 of outcome.resultBlobs) db.run("jobBlobInsert", { job, sha256 });
-  return ended(db, row, lines, now);
+  return ended(db, row, events, now);
 }
 
 /** What follows from any end. */
-export function ended(db: Connection, row: JobRow, lines: string, now: number): Step {
+export function ended(db: Connection, row: JobRow, events: NewJobEvent[], now: number): Step {
   if (row.webhook === 1) db.run("webhookDue", { job: row.job, now });
   dropSegments(db, row);
-  return { row, change: { job: toJob(db, row), events: newestEvents(row, lines) } };
+  return { row, change: { job: toJob(db, row), events: newestEvents(row, events) } };
 }
 
 function requeue(db: Connection, row: JobRow, outcome: AgainOutcome, now: number): Step {
@@ -98,14 +99,13 @@ function requeue(db: Connection, row: JobRow, outcome: AgainOutcome, now: number
     { event: "job.retrying", data: { attempt: row.attempt, delay_s: delayS, error: outcome.error } },
     { event: "job.queued", data: { position: positionOf(db, { ...row, hold: due === null ? null : "delay" }) } },
   ];
-  const lines = toLines(events);
   const lost = outcome.type === "lose";
   const changed = db.get("jobRequeue", {
-    ...{ job, hold: due === null ? null : "delay", runAfter: due, lines, now },
+    ...{ job, hold: due === null ? null : "delay", runAfter: due, lines: toLines(events), now },
     ...{ lost: lost ? 1 : 0, crashed: lost && outcome.crashed ? 1 : 0 },
   }) as JobRow;
   tidyLog(db, changed);
-  return { row: changed, change: { job: toJob(db, changed), events: newestEvents(changed, lines) } };
+  return { row: changed, change: { job: toJob(db, changed), events: newestEvents(changed, events) } };
 }
 
 /** The status after the outcome. Throws where the table of transitions has none. */
@@ -115,14 +115,17 @@ export function target(from: JobStatus, outcome: { type: JobOutcome["type"] | "e
   return to;
 }
 
-function endLines(outcome: EndOutcome, status: JobStatus): string {
+function endEvents(outcome: EndOutcome, status: JobStatus): NewJobEvent[] {
   if (!isFinal(status)) throw new Error(`${status} ends no job`);
-  if (outcome.type !== "succeed") return toLines([{ event: "job.end", data: { status, error: outcome.error } }]);
-  return `job.result\n${toLines([{ event: "job.end", data: { status } }])}`;
+  if (outcome.type !== "succeed") return [{ event: "job.end", data: { status, error: outcome.error } }];
+  return [
+    { event: "job.result", data: resultData(outcome.result) },
+    { event: "job.end", data: { status } },
+  ];
 }
 
-/** The events of the lines, which are the newest of the row's log. */
-function newestEvents(row: JobRow, lines: string): JobChange["events"] {
-  const texts = lines.slice(0, -1).split("\n");
-  return texts.map((line, index) => toEvent(row.last_event - texts.length + 1 + index, line, row.result));
+/** These, which are the newest of the row's log, with their numbers. */
+function newestEvents(row: JobRow, events: NewJobEvent[]): JobEvent[] {
+  const before = row.last_event - events.length;
+  return events.map(({ event, data }, index) => ({ id: before + 1 + index, event, data }) as JobEvent);
 }

@@ -31,11 +31,14 @@ SELECT queue, app, function FROM queues
 WHERE (:app IS NULL OR app = :app) AND (:function IS NULL OR function = :function)
 ORDER BY queue;
 
--- name: queueCounts
--- Of each priority, the highest first.
-SELECT priority, sum(queued) AS queued, sum(ready) AS ready
-FROM job_counts WHERE queue = :queue
-GROUP BY priority ORDER BY priority DESC;
+-- name: queueHead
+-- What an insertion must know, in one statement: a row for each count of the queue, or one without where there is none.
+SELECT queues.queue, priority, queued, ready,
+  (SELECT app FROM deployments WHERE deployment = :deployment) AS app,
+  (SELECT seq FROM sqlite_sequence WHERE name = 'jobs') AS newest
+FROM (SELECT 1)
+LEFT JOIN queues ON queues.app = :app AND queues.function = :function
+LEFT JOIN job_counts ON job_counts.queue = queues.queue;
 
 -- name: queueClaim
 -- What a claim must know of its function's queue.
