@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { build } from "../../src/build/index.ts";
+import { SERVER_DEFAULTS } from "../../src/protocol/defaults.ts";
 import type { CancelManyResult, JobJson, KeyJson, Page, Problem, QueueJson } from "../../src/protocol/wire.ts";
 import { Api } from "../harness/api.ts";
 import { startTestServer, type TestServer } from "../harness/server.ts";
@@ -200,6 +201,20 @@ describe("a job", () => {
       String(job.error?.message),
       /^3 replicas died while they ran this job.*SIGKILL.*taking the replica along/s,
     );
+  });
+
+  it("keeps its replica while that computes, for longer than any lease, and leaves one that a signal stopped", async () => {
+    const busy = await spawn("computes", [SERVER_DEFAULTS.leaseMs + 1000]);
+    const { job_id: id } = await spawn("stopped", []);
+    await api.events(id, { enough: ({ event }) => event === "job.log" });
+    const replica = (await api.replicas()).find(({ functions }) => functions.includes("stopped"));
+    process.kill(Number(replica?.pid), "SIGSTOP");
+    const job = await api.end(id);
+    assert.deepEqual([job.status, job.result], ["succeeded", 2]);
+    const retrying = (await api.events(id)).find(({ event }) => event === "job.retrying");
+    assert.match(JSON.stringify(retrying?.data), /replica_crashed.*stopped by a signal/);
+    const { status, result } = await api.end(busy.job_id);
+    assert.deepEqual([status, result], ["succeeded", 1]);
   });
 
   it("that does not start in time expires", async () => {

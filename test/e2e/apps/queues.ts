@@ -43,6 +43,19 @@ export const poison = app.function(async () => {
   await sleep(60_000);
 });
 
+/** Holds the event loop for so long, without once yielding it. */
+export const computes = app.function(async (ms: number, context: JobContext) => {
+  const until = Date.now() + ms;
+  while (Date.now() < until);
+  return context.attempt;
+});
+
+export const stopped = app.function(async (context: JobContext) => {
+  console.log("here");
+  if (context.attempt === 1) await sleep(60_000);
+  return context.attempt;
+});
+
 export const late = app.function({ expireS: 0.2 }, async (context: JobContext) => {
   await sleep(60_000, context.signal);
 });
