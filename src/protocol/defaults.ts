@@ -127,9 +127,9 @@ export const WEBHOOK_DEFAULTS = {
   /** A server that has not said how an attempt went for so long has lost it to the others; more than an attempt can take. */
   leaseMs: 20 * SECOND_MS,
   /** Deliveries under way at a time, of one server. */
-  maxInFlight: 16,
+  maxInFlight: 64,
   /** Of these, to one host. */
-  maxPerHost: 4,
+  maxPerHost: 16,
   /** Host names looked up at a time. */
   maxLookups: 2,
   /** A result that is longer as JSON is left out of the body; its link leads to it. */

@@ -27,7 +27,7 @@ const running = (job: string): Promise<unknown> => api.events(job, { enough: ({ 
 describe("the options of a call", () => {
   it("show in the job's JSON, and are the function's own where they are left out", async () => {
     const runAt = new Date(Date.now() + 3_600_000).toISOString();
-    const webhook = { url: "https://example.com/hook", secret: "s".repeat(16) };
+    const webhook = { url: "https://hooks.invalid/", secret: "s".repeat(16) };
     const job = await spawn("hold", ["a"], {
       priority: -1000,
       run_at: runAt,

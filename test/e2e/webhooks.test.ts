@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { build } from "../../src/build/index.ts";
+import { WEBHOOK_DEFAULTS } from "../../src/protocol/defaults.ts";
 import type { SpawnOptionsJson, WebhookJson } from "../../src/protocol/wire.ts";
 import type { Api } from "../harness/api.ts";
 import { Receiver } from "../harness/receiver.ts";
@@ -152,10 +153,14 @@ describe("a webhook", () => {
     const to = (url: string): SpawnOptionsJson => ({ webhook: { url, secret: SECRET } });
     for (let n = 0; n < 30; n++)
       await api.spawn("webhooks", "shout", { args: ["hello"], options: to(`${hangs.url}/`) });
-    await hangs.at("/", 4);
+    await hangs.at("/", WEBHOOK_DEFAULTS.maxPerHost);
     const job = await spawn("shout", "/quick", "hello");
     assert.equal((await receiver.webhook("/quick", SECRET)).job.job_id, job.job_id);
-    assert.equal((await hangs.at("/")).length, 4, "no more than so many at a time to one host");
+    assert.equal(
+      (await hangs.at("/")).length,
+      WEBHOOK_DEFAULTS.maxPerHost,
+      "no more than so many at a time to one host",
+    );
   });
 
   it("goes along where a job is run again", async () => {
