@@ -126,8 +126,8 @@ export interface RetryOptions {
   jitter?: number | undefined;
   /**
    * Whether what was thrown is worth another attempt; it runs in the replica. Default: whatever was thrown is, but a `NonRetryableError`, and other
-   * errors whose `retryable` is false: of these it is not asked. Where it throws itself, the job is retried. A timeout and a dead replica do not come
-   * here: they are retried while attempts are left.
+   * errors whose `retryable` is false: of these it is not asked. Where it throws itself, the job is retried. A timeout ends the job, and a dead
+   * replica costs no attempt: it is asked of neither.
    */
   retryOn?: ((error: unknown) => boolean) | undefined;
 }

@@ -38,6 +38,22 @@ describe("examples", () => {
       assert.match(ran, /AHOY!/);
     },
 
+    async batch() {
+      const texts = ["the sea is calm", "an oven that is hot", "winter nights are long"];
+      const payload = JSON.stringify({ args: ["a hot oven", texts] });
+      const found = await user.athanor("run", "search", "--app-name", "batch", "--payload", payload, "--json");
+      const ranked = (JSON.parse(found) as { result: { text: string; likeness: number }[] }).result;
+      assert.deepEqual([ranked.length, ranked[0]?.text], [3, "an oven that is hot"]);
+      const listed = JSON.parse(await user.athanor("job", "list", "--app-name", "batch", "--json")) as {
+        items: { job_id: string; function: string; parent_id: string | null }[];
+      };
+      const embedded = listed.items.filter((job) => job.function === "embed");
+      assert.deepEqual(new Set(embedded.map((job) => job.parent_id !== null)), new Set([true]));
+      assert.equal(embedded.length, 4);
+      // All four were in one call of the handler.
+      assert.match(await user.athanor("job", "logs", embedded[0]?.job_id ?? ""), /^4 texts$/m);
+    },
+
     async thumbnails() {
       const form = new FormData();
       form.set("photo", new Blob([await readFile(PAGE)]), "page.png");
