@@ -1,15 +1,13 @@
 import { AthanorError } from "../../protocol/errors.ts";
 import { isFinal } from "../../protocol/job.ts";
-import type { Json } from "../../protocol/json.ts";
 import { formatId } from "../../protocol/names.ts";
 import type { CancelManyResult, JobJson } from "../../protocol/wire.ts";
 import type { InsertedJob, JobChange, JobFilter, JobRecord, NewJob, QueueRecord } from "../store/store.ts";
-import { checkReplay, checkRetry, inputAgain, optionsAgain } from "./again.ts";
 import { Canceller } from "./canceller.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import { clockOf, type JobsOptions } from "./options.ts";
 import { Pauses } from "./pauses.ts";
-import { payloadText } from "./payload.ts";
+import { type ReplayTarget, Reruns, type Retried } from "./reruns.ts";
 import { Signals } from "./signals.ts";
 import { type Call, type Inserted, Spawner, type Target } from "./spawner.ts";
 import { JobView } from "./view.ts";
@@ -28,7 +26,7 @@ const RESCUE_STEP = 500;
  *   stopped --start--> running: takes up what an earlier server left, then dispatches
  *   running --stop-->  stopped: no new jobs; those that run end, or go back to the queue
  *
- * Parts: calls into the queue (spawner.ts), jobs to replicas (dispatcher.ts), what stops them (canceller.ts), what other servers do (signals.ts),
+ * Parts: calls into the queue (spawner.ts), jobs once more (reruns.ts), jobs to replicas (dispatcher.ts), what stops them (canceller.ts), what other servers do (signals.ts),
  * how jobs look, and why they wait (view.ts).
  */
 export class Jobs implements AsyncDisposable {
@@ -40,6 +38,7 @@ export class Jobs implements AsyncDisposable {
   readonly #pauses: Pauses;
   readonly #dispatcher: Dispatcher;
   readonly #spawner: Spawner;
+  readonly #reruns: Reruns;
   readonly #canceller: Canceller;
   readonly #signals: Signals;
   #running = false;
@@ -57,6 +56,7 @@ export class Jobs implements AsyncDisposable {
     this.#spawner = new Spawner(options, this.#dispatcher, (app, name, group) =>
       this.view.retryAfterS(app, name, group),
     );
+    this.#reruns = new Reruns(options, this.#spawner, () => void this.#dispatcher.due.refresh());
     this.#canceller = new Canceller(options, this.#dispatcher, announce);
     this.#signals = new Signals(options, this.#dispatcher, this.#waiters);
   }
@@ -105,26 +105,15 @@ export class Jobs implements AsyncDisposable {
    * A queued job that waits for a delay is due now; one that has ended without success runs again as a new job of the same deployment, with the
    * same input and options. Rejects with job_not_found, job_not_ended (it runs), job_succeeded.
    */
-  async retry(job: number, idempotencyKey: string | null): Promise<{ record: JobRecord; inserted: Inserted | null }> {
+  async retry(job: number, idempotencyKey: string | null): Promise<Retried> {
     this.#mustRun();
-    const record = await this.#get(job);
-    checkRetry(record);
-    if (record.status === "queued") return { record: await this.#runNow(record), inserted: null };
-    const deployment = await this.#options.deployments.get(record.deployment);
-    const fn = deployment.fn(record.function);
-    if (fn === undefined) throw new Error(`${formatId("jobs", job)} is of no function of its deployment`);
-    const inserted = await this.#again({ deployment, fn, idempotencyKey }, record);
-    return { record: inserted.job, inserted };
+    return await this.#reruns.retry(job, idempotencyKey);
   }
 
   /** An ended job's input as a new job of another version of its function. `check` throws where that does not take it. */
-  async replay(job: number, find: (record: JobRecord) => Target & { check(body: Json): void }): Promise<Inserted> {
+  async replay(job: number, find: (record: JobRecord) => ReplayTarget): Promise<Inserted> {
     this.#mustRun();
-    const record = await this.#get(job);
-    checkReplay(record);
-    const target = find(record);
-    target.check(JSON.parse(await payloadText(record.input, this.#options.blobs)) as Json);
-    return await this.#again(target, record);
+    return await this.#reruns.replay(job, find);
   }
 
   /** With the jobs that its code has made: queued ones end at once, running ones are told to stop. Rejects with job_not_found, job_ended. */
@@ -194,21 +183,6 @@ export class Jobs implements AsyncDisposable {
     return this.view.toJson(record);
   }
 
-  async #again(target: Target, record: JobRecord): Promise<Inserted> {
-    const [input, options] = await Promise.all([
-      inputAgain(record, this.#options),
-      optionsAgain(record, this.#options),
-    ]);
-    return await this.#spawner.again(target, record, input, options);
-  }
-
-  async #runNow(record: JobRecord): Promise<JobRecord> {
-    const now = await this.#options.store.jobRunNow({ job: record.job, now: this.#now() });
-    if (now === null) throw notFound(record.job);
-    if (now.status === "queued") void this.#dispatcher.due.refresh();
-    return now;
-  }
-
   async #rescueAll(): Promise<void> {
     const { store, log } = this.#options;
     let rescued = 0;
@@ -235,8 +209,8 @@ export class Jobs implements AsyncDisposable {
 
   async #get(job: number): Promise<JobRecord> {
     const record = await this.#options.store.jobGet({ job });
-    if (record === null) throw notFound(job);
-    return record;
+    if (record !== null) return record;
+    throw new AthanorError("job_not_found", `There is no ${formatId("jobs", job)}.`);
   }
 
   #announce({ job, events }: JobChange): void {
@@ -250,8 +224,4 @@ export class Jobs implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop();
   }
-}
-
-function notFound(job: number): AthanorError {
-  return new AthanorError("job_not_found", `There is no ${formatId("jobs", job)}.`);
 }
