@@ -232,6 +232,8 @@ CREATE TABLE jobs (
   CHECK ((concurrency_key IS NULL) = (key_limit IS NULL))
 ) STRICT;
 
+CREATE INDEX jobs_by_end ON jobs (status, job) WHERE finished_at IS NOT NULL;
+
 CREATE INDEX jobs_delayed ON jobs (run_after) WHERE hold = 'delay';
 
 CREATE INDEX jobs_ended ON jobs (finished_at + ttl_s * 1000) WHERE finished_at IS NOT NULL;
@@ -249,8 +251,6 @@ CREATE INDEX jobs_queue ON jobs (queue, job);
 CREATE INDEX jobs_ready ON jobs (queue, deployment, priority DESC, place, job) WHERE status = 'queued' AND hold IS NULL;
 
 CREATE INDEX jobs_running ON jobs (owner, job) WHERE status = 'running';
-
-CREATE INDEX jobs_unsuccessful ON jobs (status, job) WHERE status IN ('failed', 'cancelled', 'timed_out', 'expired');
 
 CREATE TABLE meta (
   key TEXT PRIMARY KEY,

@@ -111,6 +111,20 @@ describe("the schema", () => {
     using db = openMemory();
     for (const [name, sql] of readStatements(sqlDir("sqlite"))) assert.doesNotThrow(() => db.prepare(sql), name);
   });
+
+  it("reads all jobs in no statement but those that inspect the store", () => {
+    using db = openMemory();
+    for (const [name, sql] of readStatements(sqlDir("sqlite"))) {
+      if (name.startsWith("check") || /^(BEGIN|COMMIT|ROLLBACK|SAVEPOINT|RELEASE)/.test(sql)) continue;
+      const plan = db.prepare(`EXPLAIN QUERY PLAN ${sql}`).all();
+      for (const { detail } of plan)
+        assert.doesNotMatch(
+          String(detail),
+          /^SCAN jobs(?! USING (COVERING )?INDEX jobs_(running|ready|delayed|parked))/,
+          name,
+        );
+    }
+  });
 });
 
 describe("migration", () => {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { it } from "node:test";
 import fc from "fast-check";
 import type { NewJobEvent } from "../../../src/protocol/event.ts";
-import type { JobStatus } from "../../../src/protocol/job.ts";
+import { JOB_STATUSES, type JobStatus } from "../../../src/protocol/job.ts";
 import type { JobFilter, JobOutcome, NewJob, Store } from "../../../src/server/store/store.ts";
 import { assertSound, ERROR, eventsOf, givenDeployment, newJob, type Open, rejectsWith, T0 } from "./given.ts";
 import { type Limits, REPLICA, Reference, type ReferenceJob } from "./reference.ts";
@@ -277,12 +277,7 @@ class Run {
       ...(key === null ? {} : { concurrencyKey: key }),
     };
     const { changes, next } = await this.#store.jobCancelMany({ filter, after: 0, limit: 999, now: this.#model.now });
-    const expected = this.#model.cancelMany(
-      (job) =>
-        (name === null || job.function === name) &&
-        (status === null || job.status === status) &&
-        (key === null || job.concurrencyKey?.key === key),
-    );
+    const expected = this.#model.cancelMany((job) => takes(filter, job));
     assert.deepEqual([changes.map((change) => change.job.job), next], [numbers(expected), null]);
   }
 
@@ -388,7 +383,32 @@ class Run {
     const hooks = model.jobs.flatMap(({ hook }) => (hook?.state === "due" ? [hook.at] : []));
     assert.equal(await this.#store.webhookNext({ exceptHosts: [] }), hooks.length === 0 ? null : Math.min(...hooks));
     await this.#compareQueues();
+    await this.#compareLists();
     await assertSound(this.#store);
+  }
+
+  async #compareLists(): Promise<void> {
+    const parents = this.#model.jobs.flatMap(({ parent }) => parent ?? []);
+    const filters: JobFilter[] = [
+      ...JOB_STATUSES.map((status) => ({ status: [status] })),
+      ...["a", "b"].flatMap((name) => [
+        { function: name },
+        { app: "demo", function: name, status: ["queued" as const, "failed" as const, "succeeded" as const] },
+        { app: "demo", function: name, concurrencyKey: "x" },
+        { function: name, concurrencyKey: "y", status: ["running" as const, "queued" as const] },
+      ]),
+      ...parents.flatMap((parent) => [{ parent }, { parent, function: "a", status: ["cancelled" as const] }]),
+    ];
+    for (const filter of filters) {
+      const before = this.#model.jobs.at(-2)?.job ?? 1;
+      const listed = await this.#store.jobList({ ...filter, before, limit: 3 });
+      const fits = this.#model.jobs.filter((job) => job.job < before && takes(filter, job)).reverse();
+      assert.deepEqual(
+        listed.map(({ job }) => job),
+        numbers(fits.slice(0, 3)),
+        JSON.stringify(filter),
+      );
+    }
   }
 
   async #compareQueues(): Promise<void> {
@@ -423,6 +443,15 @@ function outcomeOf(type: JobOutcome["type"], p: { runAfter: number; crashed: boo
   if (type === "retry") return { type, error: ERROR, runAfter: p.runAfter };
   if (type === "lose") return { type, error: ERROR, crashed: p.crashed };
   return { type, error: ERROR };
+}
+
+function takes(filter: JobFilter, job: ReferenceJob): boolean {
+  return (
+    (filter.function === undefined || filter.function === job.function) &&
+    (filter.status === undefined || filter.status.includes(job.status)) &&
+    (filter.concurrencyKey === undefined || filter.concurrencyKey === job.concurrencyKey?.key) &&
+    (filter.parent === undefined || filter.parent === job.parent)
+  );
 }
 
 function numbers(jobs: ReferenceJob[]): number[] {

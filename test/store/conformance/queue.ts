@@ -53,6 +53,14 @@ export function queueConformance(open: Open): void {
         assert.equal(job?.input, jobs[number - 1]?.input);
       }
       assert.equal(await store.jobPosition({ job: 10_000 }), 10_000);
+      await insertJobs(store, deployment, 1, { function: "other" });
+      for (const filter of [{ status: ["queued" as const] }, { app: "demo" }]) {
+        const newest = await store.jobList({ ...filter, limit: 2 });
+        assert.deepEqual(
+          newest.map(({ job }) => job),
+          [10_001, 10_000],
+        );
+      }
       await assertSound(store);
     });
 

@@ -1,3 +1,4 @@
+import type { JobStatus } from "../../../protocol/job.ts";
 import type { JobCount, JobFilter, JobRecord } from "../store.ts";
 import type { Connection } from "./connection.ts";
 import { type JobRow, toJob } from "./rows.ts";
@@ -7,6 +8,9 @@ export function jobGet(db: Connection, p: { job: number }): JobRecord | null {
   return row === undefined ? null : toJob(db, row);
 }
 
+/** Queued jobs up to this many are collected from their indexes and sorted; of more, the newest are looked for from the end. */
+const SORTED_MAX_JOBS = 10_000;
+
 type Page = JobFilter & { before?: number; limit: number };
 
 export function jobList(db: Connection, p: Page): JobRecord[] {
@@ -14,25 +18,44 @@ export function jobList(db: Connection, p: Page): JobRecord[] {
   return numbers.slice(0, p.limit).map((job) => jobGet(db, { job }) as JobRecord);
 }
 
-/** The newest `limit` of each queue that the filter takes, or of all. */
+/** The newest `limit` that fit, of each part that is searched: they are sorted and cut by the caller. */
 function jobNumbers(db: Connection, p: Page): number[] {
   const queues = queuesOf(db, p);
-  const within = queues === null ? null : JSON.stringify(queues);
   const key = p.concurrencyKey ?? null;
-  const page = { before: p.before ?? Number.MAX_SAFE_INTEGER, limit: p.limit };
-  const status = p.status === undefined ? null : JSON.stringify(p.status);
-  const list = (name: string, params: Record<string, string | number | null>) =>
-    db.all<{ job: number }>(name, { ...page, ...params }).map(({ job }) => job);
-  if (p.parent !== undefined) return list("jobListOfParent", { parent: p.parent, key, status, queues: within });
+  const params = {
+    ...{ before: p.before ?? Number.MAX_SAFE_INTEGER, limit: p.limit, key, parent: p.parent ?? null },
+    status: p.status === undefined ? null : JSON.stringify(p.status),
+    queues: queues === null ? null : JSON.stringify(queues),
+  };
+  if (p.parent !== undefined) return numbers(db, "jobListOfParent", params);
   if (key !== null) {
-    return (queues ?? allQueues(db)).flatMap((queue) => list("jobListOfKey", { queue, key, status }));
+    return (queues ?? allQueues(db)).flatMap((queue) => numbers(db, "jobListOfKey", { ...params, queue }));
   }
-  const only = p.status?.length === 1 ? p.status[0] : undefined;
-  if (only === "running") return list("jobListRunning", { queues: within });
-  if (only !== undefined && only !== "queued" && only !== "succeeded")
-    return list("jobListUnsuccessful", { status: only, queues: within });
-  if (queues === null) return list("jobListAll", { status });
-  return queues.flatMap((queue) => list("jobListOfQueue", { queue, status }));
+  if (p.status !== undefined) return [...new Set(p.status)].flatMap((status) => ofStatus(db, status, queues, params));
+  return ofAll(db, queues, params);
+}
+
+type ListParams = Parameters<Connection["all"]>[1];
+
+function numbers(db: Connection, name: string, params: ListParams): number[] {
+  return db.all<{ job: number }>(name, params).map(({ job }) => job);
+}
+
+function ofAll(db: Connection, queues: number[] | null, params: ListParams): number[] {
+  if (queues === null) return numbers(db, "jobListAll", params);
+  return queues.flatMap((queue) => numbers(db, "jobListOfQueue", { ...params, queue }));
+}
+
+/**
+ * By an index of the status, so that jobs of others are not read through, however many there are: but the queued ones of a long queue, which
+ * are to be found among the newest of all.
+ */
+function ofStatus(db: Connection, status: JobStatus, queues: number[] | null, params: ListParams): number[] {
+  if (status === "running") return numbers(db, "jobListRunning", params);
+  if (status !== "queued") return numbers(db, "jobListEnded", { ...params, status });
+  const { queued } = db.get("jobsQueued") as { queued: number };
+  if (queued <= SORTED_MAX_JOBS) return numbers(db, "jobListQueued", params);
+  return ofAll(db, queues, { ...params, status: JSON.stringify([status]) });
 }
 
 /** The queues that the filter takes; null: all. */

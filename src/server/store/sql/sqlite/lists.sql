@@ -10,11 +10,27 @@ SELECT job FROM jobs INDEXED BY jobs_running
 WHERE status = 'running' AND job < :before AND (:queues IS NULL OR queue IN (SELECT value FROM json_each(:queues)))
 ORDER BY job DESC LIMIT :limit;
 
--- name: jobListUnsuccessful
-SELECT job FROM jobs INDEXED BY jobs_unsuccessful
-WHERE status IN ('failed', 'cancelled', 'timed_out', 'expired') AND status = :status AND job < :before
+-- name: jobListEnded
+SELECT job FROM jobs INDEXED BY jobs_by_end
+WHERE finished_at IS NOT NULL AND status = :status AND job < :before
   AND (:queues IS NULL OR queue IN (SELECT value FROM json_each(:queues)))
 ORDER BY job DESC LIMIT :limit;
+
+-- name: jobListQueued
+-- For few: it sorts them all.
+SELECT job
+FROM (
+  SELECT job, queue FROM jobs INDEXED BY jobs_ready WHERE status = 'queued' AND hold IS NULL
+  UNION ALL
+  SELECT job, queue FROM jobs INDEXED BY jobs_delayed WHERE hold = 'delay'
+  UNION ALL
+  SELECT job, queue FROM jobs INDEXED BY jobs_parked WHERE hold = 'key'
+)
+WHERE job < :before AND (:queues IS NULL OR queue IN (SELECT value FROM json_each(:queues)))
+ORDER BY job DESC LIMIT :limit;
+
+-- name: jobsQueued
+SELECT coalesce(sum(queued), 0) AS queued FROM job_counts;
 
 -- name: jobListOfQueue
 SELECT job FROM jobs INDEXED BY jobs_queue

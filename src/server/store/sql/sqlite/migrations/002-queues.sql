@@ -283,7 +283,7 @@ CREATE INDEX jobs_parked ON jobs (queue, concurrency_key, priority DESC, job) WH
 CREATE INDEX jobs_expiring ON jobs (expires_at) WHERE status = 'queued' AND attempt = 0 AND expires_at IS NOT NULL;
 CREATE INDEX jobs_running ON jobs (owner, job) WHERE status = 'running';
 CREATE INDEX jobs_ended ON jobs (finished_at + ttl_s * 1000) WHERE finished_at IS NOT NULL;
-CREATE INDEX jobs_unsuccessful ON jobs (status, job) WHERE status IN ('failed', 'cancelled', 'timed_out', 'expired');
+CREATE INDEX jobs_by_end ON jobs (status, job) WHERE finished_at IS NOT NULL;
 CREATE INDEX jobs_parent ON jobs (parent, job) WHERE parent IS NOT NULL;
 CREATE INDEX jobs_key ON jobs (queue, concurrency_key, job) WHERE concurrency_key IS NOT NULL;
 CREATE INDEX job_blobs_sha256 ON job_blobs (sha256);
