@@ -15,6 +15,9 @@ interface Part {
   packages?: string[];
 }
 
+/** The commands that work on a data folder themselves. */
+const SERVER_COMMANDS = ["cli/commands/up.ts", "cli/commands/backup.ts", "cli/commands/restore.ts"];
+
 const PARTS: Part[] = [
   { part: "protocol", mayImport: [], packages: ["node:"] },
   { part: "schema", mayImport: ["protocol"] },
@@ -27,8 +30,8 @@ const PARTS: Part[] = [
   { part: "engines", mayImport: ["protocol"] },
   { part: "server/store", mayImport: ["protocol"] },
   { part: "server", mayImport: ["protocol", "schema", "schedule", "engines", "server/store"] },
-  { part: "cli", mayImport: ["protocol", "sdk", "sdk/client", "build", "cli/commands/up.ts"] },
-  { part: "cli/commands/up.ts", mayImport: ["protocol", "server", "cli"] },
+  { part: "cli", mayImport: ["protocol", "sdk", "sdk/client", "build", ...SERVER_COMMANDS] },
+  ...SERVER_COMMANDS.map((part) => ({ part, mayImport: ["protocol", "sdk", "server", "cli"] })),
 ];
 
 const SRC = path.join(path.dirname(import.meta.dirname), "src");

@@ -64,6 +64,8 @@ export const ERRORS = {
   shutting_down: { status: 503, cause: "system", title: "Shutting down", hint: "Try again when the server is back." },
   storage_full: { status: 507, cause: "system", title: "Storage full", hint: "Free space on the disk that holds the data folder." },
   backup_unsupported: { status: 501, cause: "user", title: "Backup unsupported", hint: "Use the database's own tools; docs/stores.md says how." },
+  backup_invalid: { status: 422, cause: "user", title: "Not a backup", hint: "Give a whole file that `athanor backup` wrote." },
+  data_dir_not_empty: { status: 409, cause: "user", title: "Data folder not empty", hint: "Give an empty folder with --data, or --force: what is there is then moved aside." },
   store_unreachable: { status: 503, cause: "system", title: "Store unreachable", hint: "Check that the database runs and accepts the server's connections; work goes on by itself when it is back. A change may have been stored all the same." },
   internal: { status: 500, cause: "system", title: "Internal error", hint: "This is a fault of the server; see its log." },
   data_dir_locked: { status: 500, cause: "system", title: "Data folder in use", hint: "Stop the other server, or give this one its own folder with --data." },

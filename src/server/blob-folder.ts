@@ -14,7 +14,7 @@ import type { Store } from "./store/store.ts";
 
 const MARK_FILE = "store.json";
 
-interface Mark {
+export interface Mark {
   /** Of the database. */
   store: string;
   folder: string;
@@ -40,7 +40,7 @@ export async function claimBlobFolder(p: { dir: string; store: Pick<Store, "shar
   throw refused(`${dir} has the id ${mark.folder}, and the folder of the database's other servers ${folder}`);
 }
 
-async function readMark(dir: string): Promise<Mark | null> {
+export async function readMark(dir: string): Promise<Mark | null> {
   try {
     const { store, folder } = JSON.parse(await readFile(join(dir, MARK_FILE), "utf8")) as Mark;
     return { store, folder };

@@ -2,6 +2,7 @@ import type { Command } from "../command.ts";
 import { appDelete } from "./app-delete.ts";
 import { appList } from "./app-list.ts";
 import { appShow } from "./app-show.ts";
+import { backup } from "./backup.ts";
 import { deploy } from "./deploy.ts";
 import { deploymentList } from "./deployment-list.ts";
 import { deploymentLogs } from "./deployment-logs.ts";
@@ -21,6 +22,7 @@ import { jobWebhook } from "./job-webhook.ts";
 import { queueKeys } from "./queue-keys.ts";
 import { queueList } from "./queue-list.ts";
 import { queuePause, queueResume } from "./queue-pause.ts";
+import { restore } from "./restore.ts";
 import { run } from "./run.ts";
 import { scheduleList } from "./schedule-list.ts";
 import { schedulePause, scheduleResume, scheduleTrigger } from "./schedule-pause.ts";
@@ -57,4 +59,6 @@ export const COMMANDS: readonly Command[] = [
   deploymentLogs,
   events,
   doctor,
+  backup,
+  restore,
 ];

@@ -8,7 +8,7 @@ import { JOB_COLUMNS, jobRow } from "./rows.ts";
 type Params = Record<string, SQLInputValue>;
 
 /** How long to wait for another process (a backup, `doctor`) that holds the write lock. */
-const BUSY_TIMEOUT_MS = 5000;
+export const BUSY_TIMEOUT_MS = 5000;
 const CACHE_KIB = 16 * 1024;
 /** A WAL that grew beyond this in a burst is cut back at the next checkpoint. */
 const WAL_LIMIT_BYTES = 64 * 1024 * 1024;

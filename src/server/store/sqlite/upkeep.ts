@@ -13,6 +13,10 @@ export function blobUnreferenced(db: Connection, p: { hashes: string[] }): strin
   return p.hashes.filter((sha256) => db.get("blobReferenced", { sha256 }) === undefined);
 }
 
+export function blobsNeeded(db: Connection): string[] {
+  return db.all<{ sha256: string }>("blobsNeeded").map(({ sha256 }) => sha256);
+}
+
 const CHECKS = [
   "checkCounts",
   "checkKeys",

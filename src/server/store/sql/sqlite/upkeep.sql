@@ -18,3 +18,6 @@ DELETE FROM job_counts WHERE queued = 0 AND running = 0;
 -- name: blobReferenced
 SELECT 1 AS referenced WHERE EXISTS (SELECT 1 FROM job_blobs WHERE sha256 = :sha256)
   OR EXISTS (SELECT 1 FROM deployments WHERE upload_blob = :sha256);
+
+-- name: blobsNeeded
+SELECT sha256 FROM job_blobs UNION SELECT upload_blob FROM deployments WHERE upload_blob IS NOT NULL ORDER BY 1;
