@@ -1,6 +1,6 @@
 /** --json of every command: one JSON document on stdout (a line each where there are many), and nothing else there. */
 import assert from "node:assert/strict";
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
@@ -64,6 +64,33 @@ async function liveEvents(): Promise<void> {
   assert.deepEqual(new Set(events.map(({ event }) => event)), new Set(["server.snapshot", "job"]));
 }
 
+/** Schedules, and webhooks, which the command line only shows. */
+async function timers(): Promise<void> {
+  const nightly = ["nightly", "--app-name", "shop"];
+  const { items } = (await document("schedule list", ["--app-name", "shop"])) as { items: Record<string, unknown>[] };
+  assert.deepEqual(
+    items.map((item) => [item.function, item.schedule, item.time_zone]),
+    [["nightly", "30 2 * * *", "Europe/Berlin"]],
+  );
+  assert.equal((await document("schedule pause", nightly)).next_at, null);
+  assert.ok((await document("schedule resume", nightly)).next_at);
+  const { job_id: id } = await document("schedule trigger", nightly);
+  assert.equal((await document("job show", [String(id)])).function, "nightly");
+
+  const token = await readFile(join(data, "token"), "utf8");
+  const response = await fetch(`${url}/v1/apps/shop/functions/work/jobs`, {
+    method: "POST",
+    headers: { authorization: `Bearer ${token.trim()}`, "content-type": "application/json" },
+    body: JSON.stringify({
+      args: ["x"],
+      options: { delay_s: 60, webhook: { url: "https://hooks.invalid/a?b", secret: "s".repeat(16) } },
+    }),
+  });
+  const job = (await response.json()) as { job_id: string };
+  const webhook = await document("job webhook", [job.job_id]);
+  assert.deepEqual([webhook.url, webhook.state, webhook.attempts], ["https://hooks.invalid/a?…", "waiting", 0]);
+}
+
 test("every command prints JSON where it is asked for it", async () => {
   const announced = JSON.parse(server.stdout);
   assert.deepEqual([announced.url, announced.data_dir], [url, data]);
@@ -104,6 +131,8 @@ test("every command prints JSON where it is asked for it", async () => {
   const again = await document("job replay", [id]);
   assert.equal(again.retry_of, id);
 
+  await timers();
+
   const { items } = (await document("deployment list", [])) as { items: Record<string, unknown>[] };
   assert.equal(items[0]?.deployment_id, "deployments:1");
   assert.equal((await document("deployment show", ["1"])).status, "live");
@@ -142,6 +171,11 @@ test("every command that asks a server ends with 3 where there is none, and says
     ["job logs", ["jobs:1"]],
     ["job retry", ["jobs:1"]],
     ["job replay", ["jobs:1"]],
+    ["job webhook", ["jobs:1"]],
+    ["schedule list", []],
+    ["schedule pause", ["nightly", "--app-name", "shop"]],
+    ["schedule resume", ["nightly", "--app-name", "shop"]],
+    ["schedule trigger", ["nightly", "--app-name", "shop"]],
     ["queue list", []],
     ["queue pause", ["work", "--app-name", "shop"]],
     ["queue resume", ["work", "--app-name", "shop"]],
