@@ -74,6 +74,8 @@ export const SERVER_DEFAULTS = {
   payloadInlineMaxBytes: 256 * KIB,
   /** A reader of a job's chunks who was announced, or whose connection broke, is waited for so long before the function goes on without. */
   expectReaderMs: 5 * SECOND_MS,
+  /** Of a call's JSON; it goes to its replica in one frame, with little beside it. Media are not counted. */
+  maxJobInputBytes: 16 * MIB - 64 * KIB,
   /** Calls that one request may enqueue. */
   maxSpawnMany: 10_000,
   /** How far back the rate looks that waits are estimated from, and `Retry-After` of a full queue. */

@@ -26,16 +26,27 @@ export function storePayload(p: {
   attachments: Uint8Array[];
   blobs: JobBlobs;
   invalid(detail: string): AthanorError;
+  /** Default: any length. */
+  maxBytes?: number;
 }): StoredPayload | Promise<StoredPayload> {
   const text = JSON.stringify(p.value);
   if (p.attachments.length > 0 || hasMedia(text))
-    return storeMedia(p).then((stored) => outOfLine(stored.text, stored.hashes, p.blobs));
-  return outOfLine(text, [], p.blobs);
+    return storeMedia(p).then((stored) => outOfLine(stored.text, stored.hashes, p));
+  return outOfLine(text, [], p);
 }
 
-function outOfLine(text: string, hashes: string[], blobs: JobBlobs): StoredPayload | Promise<StoredPayload> {
-  if (text.length * MAX_CHAR_BYTES <= MAX_INLINE_BYTES || Buffer.byteLength(text) <= MAX_INLINE_BYTES)
-    return { payload: text, blobs: hashes };
+function outOfLine(
+  text: string,
+  hashes: string[],
+  { blobs, maxBytes = Number.POSITIVE_INFINITY }: { blobs: JobBlobs; maxBytes?: number },
+): StoredPayload | Promise<StoredPayload> {
+  if (text.length * MAX_CHAR_BYTES <= MAX_INLINE_BYTES) return { payload: text, blobs: hashes };
+  const bytes = Buffer.byteLength(text);
+  if (bytes <= MAX_INLINE_BYTES) return { payload: text, blobs: hashes };
+  if (bytes > maxBytes)
+    throw new AthanorError("body_too_large", `The call's JSON has ${bytes} bytes; ${maxBytes} are allowed.`, {
+      hint: "Send large data as a file: an ImageFile parameter, or where the function can fetch it.",
+    });
   return blobs.put(Buffer.from(text)).then((hash) => ({ payload: MARK + hash, blobs: [...hashes, hash] }));
 }
 

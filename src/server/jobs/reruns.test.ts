@@ -118,6 +118,12 @@ describe("large inputs and results", () => {
     assert.deepEqual(await setup.jobs.view.expandResult(record.job, event.data), { text });
   });
 
+  it("are refused where no replica could be given them", async () => {
+    await using disk = await Disk.make();
+    await using setup = await Setup.started(disk);
+    await assert.rejects(setup.spawn("x".repeat(16 * 1024 * 1024)), code("body_too_large"));
+  });
+
   it("stay in the row up to the limit, byte for byte", async () => {
     await using disk = await Disk.make();
     await using setup = await Setup.started(disk, { drainMs: 0 });

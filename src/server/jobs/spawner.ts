@@ -1,3 +1,4 @@
+import { SERVER_DEFAULTS } from "../../protocol/defaults.ts";
 import { AthanorError } from "../../protocol/errors.ts";
 import type { Json } from "../../protocol/json.ts";
 import type { FunctionSpec } from "../../protocol/spec.ts";
@@ -52,8 +53,8 @@ export class Spawner {
   async spawn(target: Target, call: Call): Promise<Inserted> {
     const stored = this.#store(call);
     const input = stored instanceof Promise ? await stored : stored;
-    const inserted = await this.#insert(target, [newJob(this.#newJobOf(target, call, input))]);
-    return inserted[0] as Inserted;
+    const now = this.#now();
+    return (await this.#insert(target, [this.#newJob(target, call, input, now)], now))[0] as Inserted;
   }
 
   /** The job is inserted by a step of the store that does more, or, where that finds it right, is not. */
@@ -62,7 +63,7 @@ export class Spawner {
     call: Call,
     insert: (job: NewJob) => Promise<R>,
   ): Promise<R> {
-    const result = await insert(newJob(this.#newJobOf(target, call, await this.#store(call))));
+    const result = await insert(this.#newJob(target, call, await this.#store(call), this.#now()));
     if (result.inserted !== null)
       this.#inserted(this.#options.scheduler.groupFor(target.deployment, target.fn), [result.inserted]);
     return result;
@@ -70,13 +71,16 @@ export class Spawner {
 
   /** All or none, in one commit; with an idempotency key, all of the same earlier call. */
   async spawnMany(target: Target, calls: Call[]): Promise<Inserted[]> {
-    const jobs: NewJob[] = [];
-    for (const [index, call] of calls.entries()) {
+    const inputs: StoredPayload[] = [];
+    for (const call of calls) {
       const stored = this.#store(call);
-      const input = stored instanceof Promise ? await stored : stored;
-      jobs.push(newJob(this.#newJobOf(target, call, input, { index, count: calls.length })));
+      inputs.push(stored instanceof Promise ? await stored : stored);
     }
-    return await this.#insert(target, jobs);
+    const now = this.#now();
+    const jobs = calls.map((call, index) =>
+      this.#newJob(target, call, inputs[index] as StoredPayload, now, { index, count: calls.length }),
+    );
+    return await this.#insert(target, jobs, now);
   }
 
   /** Another job with the input of an earlier one, which is named by the options' blobs as well. */
@@ -84,20 +88,28 @@ export class Spawner {
     const key = target.idempotencyKey;
     const idempotency = key === null ? null : { key, inputHash: callHash(input.payload, `again ${of.job}`) };
     const { deployment, fn } = target;
-    const job = newJob({ deployment, fn, input, options, idempotency, retryOf: of.job, now: this.#now() });
-    return (await this.#insert(target, [job]))[0] as Inserted;
+    const now = this.#now();
+    const job = newJob({ deployment, fn, input, options, idempotency, retryOf: of.job, now });
+    return (await this.#insert(target, [job], now))[0] as Inserted;
   }
 
   #store({ body, attachments }: Call): StoredPayload | Promise<StoredPayload> {
-    return storePayload({ value: body, attachments, blobs: this.#options.blobs, invalid: inputInvalid });
+    return storePayload({
+      value: body,
+      attachments,
+      blobs: this.#options.blobs,
+      invalid: inputInvalid,
+      maxBytes: SERVER_DEFAULTS.maxJobInputBytes,
+    });
   }
 
-  #newJobOf(
+  #newJob(
     { deployment, fn, idempotencyKey }: Target,
     { options = NO_OPTIONS }: Call,
     input: StoredPayload,
+    now: number,
     at?: { index: number; count: number },
-  ): Parameters<typeof newJob>[0] {
+  ): NewJob {
     const idempotency =
       idempotencyKey === null
         ? null
@@ -109,17 +121,16 @@ export class Spawner {
               (options === NO_OPTIONS ? "" : JSON.stringify(options)) + (at === undefined ? "" : ` of ${at.count}`),
             ),
           };
-    return { deployment, fn, input, options, idempotency, retryOf: null, now: this.#now() };
+    return newJob({ deployment, fn, input, options, idempotency, retryOf: null, now });
   }
 
-  async #insert({ deployment, fn }: Target, jobs: NewJob[]): Promise<Inserted[]> {
+  async #insert({ deployment, fn }: Target, jobs: NewJob[], now: number): Promise<Inserted[]> {
     const { store, scheduler } = this.#options;
-    const { due } = this.#dispatcher;
-    const insertion = store.jobInsertMany({ jobs, now: this.#now() });
-    const now = jobs.reduce((count, { runAfter }) => count + (runAfter === null ? 1 : 0), 0);
+    const insertion = store.jobInsertMany({ jobs, now });
+    const due = jobs.reduce((count, { runAfter }) => count + (runAfter === null ? 1 : 0), 0);
     const group = scheduler.groupFor(deployment, fn);
-    const atOnce = now > 0 && this.#dispatcher.hasRoom(group);
-    if (atOnce) due.raise(group, now);
+    const atOnce = due > 0 && this.#dispatcher.hasRoom(group);
+    if (atOnce) this.#dispatcher.due.raise(group, due);
     let inserted: InsertedJob[];
     try {
       inserted = await insertion;
