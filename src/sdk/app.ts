@@ -7,7 +7,14 @@ import type { Handle, UntypedHandle } from "./handle.ts";
 import type { BatchArgs, BatchResultOf, ChunkOf, ResultOf, Wire, WireArgs } from "./handler.ts";
 import { ClassHookList } from "./hooks.ts";
 import { LocalHandle } from "./local-handle.ts";
-import type { AppOptions, BatchedOptions, EndpointOptions, FunctionOptions, SchemaOptions } from "./options.ts";
+import type {
+  AppOptions,
+  BatchedOptions,
+  EndpointOptions,
+  FunctionOptions,
+  SchemaOptions,
+  UnbatchedOptions,
+} from "./options.ts";
 import { APP_STATE, type AppState, type Registration, registry, SITE_KEY, type Site } from "./registry.ts";
 
 /** A decorator of a method. */
@@ -114,9 +121,13 @@ export class App {
   ): SchemaHandle<I, O, R>;
   endpoint<F extends BatchHandler>(path: string, options: EndpointOptions & BatchedOptions, handler: F): BatchHandle<F>;
   endpoint<F extends BatchHandler>(options: EndpointOptions & BatchedOptions, handler: F): BatchHandle<F>;
-  endpoint<F extends AnyHandler>(path: string, options: EndpointOptions, handler: F): HandlerHandle<F>;
+  endpoint<F extends AnyHandler>(
+    path: string,
+    options: EndpointOptions & UnbatchedOptions,
+    handler: F,
+  ): HandlerHandle<F>;
   endpoint<F extends AnyHandler>(path: string, handler: F): HandlerHandle<F>;
-  endpoint<F extends AnyHandler>(options: EndpointOptions, handler: F): HandlerHandle<F>;
+  endpoint<F extends AnyHandler>(options: EndpointOptions & UnbatchedOptions, handler: F): HandlerHandle<F>;
   endpoint<F extends AnyHandler>(handler: F): HandlerHandle<F>;
   endpoint(path: string, options?: EndpointOptions & Partial<BatchedOptions>): MethodDecorator;
   endpoint(options?: EndpointOptions & Partial<BatchedOptions>): MethodDecorator;
@@ -134,7 +145,7 @@ export class App {
     handler: SchemaHandler<I, O, R>,
   ): SchemaHandle<I, O, R>;
   function<F extends BatchHandler>(options: FunctionOptions & BatchedOptions, handler: F): BatchHandle<F>;
-  function<F extends AnyHandler>(options: FunctionOptions, handler: F): HandlerHandle<F>;
+  function<F extends AnyHandler>(options: FunctionOptions & UnbatchedOptions, handler: F): HandlerHandle<F>;
   function<F extends AnyHandler>(handler: F): HandlerHandle<F>;
   function(options?: FunctionOptions & Partial<BatchedOptions>): MethodDecorator;
   function(...args: unknown[]): unknown {

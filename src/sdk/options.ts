@@ -80,6 +80,11 @@ export interface BatchedOptions {
   batch: BatchOptions;
 }
 
+/** The options of a handler that takes no arrays. Where `batch` is given and the handler does not fit it, the compiler shows this text. */
+export interface UnbatchedOptions {
+  batch?: "with `batch` the handler takes an array for each parameter, and returns an array of as many results";
+}
+
 export interface BatchOptions {
   /** Jobs in one call, at most. A replica then holds at least as many at a time: `queue.maxWorkers` is by default this. */
   maxSize: number;

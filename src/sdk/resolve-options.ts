@@ -1,4 +1,4 @@
-import { FUNCTION_DEFAULTS as F, QUEUE_DEFAULTS as Q } from "../protocol/defaults.ts";
+import { FUNCTION_DEFAULTS as F } from "../protocol/defaults.ts";
 import { AthanorError } from "../protocol/errors.ts";
 import type { Json } from "../protocol/json.ts";
 import type {
@@ -8,7 +8,6 @@ import type {
   FunctionSpec,
   HttpMethod,
   PlacementSpec,
-  QueueSpec,
   RetrySpec,
   ScheduleSpec,
 } from "../protocol/spec.ts";
@@ -21,8 +20,8 @@ import type {
   EndpointOptions,
   EveryOptions,
   ProjectOptions,
-  QueueOptions,
 } from "./options.ts";
+import { defined, resolveQueue } from "./resolve-queue.ts";
 
 /** The parts of a FunctionSpec that options decide. */
 export type ResolvedOptions = Pick<
@@ -71,7 +70,14 @@ export function resolveOptions(sources: OptionSources): ResolvedOptions {
   const project = defined<ProjectOptions>(sources.project);
   const all = { ...app, ...own };
   const batch = resolveBatch(own.batch);
-  const queue = resolveQueue({ sources, own, app, project, batch });
+  const queue = resolveQueue({
+    kind: sources.kind,
+    own,
+    app,
+    project,
+    batch,
+    refuse: (what) => invalid(sources, what),
+  });
   if (queue === null) refuseOfQueues(sources, own);
   const limit = queue === null ? null : (all.concurrency ?? null);
   if (batch !== null && limit !== null && limit < batch.maxSize) {
@@ -116,50 +122,6 @@ export function resolveCompute(app: object): "dedicated" | "serverless" {
 }
 
 type OwnOptions = EndpointOptions & Partial<BatchedOptions>;
-
-interface QueueSources {
-  sources: OptionSources;
-  own: OwnOptions;
-  app: AppOptions;
-  project: ProjectOptions;
-  batch: BatchSpec | null;
-}
-
-function resolveQueue({ sources, own, app, project, batch }: QueueSources): QueueSpec | null {
-  const queued = own.queue !== undefined || (own.useQueue ?? app.compute === "serverless");
-  if (own.queue !== undefined && own.useQueue === false) {
-    throw invalid(sources, "queue is given, but useQueue is false: leave one of them out");
-  }
-  if (sources.kind === "endpoint" && !queued) return null;
-  const levels = [own, app, project as EndpointOptions].map(({ queue, concurrency }) => ({
-    ...defined<QueueOptions>(queue ?? {}),
-    concurrency,
-  }));
-  const maxWorkers = resolveMaxWorkers(sources, levels, batch);
-  const nearest = <K extends "size" | "ttlS">(key: K) =>
-    levels.find((level) => level[key] !== undefined)?.[key] ?? Q[key];
-  return { size: nearest("size"), maxWorkers, ttlS: nearest("ttlS") };
-}
-
-/**
- * Jobs at a time per replica: what the nearest place that says anything of it says. A limit over all replicas that comes without one per replica
- * lets a single replica hold them all.
- */
-function resolveMaxWorkers(
-  sources: OptionSources,
-  levels: { maxWorkers?: number | undefined; concurrency: number | undefined }[],
-  batch: BatchSpec | null,
-): number {
-  const own = levels[0]?.maxWorkers;
-  if (batch !== null && own !== undefined && own < batch.maxSize) {
-    const what = `queue.maxWorkers is ${own}, which is less than batch.maxSize, ${batch.maxSize}: a batch would never be full`;
-    throw invalid(sources, what);
-  }
-  const said = levels
-    .map(({ maxWorkers, concurrency }) => maxWorkers ?? concurrency)
-    .find((value) => value !== undefined);
-  return own ?? Math.max(said ?? Q.maxWorkers, batch?.maxSize ?? 1);
-}
 
 const OF_QUEUES = ["rateLimit", "keyConcurrency", "batch"] as const;
 
@@ -263,11 +225,6 @@ function resolveRetries(retries: EndpointOptions["retries"]): RetrySpec {
     maxDelayS: given.maxDelayS ?? F.retryMaxDelayS,
     jitter: given.jitter ?? F.retryJitter,
   };
-}
-
-/** Without the entries that are undefined, which would hide a default. */
-function defined<T extends object>(options: object): T {
-  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as T;
 }
 
 /** By name, so that the order in code does not change the digest of a deployment. */

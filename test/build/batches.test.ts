@@ -107,7 +107,10 @@ test("what does not fit is named with its parameter", async () => {
   }
   // TypeScript itself refuses a result that is no array; where it is silenced, the build does.
   const call = "app.function({ batch: { maxSize: 2 } }, ";
-  await assert.rejects(built(`export const f = ${call}(ns: number[]) => ns.length);`), { code: "build_failed" });
+  await assert.rejects(built(`export const f = ${call}(ns: number[]) => ns.length);`), {
+    code: "build_failed",
+    message: /with `batch` the handler takes an array for each parameter, and returns an array/,
+  });
   for (const [type, message] of [
     ["number", /f: result: a function with `batch` returns an array, .* but this returns `number`/],
     ["AsyncGenerator<number>", /returns `number` one by one/],

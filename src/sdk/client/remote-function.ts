@@ -13,9 +13,9 @@ import {
 } from "../handle.ts";
 import { currentJobOn } from "../registry.ts";
 import type { Api } from "./api.ts";
+import { wireArguments } from "./arguments.ts";
 import { delay } from "./backoff.ts";
 import { wireOptions } from "./call-options.ts";
-import { encodeArgument } from "./encode.ts";
 import { RemoteJob } from "./job.ts";
 import { mapCalls, type Outcome } from "./map.ts";
 import { persist } from "./persist.ts";
@@ -188,27 +188,15 @@ export class RemoteFunction implements Handle<unknown[], unknown, unknown> {
   }
 
   async #request(args: unknown[]): Promise<SpawnRequest> {
-    const given = args.slice(0, args.findLastIndex((arg) => arg !== undefined) + 1);
     const options = wireOptions(this.#options);
-    const call = given.includes(undefined)
-      ? await this.#byName(given)
-      : { args: given.map((arg, index) => encodeArgument(arg, `argument ${index + 1}`)) };
+    const call = await wireArguments(args, () => this.#liveSpec());
     return Object.keys(options).length === 0 ? call : { ...call, options };
   }
 
-  /** JSON has no undefined, so an argument that is left out before others are given has them sent by name. */
-  async #byName(args: unknown[]): Promise<SpawnRequest> {
+  async #liveSpec(): Promise<FunctionSpec | undefined> {
     const { deployment_id } = await this.#api.getApp(this.#app);
     const spec = await this.#api.deploymentSpec(deployment_id);
-    const names = wireNames(spec.functions.find((fn) => fn.name === this.#name));
-    const kwargs = args.flatMap((arg, index) => {
-      const name = names[index];
-      if (arg === undefined) return [];
-      if (name === undefined)
-        throw new AthanorError("input_invalid", `argument ${index + 1} follows one that is undefined, and has no name`);
-      return [[name, encodeArgument(arg, name)] as const];
-    });
-    return { kwargs: Object.fromEntries(kwargs) };
+    return spec.functions.find((fn) => fn.name === this.#name);
   }
 }
 
@@ -223,9 +211,4 @@ function* take<T>(items: Iterable<T>, most: number): Generator<T, void, undefine
     if (taken++ === most) return;
     yield item;
   }
-}
-
-function wireNames(fn: FunctionSpec | undefined): string[] {
-  if (fn === undefined || (fn.input.mode !== "params" && fn.input.mode !== "object")) return [];
-  return fn.input.params.filter((param) => param.inject === null && !param.rest).map((param) => param.name);
 }
