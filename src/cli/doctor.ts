@@ -138,12 +138,18 @@ async function checkServer({ api: connect }: Patient): Promise<Finding> {
 
 async function checkStore({ api: connect }: Patient): Promise<Finding> {
   try {
-    const { problems } = await (await connect()).checkServer();
+    const api = await connect();
+    const store = await api.getStore();
+    const { problems } = await api.checkServer();
+    const what = store.kind === "sqlite" ? "SQLite" : "PostgreSQL";
+    const servers =
+      store.servers > 1 ? `, ${store.servers} servers${store.leads ? ", of which this one leads" : ""}` : "";
+    const where = `${what} ${store.version}, ${store.place}, read in ${store.latency_ms} ms${servers}`;
     return found(
       "store",
       problems.length === 0,
-      problems.length === 0 ? "nothing wrong" : problems.join("; "),
-      "Keep a copy of the data folder and report it.",
+      `${where}: ${problems.length === 0 ? "nothing wrong" : problems.join("; ")}`,
+      "Keep a copy of the data and report it; `athanor restore` brings a backup back.",
     );
   } catch (error) {
     return found("store", false, `not looked at: ${firstLine(error)}`, null);

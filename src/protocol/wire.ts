@@ -247,6 +247,19 @@ export interface ServerJson {
   started_at: string;
 }
 
+export interface StoreJson {
+  kind: "sqlite" | "postgres";
+  /** The file, or role, host, database and schema. */
+  place: string;
+  version: string;
+  schema: number;
+  /** Of a read, there and back. */
+  latency_ms: number;
+  /** Servers that share it, this one included. */
+  servers: number;
+  leads: boolean;
+}
+
 /** RFC 9457, with a stable `code` and the next step in `hint`. */
 export interface Problem {
   type: string;

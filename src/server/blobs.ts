@@ -100,6 +100,12 @@ export class Blobs {
     return { sizeBytes, body: file.createReadStream(range) };
   }
 
+  /** Of the hashes, those that have no file. */
+  async missing(hashes: string[]): Promise<string[]> {
+    const sizes = await Promise.all(hashes.map((sha256) => this.size(sha256)));
+    return hashes.filter((_, index) => sizes[index] === null);
+  }
+
   async remove(hashes: string[]): Promise<void> {
     for (const sha256 of hashes) this.#unlink(sha256);
   }

@@ -18,6 +18,7 @@ import type {
   SpawnManyRequest,
   SpawnManyResult,
   SpawnRequest,
+  StoreJson,
   WebhookJson,
 } from "../../protocol/wire.ts";
 import { hasNode } from "../node.ts";
@@ -134,6 +135,10 @@ export class Api {
   }
 
   /** What the server finds wrong with its stored data. */
+  getStore(): Promise<StoreJson> {
+    return this.#json("GET", "/v1/server/store");
+  }
+
   checkServer(): Promise<{ problems: string[] }> {
     return this.#json("GET", "/v1/server/check");
   }

@@ -1,6 +1,7 @@
-import type { ServerJson } from "../../protocol/wire.ts";
+import type { ServerJson, StoreJson } from "../../protocol/wire.ts";
 import type { Context } from "../context.ts";
 import { sendJson, sendText } from "../http/answer.ts";
+import { checkBlobs } from "../needed-blobs.ts";
 import { metricsText } from "./metrics.ts";
 import type { Route } from "./route.ts";
 
@@ -68,10 +69,28 @@ export const serverRoutes: Route[] = [
   },
   {
     method: "GET",
+    path: "/v1/server/store",
+    access: "operator",
+    summary: "The store, and this server among those that share it",
+    answers: { 200: "Store" },
+    handle: async ({ x, context: { store, lease } }) => {
+      const { kind, place, version, schema, latencyMs } = await store.about();
+      const json: StoreJson = {
+        ...{ kind, place, version, schema, latency_ms: latencyMs },
+        ...{ servers: lease.servers, leads: lease.leads },
+      };
+      sendJson(x, 200, json);
+    },
+  },
+  {
+    method: "GET",
     path: "/v1/server/check",
     access: "operator",
     summary: "What is wrong with the stored data; empty where all is well",
     answers: { 200: "Check" },
-    handle: async ({ x, context }) => sendJson(x, 200, { problems: await context.store.check() }),
+    handle: async ({ x, context }) => {
+      const [stored, files] = await Promise.all([context.store.check(), checkBlobs(context)]);
+      sendJson(x, 200, { problems: [...stored, ...files] });
+    },
   },
 ];

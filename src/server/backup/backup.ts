@@ -8,6 +8,7 @@ import { createGzip } from "node:zlib";
 import { AthanorError } from "../../protocol/errors.ts";
 import { readMark } from "../blob-folder.ts";
 import { holdBlobs } from "../blob-holds.ts";
+import { neededBlobs } from "../needed-blobs.ts";
 import { copyDatabase } from "../store/sqlite/backup.ts";
 import { openSqliteStore } from "../store/sqlite.ts";
 import { VERSION } from "../version.ts";
@@ -65,7 +66,7 @@ export async function backUp(p: {
 /** What the copy needs, and what is wrong with it. */
 async function inspect(path: string): Promise<{ needed: string[]; problems: string[] }> {
   await using store = await openSqliteStore({ path });
-  return { needed: await store.blobsNeeded(), problems: await store.check() };
+  return { needed: await Array.fromAsync(neededBlobs(store)), problems: await store.check() };
 }
 
 async function* entriesOf(p: {

@@ -5,6 +5,7 @@ import { dirname, join } from "node:path";
 import { createGunzip } from "node:zlib";
 import { AthanorError } from "../../protocol/errors.ts";
 import { lockDataDir } from "../lock.ts";
+import { neededBlobs } from "../needed-blobs.ts";
 import { openSqliteStore } from "../store/sqlite.ts";
 import { blobName, checkName, DATABASE, MANIFEST, type Manifest, readManifest } from "./archive.ts";
 import { type TarEntry, unpack } from "./tar.ts";
@@ -102,7 +103,8 @@ async function write(entry: TarEntry, path: string): Promise<void> {
 async function inspect(staging: string): Promise<string[]> {
   await using store = await openSqliteStore({ path: join(staging, DATABASE) });
   const there = new Set((await readdir(staging, { recursive: true })).map((path) => path.replaceAll("\\", "/")));
-  const missing = (await store.blobsNeeded()).filter((sha256) => !there.has(blobName(sha256)));
+  const needed = await Array.fromAsync(neededBlobs(store));
+  const missing = needed.filter((sha256) => !there.has(blobName(sha256)));
   return [...(await store.check()), ...missing.map((sha256) => `the file ${sha256} is not in the backup`)];
 }
 

@@ -172,6 +172,8 @@ class PostgresStore implements Store {
     this.#do(() => (p.batches.length === 0 ? none() : this.#appends.call(p.batches)));
   eventRange: Verb<"eventRange"> = (p) => this.#do(() => reads.eventRange(this.#db, p));
   blobUnreferenced: Verb<"blobUnreferenced"> = (p) => this.#do(() => upkeep.blobUnreferenced(this.#db, p));
+  blobsNeeded: Verb<"blobsNeeded"> = (p) => this.#do(() => upkeep.blobsNeeded(this.#db, p));
+  about = () => this.#do(() => upkeep.about(this.#db));
   check = () => this.#do(() => upkeep.check(this.#db));
 
   backup: Verb<"backup"> = async () => {

@@ -102,8 +102,8 @@ export class SqliteStore implements Store {
   eventAppend: Verb<"eventAppend"> = (p) => this.#visibly(events.eventAppend, p);
   eventRange: Verb<"eventRange"> = (p) => this.#read(events.eventRange, p);
   blobUnreferenced: Verb<"blobUnreferenced"> = (p) => this.#read(upkeep.blobUnreferenced, p);
-  /** Hashes of all blobs that jobs and deployments need; for backups. */
-  blobsNeeded = () => this.#read(upkeep.blobsNeeded, {});
+  blobsNeeded: Verb<"blobsNeeded"> = (p) => this.#read(upkeep.blobsNeeded, p);
+  about = () => this.#read(upkeep.about, {});
   check = () => this.#read(upkeep.check, {});
   backup: Verb<"backup"> = (p) => backup(this.#db, p);
 

@@ -176,11 +176,28 @@ export interface Store extends AsyncDisposable {
   // Blobs: the store keeps which jobs and deployments need which; the bytes are files
   /** Of these hashes, the ones that nothing needs any more. */
   blobUnreferenced(p: { hashes: string[] }): Promise<string[]>;
+  /** Hashes that something needs, ascending; `after` is a hash, exclusive. */
+  blobsNeeded(p: { after?: string; limit: number }): Promise<string[]>;
+
+  /** What the store is, for `doctor`; asked of the database itself. Nothing in it is secret. */
+  about(): Promise<StoreAbout>;
 
   /** What holds up or is wrong with the stored data; empty where all is well. For `doctor`. */
   check(): Promise<string[]>;
   /** Writes a whole and sound copy to a new file while the store is in use. Rejects with `backup_unsupported` where the store has its own tools. */
   backup(p: { path: string }): Promise<void>;
+}
+
+export interface StoreAbout {
+  kind: "sqlite" | "postgres";
+  /** The file, or `role@host:port/database, schema athanor`. */
+  place: string;
+  /** Of SQLite or of PostgreSQL. */
+  version: string;
+  /** Of its newest migration. */
+  schema: number;
+  /** A read took so long, there and back. */
+  latencyMs: number;
 }
 
 /** What another server has done. It may be told twice, or late. */

@@ -116,7 +116,25 @@ export function upkeepConformance(open: Open): void {
     });
   });
 
+  it("says what it is", async () => {
+    await using store = await open();
+    const about = await store.about();
+    assert.equal(about.kind, store.shared ? "postgres" : "sqlite");
+    assert.match(about.version, /^\d+\.\d+/);
+    assert.ok(about.schema >= 1 && about.place !== "" && about.latencyMs >= 0, JSON.stringify(about));
+  });
+
   describe("blobs", () => {
+    it("that something needs are listed once each, in pages", async () => {
+      await using store = await open();
+      const deployment = await givenDeployment(store);
+      await store.deploymentInsert({ app: "other", digest: "d", spec: spec("other"), uploadBlob: hash("a"), now: T0 });
+      await insertOne(store, newJob(deployment, { inputBlobs: [hash("c"), hash("b")] }));
+      await insertOne(store, newJob(deployment, { inputBlobs: [hash("b"), hash("d")] }));
+      assert.deepEqual(await store.blobsNeeded({ limit: 3 }), [hash("a"), hash("b"), hash("c")]);
+      assert.deepEqual(await store.blobsNeeded({ after: hash("c"), limit: 3 }), [hash("d")]);
+    });
+
     it("are needed by the jobs whose input or result names them", async () => {
       await using store = await open();
       const deployment = await givenDeployment(store);

@@ -1,4 +1,5 @@
 import { SERVER_DEFAULTS } from "../../../protocol/defaults.ts";
+import type { StoreAbout } from "../store.ts";
 import type { Connection } from "./connection.ts";
 
 /** Deletion of what is over, and the inspection of what is there. */
@@ -13,8 +14,18 @@ export function blobUnreferenced(db: Connection, p: { hashes: string[] }): strin
   return p.hashes.filter((sha256) => db.get("blobReferenced", { sha256 }) === undefined);
 }
 
-export function blobsNeeded(db: Connection): string[] {
-  return db.all<{ sha256: string }>("blobsNeeded").map(({ sha256 }) => sha256);
+export function blobsNeeded(db: Connection, p: { after?: string; limit: number }): string[] {
+  return db
+    .all<{ sha256: string }>("blobsNeeded", { after: p.after ?? "", limit: p.limit })
+    .map(({ sha256 }) => sha256);
+}
+
+export function about(db: Connection): StoreAbout {
+  const startedAt = performance.now();
+  const { version } = db.get("about") as { version: string };
+  const schema = Number(db.pragma("user_version")[0]?.user_version);
+  const latencyMs = Math.round((performance.now() - startedAt) * 100) / 100;
+  return { kind: "sqlite", place: db.path, version, schema, latencyMs };
 }
 
 const CHECKS = [

@@ -41,6 +41,14 @@ SELECT jobs.status, jobs.first_event, jobs.last_event, jobs.tail, jobs.result,
   ) AS segments
 FROM jobs WHERE jobs.job = :job;
 
+-- name: blobsNeeded
+SELECT sha256 FROM job_blobs WHERE sha256 > :after
+UNION SELECT upload_blob FROM deployments WHERE upload_blob > :after
+ORDER BY 1 LIMIT :limit::integer;
+
+-- name: about
+SELECT current_setting('server_version') AS version, (SELECT max(version) FROM migrations) AS schema;
+
 -- name: blobUnreferenced
 SELECT sha256 FROM unnest(:hashes::text[]) WITH ORDINALITY AS h (sha256, ord)
 WHERE NOT EXISTS (SELECT 1 FROM job_blobs WHERE job_blobs.sha256 = h.sha256)

@@ -20,4 +20,9 @@ SELECT 1 AS referenced WHERE EXISTS (SELECT 1 FROM job_blobs WHERE sha256 = :sha
   OR EXISTS (SELECT 1 FROM deployments WHERE upload_blob = :sha256);
 
 -- name: blobsNeeded
-SELECT sha256 FROM job_blobs UNION SELECT upload_blob FROM deployments WHERE upload_blob IS NOT NULL ORDER BY 1;
+SELECT sha256 FROM job_blobs WHERE sha256 > :after
+UNION SELECT upload_blob FROM deployments WHERE upload_blob > :after
+ORDER BY 1 LIMIT :limit;
+
+-- name: about
+SELECT sqlite_version() AS version;
