@@ -22,20 +22,30 @@ export interface RunOptions {
   /** A new folder for all that the run needs. */
   dir: string;
   say(line: string): void;
+  /** Gives the run up, and cleans up after it. */
+  signal?: AbortSignal;
 }
 
 /** After the last fault, all jobs must have ended by then. */
-const SETTLE_MS = 120_000;
+const SETTLE_MS = 90_000;
 const READ_AT_ONCE = 16;
+/** Of one ended job's log; a stream of it that does not end by then is one that its checker finds no end in. */
+const READ_MS = 10_000;
 
 /** Drives the calls of the seed against a system that suffers the faults of the seed. Returns what was seen. */
 export async function drive(options: RunOptions): Promise<{ history: History; logs: string }> {
-  const { seed, jobs, forMs, say } = options;
-  const tasks = planWork(seed, jobs);
   const history = emptyHistory();
   await mkdir(options.dir, { recursive: true });
   await using system = await System.start(options);
-  const plan = planFaults({ seed, forMs, servers: options.servers, types: system.faults(), leaseMs: system.leaseMs });
+  const { promise: givenUp, reject } = Promise.withResolvers<never>();
+  options.signal?.addEventListener("abort", () => reject(options.signal?.reason), { once: true });
+  await Promise.race([act(options, system, history), givenUp]);
+  return { history, logs: system.logs() };
+}
+
+async function act({ seed, jobs, forMs, servers, say }: RunOptions, system: System, history: History): Promise<void> {
+  const tasks = planWork(seed, jobs);
+  const plan = planFaults({ seed, forMs, servers, types: system.faults(), leaseMs: system.leaseMs });
   for (const line of planLines(plan)) say(line);
   const app = await AppUnderTest.build(system.recordsDir);
   await app.deploy(system, 0);
@@ -51,6 +61,7 @@ export async function drive(options: RunOptions): Promise<{ history: History; lo
   const endpoint = await system.endpoint(0);
   await settled(endpoint, SETTLE_MS);
   history.final = await finalJobs(endpoint);
+  say("all that is left is read; the servers stop");
   for (const member of system.members) {
     await member.stop();
     history.orphans.push(...member.orphans);
@@ -58,7 +69,6 @@ export async function drive(options: RunOptions): Promise<{ history: History; lo
   }
   history.records = system.records();
   history.storeFaults = await system.storeFaults();
-  return { history, logs: system.logs() };
 }
 
 function emptyHistory(): History {
@@ -115,7 +125,8 @@ async function finalJobs(endpoint: Endpoint): Promise<FinalJob[]> {
 
 async function finalJob(endpoint: Endpoint, job: JobJson): Promise<FinalJob> {
   const events: FinalJob["events"] = [];
-  if (isFinal(job.status)) await readStream({ from: endpoint, job: job.job_id, after: 0, events });
+  if (isFinal(job.status))
+    await readStream({ from: endpoint, job: job.job_id, after: 0, events, signal: AbortSignal.timeout(READ_MS) });
   return {
     job: job.job_id,
     function: job.function,

@@ -38,8 +38,20 @@ console.log(
 );
 const dir = mkdtempSync(join(tmpdir(), "athanor-faults-"));
 const say = (line: string): void => console.log(line);
+const stop = new AbortController();
+for (const name of ["SIGINT", "SIGTERM"] as const)
+  process.once(name, () => stop.abort(new Error(`stopped by ${name}`)));
 try {
-  const { history, logs } = await drive({ seed, jobs, servers, store, forMs: minutes * 60_000, dir, say });
+  const { history, logs } = await drive({
+    seed,
+    jobs,
+    servers,
+    store,
+    forMs: minutes * 60_000,
+    dir,
+    say,
+    signal: stop.signal,
+  });
   const found = violations(history);
   console.log(summary(history));
   if (found.length > 0) {
