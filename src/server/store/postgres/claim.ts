@@ -50,7 +50,8 @@ export async function claimBatch(
   const nothing = (): Settled<ClaimedJobs> => ({ value: { jobs: [], retryAt: null } });
   if (limited.size === 0) return { settled: calls.map(nothing), signals: [] };
   const locks = LOCKS.claim([...limited].map(([queue, exclusive]) => ({ queue, shared: !exclusive })));
-  return await db.write({ durable: false, locks }, async (tx) => {
+  // A database may crash and leave its servers alive, with attempts under way: a claim that it forgot would be made again with the same fence.
+  return await db.write({ durable: true, locks }, async (tx) => {
     const now = Math.max(...calls.map((call) => call.now));
     const claiming = new Claiming(tx, names, now);
     await claiming.prepare([...limited.keys()]);

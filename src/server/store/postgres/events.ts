@@ -29,7 +29,8 @@ export async function appendBatch(
     return batches.flatMap(({ events }) => events).find(({ event }) => !APPENDABLE.has(event));
   });
   const jobs = [...new Set(calls.flatMap((batches) => batches.map(({ job }) => job)))];
-  return await db.write({ durable: false }, async (tx) => {
+  // Watchers, and generators that wait for their chunks, are told at the commit, and outlive a crash of the database: it may not forget these.
+  return await db.write({ durable: true }, async (tx) => {
     const logs = await openLogs(tx, jobs);
     const settled: Settled<JobEvent[][]>[] = [];
     for (const [index, batches] of calls.entries()) {
