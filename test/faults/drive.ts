@@ -8,7 +8,7 @@ import type { FinalJob, History } from "./history.ts";
 import { type Fault, planFaults } from "./plan.ts";
 import { random } from "./random.ts";
 import { readStream } from "./stream.ts";
-import { strikeAll } from "./strike.ts";
+import { resumeAll, strikeAll } from "./strike.ts";
 import { type Endpoint, System } from "./system.ts";
 import { PROMISES, planWork } from "./work.ts";
 
@@ -57,6 +57,7 @@ async function act({ seed, jobs, forMs, servers, say }: RunOptions, system: Syst
   sent.abort();
   await struck;
   say(`all ${jobs} calls are made, ${history.faults.length} faults have struck`);
+  await resumeAll(system);
   await clients.rest(SETTLE_MS);
   const endpoint = await system.endpoint(0);
   await settled(endpoint, SETTLE_MS);

@@ -109,25 +109,36 @@ async function restart(member: Member, type: "kill server" | "drain server"): Pr
   await member.start();
 }
 
+const PAUSED_NAMES = ["plain", "ordered", "keyed"];
+
 /** The queue is resumed in any case, however often that has to be asked. */
 async function pauseQueue({ system, history }: Stage, fault: Fault & { type: "pause queue" }): Promise<string> {
-  const names = ["plain", "ordered", "keyed"];
-  const name = names[Math.floor(fault.pick * names.length)] ?? "plain";
-  const ask = async (action: string): Promise<boolean> => {
-    try {
-      const { status } = await request(await system.endpoint(0), "POST", `/v1/queues/faults/${name}/${action}`);
-      return status === 200;
-    } catch {
-      return false;
-    }
-  };
-  const paused = await ask("pause");
+  const name = PAUSED_NAMES[Math.floor(fault.pick * PAUSED_NAMES.length)] ?? "plain";
+  const paused = await setPaused(system, name, true);
   const from = monotonicMs();
   await sleep(fault.forMs);
   const to = monotonicMs();
-  while (!(await ask("resume"))) await sleep(100);
+  await resume(system, name);
   if (paused) history.pauses.push({ function: name, from, to });
   return `: ${name}${paused ? "" : ", which was not answered"}`;
+}
+
+/** A request to pause that was not answered may have been done after the one to resume. */
+export async function resumeAll(system: System): Promise<void> {
+  for (const name of PAUSED_NAMES) await resume(system, name);
+}
+
+async function resume(system: System, name: string): Promise<void> {
+  while (!(await setPaused(system, name, false))) await sleep(100);
+}
+
+async function setPaused(system: System, name: string, paused: boolean): Promise<boolean> {
+  const path = `/v1/queues/faults/${name}/${paused ? "pause" : "resume"}`;
+  try {
+    return (await request(await system.endpoint(0), "POST", path)).status === 200;
+  } catch {
+    return false;
+  }
 }
 
 async function hurtReplica(
