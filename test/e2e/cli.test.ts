@@ -311,7 +311,7 @@ test("deployments and their logs", async () => {
 });
 
 test("apps are listed, shown and deleted", async () => {
-  assert.match((await athanor("app", "list")).stdout, /shop +deployments:1 +6 /);
+  assert.match((await athanor("app", "list")).stdout, /shop +deployments:1 +7 /);
   const app = await json("app", "show", "shop");
   assert.equal(app.deployment_id, "deployments:1");
   assert.match((await athanor("app", "show", "shop")).stdout, /now +POST +at once +http:.*\/shop\/count/);
