@@ -218,7 +218,8 @@ describe("a job", () => {
   });
 
   it("that does not start in time expires", async () => {
-    const first = await spawn("late", []);
+    // It has to wait for its replica, however long that takes to start.
+    const first = await spawn("late", [], { expire_s: 600 });
     await running(first.job_id);
     const { job_id: id } = await spawn("late", []);
     assert.equal((await api.end(id)).status, "expired");
