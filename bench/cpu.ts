@@ -23,6 +23,11 @@ export function treeCpuMs(): number {
   return total;
 }
 
+/** Of one process alone. */
+export function processCpuMs(pid: number): number {
+  return (readStat(pid)?.ticks ?? Number.NaN) * TICK_MS;
+}
+
 /** Its own time and that of its ended children. */
 function readStat(pid: number): { pid: number; ppid: number; ticks: number } | null {
   try {
