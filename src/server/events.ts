@@ -4,7 +4,7 @@ import type { EventWindow } from "./events/buffer.ts";
 import { Channel } from "./events/channel.ts";
 import { Holds } from "./events/holds.ts";
 import { Tails } from "./events/tails.ts";
-import { JobWatch, type WatchParams } from "./events/watch.ts";
+import { JobWatch, type WatchParams, type WatchSource } from "./events/watch.ts";
 import { EventWriter } from "./events/writer.ts";
 import type { EventBatch, JobRecord, Store, StoreSignal } from "./store/store.ts";
 
@@ -33,14 +33,15 @@ const DEFAULT_WINDOW: EventWindow = {
  *   open --stop--> stopped     what waits is written, then the watchers end
  */
 export class EventLog {
-  readonly #store: EventLogParams["store"];
   readonly #writer: EventWriter;
   readonly #channels = new Map<number, Channel>();
   readonly #tails: Tails;
   readonly #holds = new Holds();
+  /** The same for all watchers. */
+  readonly #source: WatchSource;
 
   constructor(p: EventLogParams) {
-    this.#store = p.store;
+    this.#source = { store: p.store, leave: (watch) => this.#left(watch) };
     const onStored = (job: number, events: JobEvent[]) => this.#channels.get(job)?.push(events);
     this.#writer = new EventWriter({ store: p.store, log: p.log, now: p.now ?? Date.now, onStored });
     const pollMs = p.store.shared ? (p.pollMs ?? SERVER_DEFAULTS.eventPollMs) : null;
@@ -89,9 +90,8 @@ export class EventLog {
   watch(p: WatchParams, wake: () => void): JobWatch {
     const channel = this.#channels.get(p.job) ?? new Channel();
     this.#channels.set(p.job, channel);
-    const leave = (watch: JobWatch): void => this.#left(p.job, channel, watch);
     const reader = p.hold === true ? this.#holds.join(p.job) : null;
-    const watch = new JobWatch(p, { store: this.#store, channel, reader, leave }, wake);
+    const watch = new JobWatch(p, this.#source, { channel, reader }, wake);
     channel.watchers.add(watch);
     this.#tails.start();
     return watch;
@@ -129,7 +129,8 @@ export class EventLog {
     }
   }
 
-  #left(job: number, channel: Channel, watch: JobWatch): void {
+  #left(watch: JobWatch): void {
+    const { job, channel } = watch;
     channel.watchers.delete(watch);
     if (channel.watchers.size === 0 && this.#channels.get(job) === channel) this.#channels.delete(job);
   }

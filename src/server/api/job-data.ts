@@ -1,10 +1,10 @@
 import { AthanorError } from "../../protocol/errors.ts";
 import { JOB_EVENT_TYPES, type JobEventType } from "../../protocol/event.ts";
 import { formatId } from "../../protocol/names.ts";
-import type { JobRecord, Payload } from "../store/store.ts";
+import type { Payload } from "../store/store.ts";
 import { sendBlob } from "./job-files.ts";
 import { JobFrames } from "./job-frames.ts";
-import { recordOf, showJob } from "./jobs.ts";
+import { recordOf } from "./jobs.ts";
 import { type ApiCall, flagQuery, jobParam, namesQuery, type Route, requireParam } from "./route.ts";
 
 /** What a job leaves behind beside its record: its events and its files. */
@@ -35,18 +35,18 @@ export const jobDataRoutes: Route[] = [
       const { x, context, principal } = call;
       const job = jobParam(call);
       const after = cursorOf(call);
+      const key = principal.kind === "key" ? context.auth.jobKey(job) : null;
       const params = {
+        context,
         job,
+        key,
         after,
         snapshot: flagQuery(call, "snapshot"),
         only: onlyOf(call),
         hold: flagQuery(call, "hold"),
       };
       await recordOf(call);
-      const key = principal.kind === "key" ? context.auth.jobKey(job) : null;
-      const toJson = (record: JobRecord) => showJob(call, record);
-      const watch = (wake: () => void) => context.events.watch({ ...params, toJson }, wake);
-      context.streams.send(x, (wake) => new JobFrames({ context, job, key, wake, watch }));
+      context.streams.send(x, (wake) => new JobFrames(params, wake));
     },
   },
   {

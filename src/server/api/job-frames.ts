@@ -2,10 +2,16 @@ import type { JobEvent, WatchEvent } from "../../protocol/event.ts";
 import type { Json } from "../../protocol/json.ts";
 import { formatId } from "../../protocol/names.ts";
 import type { Context } from "../context.ts";
-import type { JobWatch } from "../events/watch.ts";
+import type { JobWatch, WatchParams } from "../events/watch.ts";
 import { cursorFrame, type FrameSource, frame } from "../http/event-stream.ts";
 import { hasMedia } from "../jobs/media.ts";
 import { withKey } from "./job-links.ts";
+
+export interface JobFramesParams extends Omit<WatchParams, "toJson"> {
+  context: FrameContext;
+  /** The job's, which then stands in its links; null where the watcher has a token. */
+  key: string | null;
+}
 
 type Frame = Buffer | Promise<Buffer>;
 
@@ -26,18 +32,16 @@ export class JobFrames implements FrameSource {
   /** The id of the last event that was sent, or of the last mark. */
   #sent = 0;
 
-  constructor(p: {
-    context: FrameContext;
-    job: number;
-    key: string | null;
-    wake(): void;
-    watch(wake: () => void): JobWatch;
-  }) {
-    this.#context = p.context;
-    this.#job = p.job;
+  constructor(p: JobFramesParams, wake: () => void) {
+    const { context, job, after, snapshot, only, hold } = p;
+    this.#context = context;
+    this.#job = job;
     this.#key = p.key;
-    this.#wake = p.wake;
-    this.#watch = p.watch(p.wake);
+    this.#wake = wake;
+    this.#watch = context.events.watch(
+      { job, after, snapshot, only, hold: hold ?? false, toJson: (record) => context.jobs.toJson(record) },
+      wake,
+    );
     this.#sent = this.#watch.cursor;
   }
 
@@ -126,7 +130,7 @@ export class JobFrames implements FrameSource {
   }
 }
 
-type FrameContext = Pick<Context, "jobs">;
+type FrameContext = Pick<Context, "blobs" | "events" | "jobs">;
 type ValueEvent = Extract<JobEvent, { event: "job.result" | "job.chunk" }>;
 
 /** The value is elsewhere, or names files. */

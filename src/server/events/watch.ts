@@ -23,9 +23,6 @@ export interface WatchParams {
 
 export interface WatchSource {
   store: Pick<Store, "eventRange" | "jobGet">;
-  channel: Channel;
-  /** Null: it holds nothing. */
-  reader: ChunkReader | null;
   /** Called once, when it is over. */
   leave(watch: JobWatch): void;
 }
@@ -33,6 +30,9 @@ export interface WatchSource {
 /** What one read of the store brings a watcher at most; one event it always is. */
 const PAGE_EVENTS = 200;
 const PAGE_BYTES = 256 * 1024;
+
+/** Most watchers have nothing at hand most of the time. */
+const NOTHING: readonly WatchEvent[] = [];
 
 /**
  * One watcher's way through a job's log. It is asked for the next event (`take`) and says when it is worth asking again (`wake`), so that
@@ -49,13 +49,16 @@ export class JobWatch implements Watcher {
   /** Why it is over before the log's end. */
   error: unknown = null;
   readonly wake: () => void;
+  readonly channel: Channel;
+  /** Null: it holds nothing. */
+  readonly #reader: ChunkReader | null;
   readonly #p: WatchParams;
   readonly #source: WatchSource;
   #phase: "snapshot" | "backfill" | "live" | "over" = "backfill";
   /** The last event of the log that was taken or passed over. */
   #cursor: number;
   /** Read from the store and not taken yet. */
-  #page: WatchEvent[] = [];
+  #page: readonly WatchEvent[] = NOTHING;
   #next = 0;
   /** The page ends with the log. */
   #isLast = false;
@@ -65,12 +68,23 @@ export class JobWatch implements Watcher {
   #epoch = -1;
 
   /** `wake` is called whenever there may be something to take, or it is over. */
-  constructor(p: WatchParams, source: WatchSource, wake: () => void) {
+  constructor(
+    p: WatchParams,
+    source: WatchSource,
+    of: { channel: Channel; reader: ChunkReader | null },
+    wake: () => void,
+  ) {
     this.#p = p;
     this.#source = source;
+    this.channel = of.channel;
+    this.#reader = of.reader;
     this.wake = wake;
     this.#cursor = p.after ?? 0;
     if (p.snapshot) this.#phase = "snapshot";
+  }
+
+  get job(): number {
+    return this.#p.job;
   }
 
   get over(): boolean {
@@ -99,8 +113,8 @@ export class JobWatch implements Watcher {
   close(): void {
     if (this.#phase === "over") return;
     this.#phase = "over";
-    this.#page = [];
-    this.#source.reader?.leave();
+    this.#page = NOTHING;
+    this.#reader?.leave();
     this.#source.leave(this);
   }
 
@@ -123,18 +137,18 @@ export class JobWatch implements Watcher {
   #take(event: WatchEvent): void {
     if (event.event === "job.snapshot") return;
     this.#cursor = event.id;
-    if (event.event === "job.chunk") this.#source.reader?.took(event.data.index);
+    if (event.event === "job.chunk") this.#reader?.took(event.data.index);
     if (event.event === "job.end") this.close();
   }
 
   #fromPage(): WatchEvent | "moved on" | null {
     const event = this.#page[this.#next++];
     if (event !== undefined) return event;
-    this.#page = [];
+    this.#page = NOTHING;
     this.#next = 0;
-    if (this.#phase === "backfill" && (this.#isLast || this.#source.channel.covers(this.#cursor))) {
+    if (this.#phase === "backfill" && (this.#isLast || this.channel.covers(this.#cursor))) {
       this.#isLast = false;
-      if (this.#epoch < 0) this.#epoch = this.#source.channel.epoch;
+      if (this.#epoch < 0) this.#epoch = this.channel.epoch;
       this.#phase = "live";
       return "moved on";
     }
@@ -143,7 +157,7 @@ export class JobWatch implements Watcher {
   }
 
   #fromChannel(): WatchEvent | "moved on" | null {
-    const { channel } = this.#source;
+    const { channel } = this;
     const event = channel.at(this.#cursor + 1);
     if (event !== undefined) return event;
     if (channel.end === this.#cursor) {
@@ -160,7 +174,7 @@ export class JobWatch implements Watcher {
 
   #read(): void {
     this.#reading = true;
-    if (this.#epoch < 0) this.#epoch = this.#source.channel.epoch;
+    if (this.#epoch < 0) this.#epoch = this.channel.epoch;
     const load = this.#phase === "snapshot" ? this.#loadSnapshot() : this.#loadPage();
     load
       .catch((error: unknown) => {
@@ -190,7 +204,7 @@ export class JobWatch implements Watcher {
   }
 
   async #loadPage(): Promise<void> {
-    const { store, channel } = this.#source;
+    const { store } = this.#source;
     const cursor = this.#cursor;
     const limit = this.#limit;
     const range = await store.eventRange({ job: this.#p.job, after: cursor, limit });
@@ -201,7 +215,7 @@ export class JobWatch implements Watcher {
     const events = cut(range.events);
     this.#limit = events.length < range.events.length ? events.length : Math.min(PAGE_EVENTS, limit * 2);
     this.#isLast = range.events.length < limit && events.length === range.events.length;
-    if (this.#isLast) channel.seed(events, range.latest);
+    if (this.#isLast) this.channel.seed(events, range.latest);
     const reset = this.#isBehind(range) ? await this.#reset(range) : null;
     if (!this.over) this.#page = reset === null ? events : [reset, ...events];
   }

@@ -116,7 +116,7 @@ class EventStream {
 
   start(): void {
     const { res } = this.#x;
-    res.once("close", () => this.#finish(null));
+    res.on("close", () => this.#finish(null));
     if (this.#x.method !== "HEAD") this.#pump();
     else {
       this.#open();

@@ -40,7 +40,7 @@ export class Listener {
     );
     server.on("connection", (socket) => {
       this.#sockets.add(socket);
-      socket.once("close", () => this.#sockets.delete(socket));
+      socket.on("close", () => this.#sockets.delete(socket));
     });
     server.on("checkContinue", (req, res) => {
       expectsContinue({ req });
@@ -94,7 +94,7 @@ export class Listener {
       return;
     }
     answering.set(req.socket, res);
-    res.once("close", () => {
+    res.on("close", () => {
       if (answering.get(req.socket) === res) answering.delete(req.socket);
       // A connection whose answer was under way when the server began to close is idle from now on.
       if (this.#server === null) req.socket.destroySoon();
