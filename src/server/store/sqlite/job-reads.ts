@@ -1,6 +1,7 @@
 import type { JobStatus } from "../../../protocol/job.ts";
 import type { JobCount, JobFilter, JobRecord } from "../store.ts";
 import type { Connection } from "./connection.ts";
+import { newestJob, PLACES_PER_JOB } from "./place.ts";
 import { type JobRow, toJob } from "./rows.ts";
 
 export function jobGet(db: Connection, p: { job: number }): JobRecord | null {
@@ -80,11 +81,22 @@ export function jobPosition(db: Connection, p: { job: number }): number | null {
  * The place that the job has, or would have, among those that are ready. One that waits for its time counts where it would be, one that waits for
  * its key behind all of its priority that are ready.
  */
-export function positionOf(db: Connection, row: Pick<JobRow, "queue" | "priority" | "place" | "job" | "hold">): number {
-  const { queue, priority, place, job } = row;
+export function positionOf(db: Connection, row: PositionRow): number {
+  const { queue, deployment, priority, place, job } = row;
   if (row.hold === "key") return (db.get("jobsReady", { queue, priority }) as { ready: number }).ready + 1;
-  return (db.get("jobsAhead", { queue, priority, place, job }) as { ahead: number }).ahead + 1;
+  const all = db.get("jobsSame", { queue, deployment, priority }) as {
+    higher: number;
+    same: number;
+    first: number | null;
+  };
+  // Counted from the end that is nearer, since both the next and the newest are asked for most.
+  const fromStart = place - (all.first ?? place) <= PLACES_PER_JOB * newestJob(db) - place;
+  const { jobs } = db.get(fromStart ? "jobsAhead" : "jobsBehind", { queue, priority, place, job }) as { jobs: number };
+  const itself = row.status === "queued" && row.hold === null ? 1 : 0;
+  return all.higher + (fromStart ? jobs : all.same - jobs - itself) + 1;
 }
+
+type PositionRow = Pick<JobRow, "status" | "hold" | "queue" | "deployment" | "priority" | "place" | "job">;
 
 export function jobCounts(db: Connection, p: { now: number }): JobCount[] {
   return db.all<JobCount>("jobCounts", p).map(({ app, deployment, function: name, due, queued, running }) => {

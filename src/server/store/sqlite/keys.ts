@@ -1,5 +1,6 @@
 import type { JobRecord } from "../store.ts";
 import type { Connection } from "./connection.ts";
+import { newestJob, PLACES_PER_JOB } from "./place.ts";
 import { type JobRow, toJob } from "./rows.ts";
 
 /**
@@ -16,9 +17,6 @@ import { type JobRow, toJob } from "./rows.ts";
 
 /** Jobs that one step releases; the next step goes on. */
 const RELEASE_LIMIT = 10_000;
-
-/** Between two numbers of jobs there are places for those whose keys get room in that time. */
-const PLACES_PER_JOB = 2 ** 20;
 
 interface KeyHead {
   job: number;
@@ -72,10 +70,6 @@ export function settleKeys(db: Connection, rows: Pick<JobRow, "queue" | "concurr
     seen.add(`${queue} ${key}`);
     settleKey(db, queue, key);
   }
-}
-
-function newestJob(db: Connection): number {
-  return db.get<{ seq: number }>("jobNewest")?.seq ?? 0;
 }
 
 export function isAnyDue(db: Connection, now: number): boolean {

@@ -69,17 +69,27 @@ FROM jobs INDEXED BY jobs_queue
 WHERE queue = :queue AND job > :after
 ORDER BY job LIMIT :limit;
 
+-- name: jobsSame
+-- How many are ready that start sooner by their priority, and how many of the same; and where these begin.
+SELECT coalesce(sum(ready) FILTER (WHERE priority > :priority), 0) AS higher, coalesce(sum(ready) FILTER (WHERE priority = :priority), 0) AS same, (
+    SELECT place FROM jobs INDEXED BY jobs_ready
+    WHERE status = 'queued' AND hold IS NULL AND queue = :queue AND deployment = :deployment AND priority = :priority
+    ORDER BY place LIMIT 1
+  ) AS first
+FROM job_counts WHERE queue = :queue;
+
 -- name: jobsAhead
--- One range of jobs_ready for each deployment that has jobs of the queue.
-SELECT (
-  SELECT coalesce(sum(ready), 0) FROM job_counts WHERE queue = :queue AND priority > :priority
-) + (
-  SELECT count(*)
-  FROM (SELECT DISTINCT deployment FROM job_counts WHERE queue = :queue) AS counts
-  JOIN jobs INDEXED BY jobs_ready
-    ON status = 'queued' AND hold IS NULL AND jobs.queue = :queue AND jobs.deployment = counts.deployment
-  WHERE jobs.priority = :priority AND (jobs.place, jobs.job) < (:place, :job)
-) AS ahead;
+-- Of one priority: one range of jobs_ready for each deployment that has jobs of the queue.
+SELECT count(*) AS jobs
+FROM (SELECT DISTINCT deployment FROM job_counts WHERE queue = :queue) AS counts
+JOIN jobs INDEXED BY jobs_ready ON status = 'queued' AND hold IS NULL AND jobs.queue = :queue AND jobs.deployment = counts.deployment
+WHERE jobs.priority = :priority AND (jobs.place, jobs.job) < (:place, :job);
+
+-- name: jobsBehind
+SELECT count(*) AS jobs
+FROM (SELECT DISTINCT deployment FROM job_counts WHERE queue = :queue) AS counts
+JOIN jobs INDEXED BY jobs_ready ON status = 'queued' AND hold IS NULL AND jobs.queue = :queue AND jobs.deployment = counts.deployment
+WHERE jobs.priority = :priority AND (jobs.place, jobs.job) > (:place, :job);
 
 -- name: jobsReady
 -- Those that a job which is parked would stand behind.
