@@ -30,7 +30,8 @@ const PARTS: Part[] = [
   { part: "engines", mayImport: ["protocol"] },
   { part: "server/store", mayImport: ["protocol"] },
   { part: "server", mayImport: ["protocol", "schema", "schedule", "engines", "server/store"] },
-  { part: "cli", mayImport: ["protocol", "sdk", "sdk/client", "build", ...SERVER_COMMANDS] },
+  { part: "cli", mayImport: ["protocol", "sdk", "sdk/client", "build", ...SERVER_COMMANDS, "cli/doctor.ts"] },
+  { part: "cli/doctor.ts", mayImport: ["protocol", "sdk", "sdk/client", "server/store", "cli"] },
   ...SERVER_COMMANDS.map((part) => ({ part, mayImport: ["protocol", "sdk", "server", "cli"] })),
 ];
 

@@ -18,6 +18,8 @@ export interface Finding {
 
 interface Patient {
   data?: string | undefined;
+  /** Of a database: what a server that is told so would use. */
+  store?: string | undefined;
   api(): Promise<Api>;
 }
 
@@ -35,6 +37,7 @@ export async function examine(patient: Patient): Promise<Finding[]> {
     checkDisk(folder),
     checkServer(patient),
     checkStore(patient),
+    ...(patient.store === undefined ? [] : [checkDatabase(patient.store)]),
   ]);
 }
 
@@ -153,6 +156,22 @@ async function checkStore({ api: connect }: Patient): Promise<Finding> {
     );
   } catch (error) {
     return found("store", false, `not looked at: ${firstLine(error)}`, null);
+  }
+}
+
+/** From here, without a server: so it tells why one does not start. */
+async function checkDatabase(url: string): Promise<Finding> {
+  try {
+    const { inspectPostgres } = await import("../server/store/postgres/inspect.ts");
+    const { place, version, latencyMs, problems } = await inspectPostgres(url);
+    return found(
+      "database",
+      problems.length === 0,
+      `PostgreSQL ${version}, ${place}, answers in ${latencyMs} ms${problems.length === 0 ? "" : `: ${problems.join("; ")}`}`,
+      "See docs/stores.md for what a database must be and allow.",
+    );
+  } catch (error) {
+    return found("database", false, firstLine(error), error instanceof AthanorError ? error.hint : null);
   }
 }
 

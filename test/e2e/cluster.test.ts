@@ -10,6 +10,7 @@ import type { JobEvent } from "../../src/protocol/event.ts";
 import type { DeploymentUpload } from "../../src/protocol/spec.ts";
 import { postgresMissing, TestPostgres } from "../harness/postgres.ts";
 import { ServerProcess } from "../harness/server.ts";
+import { CliRun } from "./cli-process.ts";
 
 const PATIENCE_MS = 60_000;
 
@@ -201,6 +202,20 @@ describe("several servers on one database", { skip: postgresMissing() }, () => {
       return all.every(({ status }) => status === 404);
     });
     await cluster.deployed(upload, c);
+  });
+
+  it("are looked at by doctor, which says what the database is, and repeats no password", async () => {
+    const [a] = cluster.running as [ServerProcess];
+    const store = cluster.postgres.url({ password: "geheim" });
+    await using run = new CliRun(["doctor", "--url", a.url, "--token", a.token], { env: { ATHANOR_STORE: store } });
+    const { stdout, stderr } = await run.ended;
+    assert.match(stdout, /ok +store +PostgreSQL \d+.*read in .* ms, 3 servers.*: nothing wrong/);
+    // The tests' database does not wait for its disk.
+    assert.match(stdout, /WRONG +database +PostgreSQL \d+.*fsync is off/);
+    await using other = new CliRun(["doctor", "--url", a.url], { env: { ATHANOR_STORE: `${store}x` } });
+    const missing = await other.ended;
+    assert.match(missing.stdout, /WRONG +database .*postgresx/);
+    for (const text of [stdout, stderr, missing.stdout, missing.stderr]) assert.doesNotMatch(text, /geheim/);
   });
 
   it("refuse one that has other files, and say what to do", async () => {

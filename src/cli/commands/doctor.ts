@@ -3,10 +3,17 @@ import { type Command, EXIT, textOption } from "../command.ts";
 export const doctor: Command = {
   name: "doctor",
   summary: "Check what Athanor needs: Node, npm, the data folder, disk space, the server and its store",
-  options: [{ flags: "--data <dir>", description: "Data folder (env ATHANOR_DATA; default ~/.local/share/athanor)" }],
+  options: [
+    { flags: "--data <dir>", description: "Data folder (env ATHANOR_DATA; default ~/.local/share/athanor)" },
+    { flags: "--store <store>", description: "Also look at this PostgreSQL database (env ATHANOR_STORE)" },
+  ],
   async run(call) {
     const { examine } = await import("../doctor.ts");
-    const findings = await examine({ data: textOption(call, "data"), api: call.api });
+    const findings = await examine({
+      data: textOption(call, "data"),
+      store: databaseOf(textOption(call, "store") ?? process.env.ATHANOR_STORE),
+      api: call.api,
+    });
     call.out.result({ ok: findings.every((finding) => finding.ok), checks: findings }, () =>
       findings
         .map(
@@ -18,3 +25,8 @@ export const doctor: Command = {
     return findings.every((finding) => finding.ok) ? EXIT.ok : EXIT.failed;
   },
 };
+
+/** The store's URL where it is a database. */
+function databaseOf(store: string | undefined): string | undefined {
+  return store === undefined || store === "" || store === "sqlite" ? undefined : store;
+}
