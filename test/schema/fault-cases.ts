@@ -311,7 +311,7 @@ export const resize = app.function((name: string, options: Options) => name + op
   failed(
     "unknown-option",
     "export const run = app.function({ timeoutSeconds: 3 }, (a: string) => a);",
-    "3: Object literal may only specify known properties, and 'timeoutSeconds' does not exist in type 'FunctionOptions'. (TS2769)",
+    "3: Object literal may only specify known properties, and 'timeoutSeconds' does not exist in type 'FunctionOptions & UnbatchedOptions'. (TS2769)",
   ),
   failed(
     "wrong-option",
