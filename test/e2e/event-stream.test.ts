@@ -183,6 +183,51 @@ describe("a cursor", () => {
   });
 });
 
+describe("a filter", () => {
+  it("lets through what it names and the end, under the numbers of the log, and can be resumed", async () => {
+    const job = await run("everything");
+    const all = await events(job);
+    const query = "?events=job.progress,job.chunk";
+    const some = all.filter(({ event }) => ["job.progress", "job.chunk", "job.end"].includes(event));
+    assert.deepEqual(await events(job, { query }), some);
+    for (const [index, { id }] of some.entries())
+      assert.deepEqual(await events(job, { query, headers: { "last-event-id": String(id) } }), some.slice(index + 1));
+    assert.deepEqual(await events(job, { query: "?events=job.end" }), all.slice(-1));
+    const [snapshot, ...rest] = await events(job, { query: "?snapshot=true&events=job.result" });
+    assert.equal(snapshot?.event, "job.snapshot");
+    assert.deepEqual(rest, all.slice(-2));
+  });
+
+  it("does the same for live events", async () => {
+    const id = (await server.api.spawn("events", "many-then-waits", { args: [3] })).job_id;
+    const watching = events(id, { query: "?events=job.progress" });
+    await events(id, { until: "job.progress" });
+    await server.api.cancel(id);
+    assert.deepEqual(
+      (await watching).map(({ event }) => event),
+      ["job.progress", "job.end"],
+    );
+  });
+
+  it("refuses a name that is no event's, and says which it is", async () => {
+    const job = await run("returns");
+    const response = await server.api.fetch(`/v1/jobs/${job}/events?events=job.result,job.results`);
+    const { code, detail } = (await response.json()) as { code: string; detail: string };
+    assert.deepEqual([response.status, code], [400, "bad_request"]);
+    assert.match(detail, /"job\.results".*job\.progress/);
+  });
+});
+
+describe("a result that is kept as a file", () => {
+  it("is whole in its event, for those who wait for it and those who come later", async () => {
+    const id = (await server.api.spawn("events", "large", { args: [600_000] })).job_id;
+    const live = await events(id);
+    assert.equal(live.at(-2)?.event, "job.result");
+    assert.deepEqual(live.at(-2)?.data, { value: { text: "x".repeat(600_000) } });
+    assert.deepEqual(await events(id, { query: "?events=job.result" }), live.slice(-2));
+  });
+});
+
 describe("a snapshot", () => {
   it("is the job's JSON, comes first, and is followed by what came after it", async () => {
     const job = await run("everything");

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import type { NewJobEvent, WatchEvent } from "../../src/protocol/event.ts";
+import fc from "fast-check";
+import type { JobEventType, NewJobEvent, WatchEvent } from "../../src/protocol/event.ts";
 import type { JobJson } from "../../src/protocol/wire.ts";
 import { EventLog, runningEvent, type WatchParams } from "../../src/server/events.ts";
 import type { SqliteStore } from "../../src/server/store/sqlite.ts";
@@ -211,6 +212,227 @@ describe("EventLog.watch", () => {
     const stopped = given.seen((await given.start()).job, { after: 2 });
     await given.log.stop();
     assert.deepEqual(await stopped, []);
+  });
+});
+
+describe("the edges of the window", () => {
+  /** Every cursor of an ended log, with what a watcher is sent after it. */
+  async function checkEveryCursor(given: Given, job: number): Promise<void> {
+    const range = await given.store.eventRange({ job, after: 0, limit: 1_000_000 });
+    assert(range !== null);
+    const { events: kept, earliest, latest } = range;
+    assert.deepEqual(
+      ids(kept),
+      Array.from({ length: latest - earliest + 1 }, (_, i) => earliest + i),
+    );
+    assert.deepEqual(
+      kept.slice(-2).map(({ event }) => event),
+      ["job.result", "job.end"],
+    );
+    for (let after = 0; after <= latest; after++) {
+      const rest = kept.filter(({ id }) => id > after).map(({ id, event }) => `${id} ${event}`);
+      const reset = after < earliest - 1 ? [`${earliest - 1} stream.reset`] : [];
+      assert.deepEqual(await given.seen(job, { after }), [...reset, ...rest], `after ${after}, earliest ${earliest}`);
+      const ends = rest.filter((line) => /result|end/.test(line));
+      const only = (...types: JobEventType[]) => given.seen(job, { after, only: new Set(types) });
+      assert.deepEqual(await only("job.result"), ends, "what is always kept can't have been missed");
+      assert.deepEqual(await only("job.end"), ends.slice(-1));
+      const lines = rest.filter((line) => /log|end/.test(line));
+      assert.deepEqual(await only("job.log"), [...reset, ...lines], `after ${after}, lines alone`);
+    }
+  }
+
+  it("are exact for any window, in events and in bytes, and for any cursor, with and without a filter", async () => {
+    await using given = await Given.open();
+    const shape = fc.record({
+      eventsWindow: fc.integer({ min: 1, max: 6 }),
+      eventsWindowBytes: fc.oneof(fc.constant(1_000_000), fc.integer({ min: 1, max: 1500 })),
+      batches: fc.array(fc.integer({ min: 1, max: 5 }), { maxLength: 5 }),
+    });
+    await fc.assert(
+      fc.asyncProperty(shape, async ({ batches, ...window }) => {
+        const record = await given.start(window);
+        for (const count of batches) {
+          given.append(record, lines(count));
+          await given.log.flush(record.job);
+        }
+        await given.end(record);
+        await checkEveryCursor(given, record.job);
+      }),
+      { numRuns: 40 },
+    );
+    assert.equal(given.log.watchedJobs, 0);
+  });
+
+  it("are the same for a job that runs, and watchers who come and go and dawdle see no gap they are not told of", async () => {
+    const step = fc.oneof(
+      fc.record({ add: fc.integer({ min: 1, max: 4 }) }),
+      fc.record({ look: fc.nat({ max: 2 }), take: fc.integer({ min: 1, max: 5 }) }),
+      fc.record({ again: fc.nat({ max: 2 }) }),
+    );
+    await using given = await Given.open();
+    await fc.assert(
+      fc.asyncProperty(
+        fc.integer({ min: 1, max: 5 }),
+        fc.array(step, { maxLength: 40 }),
+        async (eventsWindow, steps) => {
+          const record = await given.start({ eventsWindow });
+          const seen: WatchEvent[][] = [[], [], []];
+          const watchers = seen.map(() => given.watch(record.job));
+          for (const each of [...steps, { add: 1 }]) {
+            if ("add" in each) {
+              given.append(record, lines(each.add));
+              await given.log.flush(record.job);
+            } else if ("again" in each) {
+              await watchers[each.again]?.return(undefined);
+              watchers[each.again] = given.watch(record.job, { after: seen[each.again]?.at(-1)?.id ?? 0 });
+            } else {
+              const { latest } =
+                (await given.store.eventRange({ job: record.job, after: 0, limit: 1 })) ?? assert.fail();
+              for (let n = 0; n < each.take && (seen[each.look]?.at(-1)?.id ?? 0) < latest; n++)
+                seen[each.look]?.push((await watchers[each.look]?.next())?.value);
+            }
+          }
+          await given.end(record);
+          for (const [index, watcher] of watchers.entries()) {
+            for await (const event of watcher) seen[index]?.push(event);
+            let last = 0;
+            for (const { id, event } of seen[index] ?? []) {
+              if (event === "stream.reset") assert(id > last, "a reset skips something");
+              else assert.equal(id, last + 1);
+              last = id;
+            }
+            assert.equal(seen[index]?.at(-1)?.event, "job.end");
+          }
+        },
+      ),
+      { numRuns: 40 },
+    );
+    assert.equal(given.log.watchedJobs, 0);
+  });
+
+  it("a filtered watcher's cursor moves past what it is spared", async () => {
+    await using given = await Given.open();
+    const record = await given.start();
+    const params = { job: record.job, after: null, snapshot: false, only: new Set(["job.chunk" as const]), toJson };
+    const watch = given.log.watch(params, () => {});
+    given.append(record, lines(20));
+    await given.log.flush(record.job);
+    while (watch.take() === null && watch.loading) await new Promise(setImmediate);
+    assert.equal(watch.take(), null);
+    assert.equal(watch.cursor, 22);
+    watch.close();
+    assert.equal(given.log.watchedJobs, 0);
+  });
+});
+
+describe("the log of a job that another server runs", () => {
+  /** A server's log on the same data, which hears of other servers as it is told by the test. */
+  class Other implements AsyncDisposable {
+    readonly log: EventLog;
+    reads = 0;
+
+    constructor(store: SqliteStore, pollMs = 1_000_000) {
+      const eventRange: SqliteStore["eventRange"] = (p) => {
+        this.reads++;
+        return store.eventRange(p);
+      };
+      this.log = new EventLog({
+        store: {
+          shared: true,
+          eventRange,
+          eventAppend: (p) => store.eventAppend(p),
+          jobGet: (p) => store.jobGet(p),
+        },
+        log: { warn() {} },
+        pollMs,
+      });
+    }
+
+    watch(job: number, after = 0): AsyncGenerator<WatchEvent> {
+      return watching(this.log, { job, after, snapshot: false, toJson });
+    }
+
+    async [Symbol.asyncDispose](): Promise<void> {
+      await this.log.stop();
+    }
+  }
+
+  it("reaches all its watchers as signals come, with one read for all of them", async () => {
+    await using given = await Given.open();
+    await using other = new Other(given.store);
+    const record = await given.start({ eventsWindow: 10_000 });
+    const watchers = Array.from({ length: 100 }, () => Array.fromAsync(other.watch(record.job)));
+    await new Promise(setImmediate);
+    other.reads = 0;
+    const signal = { type: "events", job: record.job } as const;
+    for (let round = 0; round < 10; round++) {
+      given.append(record, lines(50));
+      await given.log.flush(record.job);
+      // It may be told twice, or late.
+      for (let n = 0; n < 20; n++) other.log.signalled(signal);
+    }
+    await given.end(record);
+    other.log.signalled({ type: "job", job: record.job, app: "demo", function: "f", status: "succeeded" });
+    for (const events of await Promise.all(watchers)) assert.deepEqual(ids(events), range(1, 504));
+    assert.ok(other.reads < 100, `${other.reads} reads for 100 watchers and 200 signals`);
+    assert.equal(other.log.watchedJobs, 0);
+  });
+
+  it("is looked at again where signals may have been missed, and now and then in any case", async () => {
+    await using given = await Given.open();
+    for (const [pollMs, hint] of [
+      [1_000_000, (log: EventLog) => log.signalled({ type: "missed" })],
+      [1, () => {}],
+    ] as const) {
+      await using other = new Other(given.store, pollMs);
+      const record = await given.start();
+      const watcher = other.watch(record.job, 2);
+      const first = watcher.next();
+      await new Promise(setImmediate);
+      given.append(record, lines(1));
+      await given.log.flush(record.job);
+      hint(other.log);
+      assert.equal((await first).value.id, 3);
+      await given.end(record);
+      hint(other.log);
+      assert.deepEqual(ids(await Array.fromAsync(watcher)), [4, 5]);
+    }
+  });
+
+  it("misses nothing where a signal comes while its watcher reads for the first time", async () => {
+    await using given = await Given.open();
+    await using other = new Other(given.store);
+    const record = await given.start();
+    const all = Array.fromAsync(other.watch(record.job));
+    // The read is under way, and the watcher has not got to the end of the log.
+    await given.end(record);
+    other.log.signalled({ type: "events", job: record.job });
+    assert.deepEqual(ids(await all), range(1, 4));
+  });
+
+  it("tells its watchers of a reset where the window has passed them, and of a job that was deleted", async () => {
+    await using given = await Given.open();
+    await using other = new Other(given.store);
+    const record = await given.start({ eventsWindow: 4 });
+    const watcher = other.watch(record.job);
+    for (let n = 0; n < 2; n++) await watcher.next();
+    const next = watcher.next();
+    await new Promise(setImmediate);
+    for (let n = 0; n < 3; n++) {
+      given.append(record, lines(4));
+      await given.log.flush(record.job);
+    }
+    other.log.signalled({ type: "events", job: record.job });
+    const { value } = await next;
+    assert.equal(value.event, "stream.reset");
+    for (let id = value.data.earliest; id <= value.data.latest; id++) assert.equal((await watcher.next()).value.id, id);
+    const last = watcher.next();
+    await new Promise(setImmediate);
+    await given.store.appDelete({ app: "demo", now: T0 });
+    other.log.signalled({ type: "missed" });
+    await rejectsWith(last, "job_not_found");
+    assert.equal(other.log.watchedJobs, 0);
   });
 });
 

@@ -49,3 +49,6 @@ export const flood = app.function(async (context: JobContext) => {
   }
   console.log(`line ${lines}`);
 });
+
+/** A result that is too large to stand in the database's rows. */
+export const large = app.function((characters: number) => ({ text: "x".repeat(characters) }));
