@@ -163,6 +163,24 @@ describe("a webhook", () => {
     );
   });
 
+  it("is delivered once more where the operator says so, under the same id", async () => {
+    const job = await spawn("shout", "/more", "hello");
+    await delivery(job.job_id, ({ state }) => state === "delivered");
+    const due = await api.json<WebhookJson>("POST", `/v1/jobs/${job.job_id}/webhook/redeliver`, undefined, 202);
+    assert.equal(due.state, "due");
+    const [first, second] = await receiver.at("/more", 2);
+    assert.equal(first?.headers["webhook-id"], second?.headers["webhook-id"]);
+    assert.equal(first?.body, second?.body);
+    const { attempts } = await delivery(job.job_id, ({ state }) => state === "delivered");
+    assert.equal(attempts, 2);
+
+    const running = await spawn("waits", "/not-yet");
+    const path = `/v1/jobs/${running.job_id}/webhook/redeliver`;
+    assert.equal((await api.json<{ code: string }>("POST", path, undefined, 409)).code, "job_not_ended");
+    await api.cancel(running.job_id);
+    await receiver.at("/not-yet");
+  });
+
   it("goes along where a job is run again", async () => {
     const job = await spawn("fails", "/again");
     await receiver.at("/again");

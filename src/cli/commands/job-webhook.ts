@@ -5,8 +5,10 @@ export const jobWebhook: Command = {
   name: "job webhook",
   summary: "Show how the delivery of a job's webhook goes",
   args: [{ name: "id", description: "jobs:12, or 12" }],
+  options: [{ flags: "--redeliver", description: "Deliver it once more, now, whatever became of it" }],
   async run(call) {
-    const webhook = await (await call.api()).getWebhook(requireArg(call, "id"));
+    const [api, id] = [await call.api(), requireArg(call, "id")];
+    const webhook = await (call.options.redeliver === true ? api.redeliverWebhook(id) : api.getWebhook(id));
     call.out.result(webhook, () =>
       fields([
         ["url", printable(webhook.url)],

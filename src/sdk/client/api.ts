@@ -194,6 +194,11 @@ export class Api {
     return this.#json("GET", `/v1/jobs/${encodeURIComponent(id)}/webhook`);
   }
 
+  /** Once more, now. */
+  redeliverWebhook(id: string): Promise<WebhookJson> {
+    return this.#json("POST", `/v1/jobs/${encodeURIComponent(id)}/webhook/redeliver`);
+  }
+
   pauseQueue(app: string, name: string, paused: boolean): Promise<QueueJson> {
     return this.#json("POST", `${queuePath(app, name)}/${paused ? "pause" : "resume"}`);
   }

@@ -20,9 +20,25 @@ export const jobRoutes: Route[] = [
     handle: async (call) => {
       const { job } = await recordOf(call);
       const record = await call.context.store.webhookGet({ job });
-      if (record === null)
-        throw new AthanorError("not_found", `${formatId("jobs", job)} was spawned without a webhook`);
+      if (record === null) throw noWebhook(job);
       sendJson(call.x, 200, webhookJson(record));
+    },
+  },
+  {
+    method: "POST",
+    path: "/v1/jobs/:job/webhook/redeliver",
+    access: "operator",
+    summary: "Deliver the job's webhook once more, now, whatever became of it",
+    answers: { 202: "Webhook" },
+    handle: async (call) => {
+      const { store, webhooks } = call.context;
+      const { job } = await recordOf(call);
+      const record = await store.webhookAgain({ job, now: store.clock() });
+      if (record === null) throw noWebhook(job);
+      if (record.state === "waiting")
+        throw new AthanorError("job_not_ended", `${formatId("jobs", job)} has not ended: its webhook is not due yet`);
+      webhooks.wake();
+      sendJson(call.x, 202, webhookJson(record));
     },
   },
   {
@@ -77,6 +93,9 @@ export const jobRoutes: Route[] = [
     },
   },
 ];
+
+const noWebhook = (job: number): AthanorError =>
+  new AthanorError("not_found", `${formatId("jobs", job)} was spawned without a webhook`);
 
 async function list(call: ApiCall): Promise<void> {
   const { context, principal, query } = call;

@@ -166,6 +166,8 @@ class PostgresStore implements Store {
       p.retryAt === null ? [] : [{ type: "webhooks" }],
     );
   webhookGet: Verb<"webhookGet"> = (p) => this.#do(() => webhooks.webhookGet(this.#db, p));
+  webhookAgain: Verb<"webhookAgain"> = async (p) =>
+    this.#tell(await this.#do(() => webhooks.webhookAgain(this.#db, p)), [{ type: "webhooks" }]);
   webhookNext: Verb<"webhookNext"> = (p) => this.#do(() => webhooks.webhookNext(this.#db, p));
 
   eventAppend: Verb<"eventAppend"> = (p) =>

@@ -97,6 +97,7 @@ export class SqliteStore implements Store {
   webhookClaim: Verb<"webhookClaim"> = (p) => this.#visibly(webhooks.webhookClaim, p);
   webhookFinish: Verb<"webhookFinish"> = (p) => this.#durably(webhooks.webhookFinish, p);
   webhookGet: Verb<"webhookGet"> = (p) => this.#read(webhooks.webhookGet, p);
+  webhookAgain: Verb<"webhookAgain"> = (p) => this.#durably(webhooks.webhookAgain, p);
   webhookNext: Verb<"webhookNext"> = (p) => this.#read(webhooks.webhookNext, p);
 
   eventAppend: Verb<"eventAppend"> = (p) => this.#visibly(events.eventAppend, p);

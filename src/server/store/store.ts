@@ -160,6 +160,11 @@ export interface Store extends AsyncDisposable {
     now: number;
   }): Promise<void>;
   webhookGet(p: { job: number }): Promise<WebhookRecord | null>;
+  /**
+   * D. Once more, now: a webhook that is due, delivered or failed is due at `now`; its attempts go on being counted. One whose job has not ended
+   * is returned as it is; null where there is none.
+   */
+  webhookAgain(p: { job: number; now: number }): Promise<WebhookRecord | null>;
   /** When the next delivery is due to a host that is none of these; null: none waits. */
   webhookNext(p: { exceptHosts: string[] }): Promise<number | null>;
 

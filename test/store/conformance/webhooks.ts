@@ -112,6 +112,30 @@ export function webhookConformance(open: Open): void {
       assert.deepEqual(await take(store, { now: T0 + 1e6 }), []);
     });
 
+    it("are due once more where that is asked, whatever became of them", async () => {
+      await using store = await open();
+      const deployment = await givenDeployment(store);
+      assert.equal(await store.webhookAgain({ job: 1, now: T0 }), null);
+      const { job: waiting } = await insertOne(store, newJob(deployment, { webhook }));
+      const again = (job: number, now: number) => store.webhookAgain({ job, now });
+      assert.equal((await again(waiting.job, T0))?.state, "waiting");
+      assert.equal(await next(store), null);
+      await finish(store, await claimOne(store, deployment), "succeed");
+      const { job } = waiting;
+      for (const [at, error] of [null, "HTTP 410"].entries()) {
+        const [taken] = await take(store, { now: T0 + at });
+        assert.equal(taken?.attempt, 1 + 2 * at);
+        await store.webhookFinish({ job, attempt: 1 + 2 * at, retryAt: null, error, now: T0 });
+        const due = { ...webhook, state: "due", attempts: 1 + 2 * at, error, nextAt: T0 + at };
+        assert.deepEqual(await again(job, T0 + at), due);
+        await take(store, { now: T0 + at });
+        // One that is under way may come to its end, but it is not the one that counts.
+        assert.equal((await again(job, T0 + at + 1))?.nextAt, T0 + at + 1);
+        assert.equal(await next(store), T0 + at + 1);
+      }
+      await assertSound(store);
+    });
+
     it("leave out hosts that have enough under way", async () => {
       await using store = await open();
       const deployment = await givenDeployment(store);

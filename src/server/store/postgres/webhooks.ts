@@ -50,6 +50,14 @@ export async function webhookGet(db: Database, p: { job: number }): Promise<Webh
   return { url, secret, state, attempts, error, nextAt };
 }
 
+export async function webhookAgain(db: Database, p: { job: number; now: number }): Promise<WebhookRecord | null> {
+  await db.write({ durable: true }, async (tx) => {
+    void tx.write("webhookAgain", { job: p.job, now: p.now });
+    return () => {};
+  });
+  return await webhookGet(db, { job: p.job });
+}
+
 export async function webhookNext(db: Database, p: { exceptHosts: string[] }): Promise<number | null> {
   return (await db.get<{ next_at: number | null }>("webhookNext", p))?.next_at ?? null;
 }

@@ -7,6 +7,7 @@ type Params<Verb extends keyof Store> = Store[Verb] extends (p: infer P) => unkn
 
 /**
  *   waiting --the job ends--> due --webhookFinish--> delivered, failed
+ *   due, delivered, failed --webhookAgain--> due now
  *   due --webhookClaim--> due at the end of the lease, one attempt on       due --webhookFinish with retryAt--> due then
  */
 
@@ -33,6 +34,11 @@ export function webhookGet(db: Connection, p: Params<"webhookGet">): WebhookReco
   if (row === undefined) return null;
   const { url, secret, state, attempts, error, next_at: nextAt } = row;
   return { url, secret, state, attempts, error, nextAt };
+}
+
+export function webhookAgain(db: Connection, p: Params<"webhookAgain">): WebhookRecord | null {
+  db.run("webhookAgain", { job: p.job, now: p.now });
+  return webhookGet(db, p);
 }
 
 export function webhookNext(db: Connection, p: Params<"webhookNext">): number | null {

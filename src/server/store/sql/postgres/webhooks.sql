@@ -17,6 +17,9 @@ SET state = CASE WHEN :retryAt::bigint IS NOT NULL THEN 'due' WHEN :error::text 
     next_at = :retryAt, error = :error
 WHERE job = :job AND attempts = :attempt AND state = 'due';
 
+-- name: webhookAgain
+UPDATE webhooks SET state = 'due', next_at = :now WHERE job = :job AND state <> 'waiting';
+
 -- name: webhookGet
 SELECT url, secret, state, attempts, error, next_at FROM webhooks WHERE job = :job;
 

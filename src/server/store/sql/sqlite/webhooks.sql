@@ -17,6 +17,9 @@ UPDATE webhooks SET attempts = attempts + 1, next_at = :until WHERE job = :job R
 UPDATE webhooks SET state = :state, error = :error, next_at = :retryAt
 WHERE job = :job AND state = 'due' AND attempts = :attempt;
 
+-- name: webhookAgain
+UPDATE webhooks SET state = 'due', next_at = :now WHERE job = :job AND state <> 'waiting';
+
 -- name: webhookGet
 SELECT url, secret, state, attempts, error, next_at FROM webhooks WHERE job = :job;
 
