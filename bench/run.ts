@@ -11,6 +11,7 @@ const scenarios = {
   b4: () => import("./scenarios/b4-latency.ts"),
   b5: () => import("./scenarios/b5-cold-start.ts"),
   b6: () => import("./scenarios/b6-events.ts"),
+  b10: () => import("./scenarios/b10-growth.ts"),
   b11: () => import("./scenarios/b11-idle.ts"),
   start: () => import("./scenarios/start.ts"),
 };
