@@ -89,7 +89,7 @@ CREATE TABLE job_inputs (
   input TEXT NOT NULL
 ) STRICT;
 
-CREATE TRIGGER jobs_begin BEFORE INSERT ON jobs
+CREATE TRIGGER jobs_begin AFTER INSERT ON jobs
 WHEN NEW.status <> 'queued'
 BEGIN
   SELECT RAISE(ABORT, 'a job begins as queued');
@@ -103,7 +103,7 @@ BEGIN
   DO UPDATE SET queued = queued + 1, ready = ready + excluded.ready, parked = parked + excluded.parked;
 END;
 
-CREATE TRIGGER jobs_held BEFORE UPDATE OF status ON jobs
+CREATE TRIGGER jobs_held AFTER UPDATE OF status ON jobs
 WHEN OLD.hold IS NOT NULL AND NEW.status = 'running'
 BEGIN
   SELECT RAISE(ABORT, 'a job that waits for its time or its key cannot start');
@@ -150,7 +150,7 @@ BEGIN
   WHERE queue = NEW.queue AND deployment = NEW.deployment AND priority = NEW.priority;
 END;
 
-CREATE TRIGGER jobs_transition BEFORE UPDATE OF status ON jobs
+CREATE TRIGGER jobs_transition AFTER UPDATE OF status ON jobs
 WHEN OLD.status <> NEW.status AND NOT (
   (OLD.status = 'queued' AND NEW.status IN ('running', 'cancelled', 'expired'))
   OR (OLD.status = 'running' AND NEW.status IN ('queued', 'succeeded', 'failed', 'cancelled', 'timed_out'))
@@ -172,9 +172,7 @@ CREATE TABLE jobs (
   job INTEGER PRIMARY KEY AUTOINCREMENT,
   queue INTEGER NOT NULL,
   deployment INTEGER NOT NULL,
-  status TEXT NOT NULL CHECK (
-    status IN ('queued', 'running', 'succeeded', 'failed', 'cancelled', 'timed_out', 'expired')
-  ),
+  status TEXT NOT NULL,
   -- What a queued job waits for before it may be claimed: its time, or room of its concurrency key; NULL: nothing, it is ready.
   hold TEXT CHECK (hold IN ('delay', 'key')),
   priority INTEGER NOT NULL,
@@ -217,16 +215,26 @@ CREATE TABLE jobs (
   -- The end of the log: a line for each event, its type and its data. A job.result has none: `result` holds the value.
   log TEXT NOT NULL,
   result TEXT,
-  CHECK ((status = 'running') = (replica IS NOT NULL)),
-  CHECK ((status = 'running') = (owner IS NOT NULL)),
-  CHECK (status NOT IN ('running', 'succeeded', 'failed', 'timed_out') OR started_at IS NOT NULL),
-  CHECK (status NOT IN ('queued', 'expired') OR started_at IS NULL),
-  CHECK ((status IN ('queued', 'running')) = (finished_at IS NULL)),
-  CHECK ((status IN ('queued', 'running', 'succeeded')) = (error IS NULL)),
-  CHECK ((status = 'succeeded') = (result IS NOT NULL)),
-  CHECK (status = 'queued' OR run_after IS NULL),
-  CHECK (status = 'queued' OR hold IS NULL),
-  CHECK (status <> 'queued' OR cancel_requested_at IS NULL),
+  -- What a job of each status has, and has not. One constraint, since every change of a status evaluates all that name it.
+  CHECK (
+    CASE status
+      WHEN 'queued' THEN
+        coalesce(replica, owner, started_at, finished_at, cancel_requested_at, result, error) IS NULL
+      WHEN 'running' THEN
+        replica IS NOT NULL AND owner IS NOT NULL AND started_at IS NOT NULL AND coalesce(finished_at, hold, run_after, result, error) IS NULL
+      WHEN 'succeeded' THEN
+        started_at IS NOT NULL AND finished_at IS NOT NULL AND result IS NOT NULL AND coalesce(replica, owner, hold, run_after, error) IS NULL
+      WHEN 'failed' THEN
+        started_at IS NOT NULL AND finished_at IS NOT NULL AND error IS NOT NULL AND coalesce(replica, owner, hold, run_after, result) IS NULL
+      WHEN 'timed_out' THEN
+        started_at IS NOT NULL AND finished_at IS NOT NULL AND error IS NOT NULL AND coalesce(replica, owner, hold, run_after, result) IS NULL
+      WHEN 'cancelled' THEN
+        finished_at IS NOT NULL AND error IS NOT NULL AND coalesce(replica, owner, hold, run_after, result) IS NULL
+      WHEN 'expired' THEN
+        finished_at IS NOT NULL AND error IS NOT NULL AND coalesce(started_at, replica, owner, hold, run_after, result) IS NULL
+      ELSE 0
+    END
+  ),
   CHECK (hold IS NOT 'delay' OR run_after IS NOT NULL),
   CHECK (hold IS NOT 'key' OR concurrency_key IS NOT NULL),
   CHECK ((concurrency_key IS NULL) = (key_limit IS NULL))

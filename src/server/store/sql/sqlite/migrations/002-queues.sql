@@ -63,9 +63,7 @@ CREATE TABLE jobs (
   job INTEGER PRIMARY KEY AUTOINCREMENT,
   queue INTEGER NOT NULL,
   deployment INTEGER NOT NULL,
-  status TEXT NOT NULL CHECK (
-    status IN ('queued', 'running', 'succeeded', 'failed', 'cancelled', 'timed_out', 'expired')
-  ),
+  status TEXT NOT NULL,
   -- What a queued job waits for before it may be claimed: its time, or room of its concurrency key; NULL: nothing, it is ready.
   hold TEXT CHECK (hold IN ('delay', 'key')),
   priority INTEGER NOT NULL,
@@ -108,16 +106,26 @@ CREATE TABLE jobs (
   -- The end of the log: a line for each event, its type and its data. A job.result has none: `result` holds the value.
   log TEXT NOT NULL,
   result TEXT,
-  CHECK ((status = 'running') = (replica IS NOT NULL)),
-  CHECK ((status = 'running') = (owner IS NOT NULL)),
-  CHECK (status NOT IN ('running', 'succeeded', 'failed', 'timed_out') OR started_at IS NOT NULL),
-  CHECK (status NOT IN ('queued', 'expired') OR started_at IS NULL),
-  CHECK ((status IN ('queued', 'running')) = (finished_at IS NULL)),
-  CHECK ((status IN ('queued', 'running', 'succeeded')) = (error IS NULL)),
-  CHECK ((status = 'succeeded') = (result IS NOT NULL)),
-  CHECK (status = 'queued' OR run_after IS NULL),
-  CHECK (status = 'queued' OR hold IS NULL),
-  CHECK (status <> 'queued' OR cancel_requested_at IS NULL),
+  -- What a job of each status has, and has not. One constraint, since every change of a status evaluates all that name it.
+  CHECK (
+    CASE status
+      WHEN 'queued' THEN
+        coalesce(replica, owner, started_at, finished_at, cancel_requested_at, result, error) IS NULL
+      WHEN 'running' THEN
+        replica IS NOT NULL AND owner IS NOT NULL AND started_at IS NOT NULL AND coalesce(finished_at, hold, run_after, result, error) IS NULL
+      WHEN 'succeeded' THEN
+        started_at IS NOT NULL AND finished_at IS NOT NULL AND result IS NOT NULL AND coalesce(replica, owner, hold, run_after, error) IS NULL
+      WHEN 'failed' THEN
+        started_at IS NOT NULL AND finished_at IS NOT NULL AND error IS NOT NULL AND coalesce(replica, owner, hold, run_after, result) IS NULL
+      WHEN 'timed_out' THEN
+        started_at IS NOT NULL AND finished_at IS NOT NULL AND error IS NOT NULL AND coalesce(replica, owner, hold, run_after, result) IS NULL
+      WHEN 'cancelled' THEN
+        finished_at IS NOT NULL AND error IS NOT NULL AND coalesce(replica, owner, hold, run_after, result) IS NULL
+      WHEN 'expired' THEN
+        finished_at IS NOT NULL AND error IS NOT NULL AND coalesce(started_at, replica, owner, hold, run_after, result) IS NULL
+      ELSE 0
+    END
+  ),
   CHECK (hold IS NOT 'delay' OR run_after IS NOT NULL),
   CHECK (hold IS NOT 'key' OR concurrency_key IS NOT NULL),
   CHECK ((concurrency_key IS NULL) = (key_limit IS NULL))
@@ -289,13 +297,14 @@ CREATE INDEX jobs_key ON jobs (queue, concurrency_key, job) WHERE concurrency_ke
 CREATE INDEX job_blobs_sha256 ON job_blobs (sha256);
 CREATE INDEX idempotency_keys_created ON idempotency_keys (created_at);
 
-CREATE TRIGGER jobs_begin BEFORE INSERT ON jobs
+CREATE TRIGGER jobs_begin AFTER INSERT ON jobs
 WHEN NEW.status <> 'queued'
 BEGIN
   SELECT RAISE(ABORT, 'a job begins as queued');
 END;
 
-CREATE TRIGGER jobs_transition BEFORE UPDATE OF status ON jobs
+-- After the change, which they undo: SQLite would read the row once more where they came before it.
+CREATE TRIGGER jobs_transition AFTER UPDATE OF status ON jobs
 WHEN OLD.status <> NEW.status AND NOT (
   (OLD.status = 'queued' AND NEW.status IN ('running', 'cancelled', 'expired'))
   OR (OLD.status = 'running' AND NEW.status IN ('queued', 'succeeded', 'failed', 'cancelled', 'timed_out'))
@@ -304,7 +313,7 @@ BEGIN
   SELECT RAISE(ABORT, 'no such transition of a job');
 END;
 
-CREATE TRIGGER jobs_held BEFORE UPDATE OF status ON jobs
+CREATE TRIGGER jobs_held AFTER UPDATE OF status ON jobs
 WHEN OLD.hold IS NOT NULL AND NEW.status = 'running'
 BEGIN
   SELECT RAISE(ABORT, 'a job that waits for its time or its key cannot start');
