@@ -16,6 +16,13 @@ export const sizes = app.function({ batch: { maxSize: 4, waitMs: 200 } }, async 
   ns.map((n) => (n < 0 ? new NonRetryableError(`${n} is negative`) : ns.length)),
 );
 
+/** A queued endpoint in batches; the body of each call is an object of its own. */
+export const ask = app.endpoint(
+  "/ask",
+  { queue: {}, batch: { maxSize: 2, waitMs: 500 } },
+  (questions: { text: string }[]) => questions.map(({ text }) => ({ answer: `${text} of ${questions.length}` })),
+);
+
 export const hang = app.function({ concurrency: 8 }, async (context: JobContext, _n?: number) => {
   console.log("hanging");
   await sleep(600_000, null, { signal: context.signal });

@@ -94,6 +94,24 @@ test("jobs of a batch share one call of the handler, and each has its own end", 
   assert.equal(await many.sizes.remote(1), 1);
 });
 
+test("calls of a queued endpoint share a batch, and each is checked by itself", async () => {
+  const headers = { "content-type": "application/json", prefer: "wait=20" };
+  const ask = (body: object) =>
+    fetch(`${server.url}/many/ask`, { method: "POST", headers, body: JSON.stringify(body) });
+  const wrong = await ask({ text: 1 });
+  assert.equal(wrong.status, 422);
+  const answers = await Promise.all([ask({ text: "one" }), ask({ text: "two" })]);
+  const results = await Promise.all(answers.map((answer) => answer.json() as Promise<{ answer: string }>));
+  assert.deepEqual(
+    [answers.map(({ status }) => status), results],
+    [
+      [200, 200],
+      [{ answer: "one of 2" }, { answer: "two of 2" }],
+    ],
+  );
+  assert.deepEqual(await many.ask.remote({ text: "three" }), { answer: "three of 1" });
+});
+
 test("retryOn tells which errors are worth another attempt", async () => {
   assert.equal(await many.flaky.remote(2, "EAGAIN"), 3);
   const job = await many.flaky.spawn(1, "ENOENT");
