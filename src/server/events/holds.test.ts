@@ -33,6 +33,16 @@ test("a function is held a quarter of its window ahead of its reader, and goes o
   assert.equal(runAhead(holds, 4).index, 6);
 });
 
+test("a reader that begins after what is stored has nothing of it to read", async () => {
+  const holds = new Holds();
+  holds.expect(1);
+  const { index, room } = runAhead(holds, 0);
+  assert.equal(index, 2);
+  holds.join(1).caughtUp();
+  await room;
+  assert.equal(runAhead(holds, 3).index, 5);
+});
+
 test("large chunks are held by their bytes, but never one alone", () => {
   const holds = new Holds();
   holds.join(1);

@@ -5,6 +5,8 @@ import type { EventWindow } from "./buffer.ts";
 export interface ChunkReader {
   /** It has taken the chunk of this index, and so those before it. */
   took(index: number): void;
+  /** It has taken, or began after, all that is stored by now. */
+  caughtUp(): void;
   /** Repeatable. */
   leave(): void;
 }
@@ -49,11 +51,16 @@ export class Holds {
     const held = this.#of(job);
     clearTimeout(held.expected ?? undefined);
     held.expected = null;
+    const took = (index: number): void => {
+      if (!held.readers.has(reader)) return;
+      held.readers.set(reader, index);
+      this.#changed(job, held);
+    };
     const reader: ChunkReader = {
-      took: (index) => {
-        if (!held.readers.has(reader)) return;
-        held.readers.set(reader, index);
-        this.#changed(job, held);
+      took,
+      caughtUp: () => {
+        const last = held.unread.at(-1);
+        if (last !== undefined && last.index !== held.readers.get(reader)) took(last.index);
       },
       leave: () => {
         if (!held.readers.delete(reader)) return;

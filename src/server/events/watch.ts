@@ -166,7 +166,10 @@ export class JobWatch implements Watcher {
     }
     // An empty channel is one that nothing has been published to since the backfill.
     const isWhole = channel.epoch === this.#epoch && (channel.latest === 0 || channel.covers(this.#cursor));
-    if (isWhole) return null;
+    if (isWhole) {
+      this.#reader?.caughtUp();
+      return null;
+    }
     this.#epoch = -1;
     this.#phase = "backfill";
     return "moved on";
