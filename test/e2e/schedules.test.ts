@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { after, before, describe, it } from "node:test";
 import { build } from "../../src/build/index.ts";
+import { digestUpload } from "../../src/protocol/digest.ts";
 import { AthanorError } from "../../src/protocol/errors.ts";
 import type { DeploymentUpload } from "../../src/protocol/spec.ts";
 import type { JobJson, Page, ScheduleJson } from "../../src/protocol/wire.ts";
@@ -179,6 +180,20 @@ describe("a server that was away", () => {
 });
 
 describe("a schedule that cannot be kept", () => {
+  it("is refused by the server as well, and what was live stays", async () => {
+    await using server = await startTestServer();
+    await server.api.deploy(uploads.first);
+    const upload = structuredClone(uploads.first);
+    const [echo, nightly] = ["echo", "nightly"].map((name) => upload.spec.functions.find((fn) => fn.name === name));
+    assert(echo && nightly);
+    echo.schedule = nightly.schedule;
+    upload.digest = digestUpload(upload);
+    const problem = await server.api.json<{ code: string; detail: string }>("POST", "/v1/deployments", upload, 422);
+    assert.equal(problem.code, "deployment_invalid");
+    assert.match(problem.detail, /^echo has a schedule, and a scheduled run has no input: .*text/s);
+    assert.deepEqual([...(await schedules(server.api)).keys()], ["nightly", "skipped", "tick"]);
+  });
+
   const refusals: [options: string, handler: string, why: RegExp][] = [
     [
       '"61 * * * *"',

@@ -2,6 +2,7 @@ import { WEBHOOK_DEFAULTS } from "../../protocol/defaults.ts";
 import { formatId } from "../../protocol/names.ts";
 import type { JobJson, WebhookBody, WebhookJson, WebhookType } from "../../protocol/wire.ts";
 import { withKey } from "../api/job-links.ts";
+import { payloadBlob } from "../jobs/payload.ts";
 import type { JobRecord, WebhookRecord } from "../store/store.ts";
 import { MAX_ATTEMPTS } from "./verdict.ts";
 
@@ -17,7 +18,7 @@ export async function webhookBody(p: {
 }): Promise<string> {
   const { job } = p;
   // Neither read nor expanded where it is too large anyway.
-  const large = job.result !== null && (job.result.startsWith("@") || isLong(job.result));
+  const large = job.result !== null && (payloadBlob(job.result) !== null || isLong(job.result));
   const shown = await p.toJson(large ? { ...job, result: null } : job);
   const omitted = large || isLong(JSON.stringify(shown.result));
   const body: WebhookBody = {

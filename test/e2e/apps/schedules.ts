@@ -14,4 +14,6 @@ export const nightly = app.function(
 
 export const skipped = app.function({ schedule: { everyS: 3600, missed: "skip" } }, async () => "hour");
 
+export const echo = app.function(async (text: string) => text);
+
 export const called = app.function(async () => "called");
