@@ -348,7 +348,7 @@ function isReady(job: ReferenceJob): boolean {
   return job.status === "queued" && job.hold === null;
 }
 
-export function isActive({ status }: ReferenceJob): boolean {
+function isActive({ status }: ReferenceJob): boolean {
   return status === "queued" || status === "running";
 }
 

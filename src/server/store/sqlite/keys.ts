@@ -46,7 +46,7 @@ export function holdOf(
 }
 
 /** Gives the room of the key, which a job of it may have left, to those that are parked. */
-export function settleKey(db: Connection, queue: number, key: string): void {
+function settleKey(db: Connection, queue: number, key: string): void {
   for (;;) {
     const state = db.get<KeyState>("keyGet", { queue, key });
     if (state === undefined || state.parked === 0) return;
