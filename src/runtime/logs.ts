@@ -155,15 +155,17 @@ export class Logs {
 
   #sendWaiting(): void {
     this.#scheduled = false;
-    let lines = 0;
-    for (const log of this.#waiting) lines += this.#send(log.take());
+    // One frame for all: of many calls that write a line each, a frame for each line would cost more than the lines.
+    const lines: LoggedLine[] = [];
+    for (const log of this.#waiting) for (const line of log.take()) lines.push(line);
     this.#waiting.clear();
-    const isBurst = lines > BURST_LINES;
+    this.#send(lines);
+    const isBurst = lines.length > BURST_LINES;
     if (isBurst) this.#pausedUntil = Date.now() + BURST_PAUSE_MS;
     this.#eagerLeft = isBurst ? 0 : EAGER_LINES;
   }
 
-  #send(lines: LoggedLine[]): number {
+  #send(lines: LoggedLine[]): void {
     let from = 0;
     let chars = 0;
     for (const [i, { line }] of lines.entries()) {
@@ -174,6 +176,5 @@ export class Logs {
       from = i + 1;
       chars = 0;
     }
-    return lines.length;
   }
 }

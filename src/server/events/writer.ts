@@ -12,11 +12,14 @@ export interface EventWriterParams {
   onStored(job: number, events: JobEvent[]): void;
 }
 
-/** The least time between two writes of many jobs' events; the first after a pause does not wait. */
+/**
+ * The least time between two writes, in which events gather; the first after a pause does not wait. While more waits than one write takes, and
+ * where a write takes longer, it is as long as the write was, so that half of the thread's time at least is others'.
+ */
 const WRITE_GAP_MS = 20;
-/** Time between writes in terms of the last one's length, so that a flood of output leaves the thread to others. */
-const WRITE_GAP_FACTOR = 4;
+/** A write takes a few milliseconds; a job's part in it at most its window. */
 const MAX_EVENTS_A_WRITE = 2000;
+const MAX_JOBS_A_WRITE = 256;
 /** After the store had no room. */
 const RETRY_GAP_MS = 1000;
 
@@ -54,6 +57,8 @@ export class EventWriter {
   #timer: NodeJS.Timeout | NodeJS.Immediate | null = null;
   #writing: Promise<void> = Promise.resolve();
   #isWriting = false;
+  /** The last write left some for the next. */
+  #isBehind = false;
   #nextWriteAt = 0;
   #stopped = false;
 
@@ -156,7 +161,7 @@ export class EventWriter {
     const started = performance.now();
     await this.#write(this.#take(this.#dirty, false, null));
     const ended = performance.now();
-    const gapMs = Math.max(WRITE_GAP_MS, (ended - started) * WRITE_GAP_FACTOR);
+    const gapMs = Math.max(this.#isBehind ? 0 : WRITE_GAP_MS, ended - started);
     this.#nextWriteAt = Math.max(this.#nextWriteAt, ended + gapMs);
     this.#isWriting = false;
     this.#schedule();
@@ -165,8 +170,12 @@ export class EventWriter {
   #take(buffers: Iterable<EventBuffer>, all: boolean, over: Over): Taken[] {
     const taken: Taken[] = [];
     let count = 0;
+    if (!all) this.#isBehind = false;
     for (const buffer of [...buffers]) {
-      if (!all && count >= MAX_EVENTS_A_WRITE) break;
+      if (!all && (count >= MAX_EVENTS_A_WRITE || taken.length >= MAX_JOBS_A_WRITE)) {
+        this.#isBehind = true;
+        break;
+      }
       if (buffer.hasChunks && this.#underWay.has(buffer)) continue;
       const events = buffer.take(this.#now(), over);
       if (events.length > 0) taken.push({ buffer, events });
