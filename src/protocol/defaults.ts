@@ -159,7 +159,7 @@ export const POSTGRES_DEFAULTS = {
   reconnectMaxMs: 2 * SECOND_MS,
   connectTimeoutMs: 10 * SECOND_MS,
   /** The database ends a transaction whose server has said nothing for so long, and with it the locks it holds. */
-  idleInTransactionMs: 10 * SECOND_MS,
+  idleInTransactionMs: 5 * SECOND_MS,
   /** How often the database's clock is read. */
   clockSyncMs: 10 * SECOND_MS,
   /** Signals to other servers are gathered for so long. */

@@ -46,11 +46,9 @@ export async function openPostgresStore(p: PostgresParams): Promise<Store> {
   const target = parseTarget(p.url, p.schema);
   const { log = SILENT, patienceMs = POSTGRES_DEFAULTS.patienceMs } = p;
   const max = p.maxConnections ?? POSTGRES_DEFAULTS.maxConnections;
-  const pool = new Pool({ target, max, statements: loadStatements(), log });
+  const pool = new Pool({ target, max, patienceMs, statements: loadStatements(), log });
   try {
-    await pool.once(patienceMs, (link) =>
-      migrate(link, target, readMigrations(sqlDir("postgres")), lockSpace(target.schema)),
-    );
+    await pool.once((link) => migrate(link, target, readMigrations(sqlDir("postgres")), lockSpace(target.schema)));
     const db = new Database({ pool, patienceMs, lockSpace: lockSpace(target.schema) });
     const clock = new DatabaseClock(db);
     await clock.start();

@@ -65,8 +65,11 @@ export class Tx {
   }
 }
 
-/** What a step returns: the value, or what makes it of the answers to its last statements. */
-export type Step<T> = (tx: Tx) => Promise<() => T | Promise<T>>;
+/**
+ * Returns what makes the value, of what it knows before the commit is sent: the answers to its last statements may be lost together with that to
+ * the commit.
+ */
+export type Step<T> = (tx: Tx) => Promise<() => T>;
 
 const IN_FAILED_TRANSACTION = "25P02";
 
@@ -142,7 +145,7 @@ export class Database {
 
   async #attempt<T>(link: Link, options: WriteOptions, step: Step<T>, deadline: number): Promise<T> {
     let unsure = false;
-    let finish: (() => T | Promise<T>) | null = null;
+    let finish: (() => T) | null = null;
     const tx = new Tx(link);
     const watchdog = setTimeout(() => link.cut(), options.timeoutMs ?? this.#patienceMs);
     try {
@@ -163,7 +166,7 @@ export class Database {
     } finally {
       clearTimeout(watchdog);
     }
-    return await finish();
+    return finish();
   }
 
   /** Sent in one piece with what follows. */

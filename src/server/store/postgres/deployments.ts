@@ -11,11 +11,11 @@ const DELETE_TIMEOUT_MS = 10 * 60 * 1000;
 export async function deploymentInsert(db: Database, p: NewDeployment & { now: number }): Promise<DeploymentRecord> {
   const { app, digest, uploadBlob, now } = p;
   return await db.write({ durable: true }, async (tx) => {
-    const made = tx.write<DeploymentRow>("deploymentInsert", {
+    const [made] = await tx.write<DeploymentRow>("deploymentInsert", {
       ...{ app, digest, uploadBlob, now },
       spec: JSON.stringify(p.spec),
     });
-    return async () => toDeployment((await made)[0] as DeploymentRow);
+    return () => toDeployment(made as DeploymentRow);
   });
 }
 
@@ -32,8 +32,8 @@ export async function deploymentActivate(
     await setSchedules(tx, row.app, p.schedules);
     if (row.status === "live") return () => toDeployment(row);
     void tx.write("deploymentSupersede", { app: row.app });
-    const live = tx.write<DeploymentRow>("deploymentSetLive", { deployment });
-    return async () => toDeployment((await live)[0] as DeploymentRow);
+    const [live] = await tx.write<DeploymentRow>("deploymentSetLive", { deployment });
+    return () => toDeployment(live as DeploymentRow);
   });
 }
 
@@ -96,8 +96,8 @@ export async function appDelete(db: Database, { app }: { app: string }): Promise
   return await db.write(options, async (tx) => {
     void tx.write("appJobs", { app });
     void tx.write("appQueues", { app });
-    const gone = tx.write("appDeployments", { app });
-    return async () => (await gone).length > 0;
+    const gone = await tx.write("appDeployments", { app });
+    return () => gone.length > 0;
   });
 }
 

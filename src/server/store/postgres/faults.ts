@@ -55,7 +55,7 @@ export function toAthanorError(error: unknown, label: string): unknown {
 
 export function unreachable(label: string, waitedMs: number, cause: unknown): AthanorError {
   const why = cause instanceof AggregateError ? cause.errors.map(messageOf).join("; ") : messageOf(cause);
-  const detail = `The database ${label} could not be reached for ${Math.round(waitedMs / 1000)} s. ${why}`;
+  const detail = `The database ${label} could not be reached for ${(waitedMs / 1000).toFixed(1)} s. ${why}`;
   return new AthanorError("store_unreachable", detail, { cause, headers: { "retry-after": "5" } });
 }
 

@@ -55,9 +55,8 @@ export async function insertBatch(
     for (const [index, call] of calls.entries()) {
       answers.push(await insertion.plan(call, queues[index] as Settled<number[]>));
     }
-    const records = await insertion.make();
-    return async () => {
-      const made = await records();
+    const made = await insertion.make();
+    return () => {
       const settled = answers.map((answer): Settled<InsertedJob[]> => {
         return "error" in answer ? answer : { value: answer.value.map((one) => insertion.toInserted(one, made)) };
       });
@@ -146,23 +145,19 @@ export class Insertion {
     }
   }
 
-  /** Writes what is planned; resolves with what reads the records, once it is committed. */
-  async make(): Promise<() => Promise<Map<Planned, JobRow>>> {
-    if (this.#planned.length === 0) return async () => new Map();
+  /** Writes what is planned; resolves with the rows, whose numbers the database gives. */
+  async make(): Promise<Map<Planned, JobRow>> {
+    if (this.#planned.length === 0) return new Map();
     const rows = JSON.stringify(this.#planned.map(toInsert));
-    const inserting = this.#tx.write<{ job: number }>("jobInsert", { rows });
-    const cancelled = this.#planned.some((one) => one.cancelled);
-    if (cancelled) await this.#cancel(await inserting);
+    const numbers = await this.#tx.write<{ job: number }>("jobInsert", { rows });
+    if (this.#planned.some((one) => one.cancelled)) await this.#cancel(numbers);
     this.#saved = await this.#jobs.save();
-    return async () => {
-      const numbers = await inserting;
-      return new Map(
-        this.#planned.map((one, index) => {
-          const job = numbers[index]?.job ?? 0;
-          return [one, this.#jobs.get(job) ?? newRow(one, job)];
-        }),
-      );
-    };
+    return new Map(
+      this.#planned.map((one, index) => {
+        const job = numbers[index]?.job ?? 0;
+        return [one, this.#jobs.get(job) ?? newRow(one, job)];
+      }),
+    );
   }
 
   toInserted(answer: Answer, made: Map<Planned, JobRow>): InsertedJob {

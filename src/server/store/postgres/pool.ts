@@ -30,6 +30,7 @@ interface Waiter {
 export class Pool {
   readonly target: Target;
   readonly #max: number;
+  readonly #patienceMs: number;
   readonly #statements: Map<string, Statement>;
   readonly #log: PoolLog;
   readonly #idle: Link[] = [];
@@ -38,9 +39,16 @@ export class Pool {
   #open = 0;
   #away: { since: number; error: unknown } | null = null;
 
-  constructor(p: { target: Target; max: number; statements: Map<string, Statement>; log: PoolLog }) {
+  constructor(p: {
+    target: Target;
+    max: number;
+    patienceMs: number;
+    statements: Map<string, Statement>;
+    log: PoolLog;
+  }) {
     this.target = p.target;
     this.#max = p.max;
+    this.#patienceMs = p.patienceMs;
     this.#statements = p.statements;
     this.#log = p.log;
   }
@@ -97,7 +105,7 @@ export class Pool {
   }
 
   /** Does something on a connection before there are others, and waits for a database that is just starting. */
-  async once(patienceMs: number, work: (link: Link) => Promise<void>): Promise<void> {
+  async once(work: (link: Link) => Promise<void>): Promise<void> {
     const startedAt = performance.now();
     let pauseMs: number = POSTGRES_DEFAULTS.reconnectFirstMs;
     for (;;) {
@@ -110,10 +118,10 @@ export class Pool {
         if (faultOf(error) !== "lost") throw error;
         this.#isAway(error);
         const waitedMs = performance.now() - startedAt;
-        if (waitedMs + pauseMs > patienceMs) throw unreachable(this.target.label, waitedMs, error);
+        if (waitedMs + pauseMs > this.#patienceMs) throw unreachable(this.target.label, waitedMs, error);
       }
       await sleep(pauseMs);
-      pauseMs = Math.min(pauseMs * 2, POSTGRES_DEFAULTS.reconnectMaxMs);
+      pauseMs = this.#longerThan(pauseMs);
     }
   }
 
@@ -152,7 +160,7 @@ export class Pool {
         this.#isAway(error);
       }
       await sleep(pauseMs * (0.5 + Math.random() / 2), undefined, { signal: this.#abort.signal }).catch(() => {});
-      pauseMs = Math.min(pauseMs * 2, POSTGRES_DEFAULTS.reconnectMaxMs);
+      pauseMs = this.#longerThan(pauseMs);
       if (this.#waiting.length === 0) break;
     }
     this.#open--;
@@ -176,6 +184,11 @@ export class Pool {
       clearTimeout(timer);
       reject(error);
     }
+  }
+
+  /** Such that who waits sees several attempts. */
+  #longerThan(pauseMs: number): number {
+    return Math.min(pauseMs * 2, POSTGRES_DEFAULTS.reconnectMaxMs, this.#patienceMs / 4);
   }
 
   #isAway(error: unknown): void {

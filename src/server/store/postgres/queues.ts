@@ -17,11 +17,9 @@ export async function queuePause(
   const locks = LOCKS.claim([{ queue: found?.queue ?? 0, shared: false }]);
   const value = await db.write({ durable: true, locks }, async (tx) => {
     void tx.write("queuePause", { app, function: name, paused });
-    const state = tx.get<{ queued: number; running: number }>("queueGet", { app, function: name });
-    return async () => {
-      const { queued = 0, running = 0 } = (await state) ?? {};
-      return { app, function: name, paused, queued, running };
-    };
+    const state = await tx.get<{ queued: number; running: number }>("queueGet", { app, function: name });
+    const { queued = 0, running = 0 } = state ?? {};
+    return () => ({ app, function: name, paused, queued, running });
   });
   const deployments = paused ? [] : await db.read<{ deployment: number }>("queueDeployments", { app, function: name });
   return { value, signals: deployments.map(({ deployment }) => ({ type: "due", deployment, function: name })) };

@@ -15,11 +15,8 @@ export async function schedulePause(
   p: { app: string; function: string; paused: boolean; nextAt?: number },
 ): Promise<ScheduleRecord | null> {
   return await db.write({ durable: true }, async (tx) => {
-    const changed = tx.write<ScheduleRow>("schedulePause", { ...p, nextAt: p.nextAt ?? null });
-    return async () => {
-      const [row] = await changed;
-      return row === undefined ? null : toSchedule(row);
-    };
+    const [row] = await tx.write<ScheduleRow>("schedulePause", { ...p, nextAt: p.nextAt ?? null });
+    return () => (row === undefined ? null : toSchedule(row));
   });
 }
 
@@ -51,8 +48,8 @@ export async function scheduleFire(db: Database, names: QueueNames, p: Fire): Pr
   const queues = await Promise.all(calls.map(({ jobs }) => queuesOf(names, jobs)));
   const numbers = queues.flatMap((found) => ("value" in found ? found.value : []));
   const locks = [LOCKS.apps({ shared: true }), ...LOCKS.insert(numbers)];
-  return await db.write({ durable: true, locks }, async (tx): Promise<() => Promise<Fired>> => {
-    const nothing = async () => ({ value: { fired: false, inserted: null }, signals: [] });
+  return await db.write({ durable: true, locks }, async (tx): Promise<() => Fired> => {
+    const nothing = () => ({ value: { fired: false, inserted: null }, signals: [] });
     const schedule = await tx.get<ScheduleRow>("scheduleLock", { app, function: name });
     if (schedule === undefined || schedule.paused || schedule.next_at !== from) return nothing;
     const insertion = await Insertion.prepare(tx, names, calls, queues);
@@ -63,15 +60,14 @@ export async function scheduleFire(db: Database, names: QueueNames, p: Fire): Pr
       if (!(answer.error instanceof AthanorError && answer.error.code === "queue_full")) throw answer.error;
     }
     void tx.write("scheduleMove", { app, function: name, nextAt });
-    const records = await insertion.make();
     if (answer === undefined || "error" in answer) {
-      return async () => ({ value: { fired: true, inserted: null }, signals: [] });
+      return () => ({ value: { fired: true, inserted: null }, signals: [] });
     }
-    const made = await records();
+    const made = await insertion.make();
     const inserted = answer.value.map((one) => insertion.toInserted(one, made))[0] ?? null;
     if (inserted !== null) {
       void tx.write("scheduleMade", { app, function: name, lastAt: from, lastJob: inserted.job.job });
     }
-    return async () => ({ value: { fired: true, inserted }, signals: insertion.signals(made) });
+    return () => ({ value: { fired: true, inserted }, signals: insertion.signals(made) });
   });
 }

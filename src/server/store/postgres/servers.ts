@@ -15,15 +15,9 @@ export async function serverBeat(db: Database, p: { server: string; leaseMs: num
     const before = tx.get<{ lease_until: number }>("serverGet", { server });
     const after = tx.write<{ leader: boolean }>("serverBeat", { server, now, leaseUntil: now + p.leaseMs });
     const count = tx.get<{ servers: number }>("serverCount", { now });
-    return async () => {
-      const known = await before;
-      return {
-        held: known !== undefined && known.lease_until > now,
-        leader: (await after)[0]?.leader ?? false,
-        servers: (await count)?.servers ?? 1,
-        isNew: known === undefined || known.lease_until <= now,
-      };
-    };
+    const [known, [own], counted] = await Promise.all([before, after, count]);
+    const held = known !== undefined && known.lease_until > now;
+    return () => ({ held, leader: own?.leader ?? false, servers: counted?.servers ?? 1, isNew: !held });
   });
 }
 
@@ -36,14 +30,14 @@ export async function serverLeave(db: Database, p: { server: string }): Promise<
 
 export async function metaClaim(db: Database, p: { key: string; value: string }): Promise<string> {
   return await db.write({ durable: true }, async (tx) => {
-    const kept = tx.write<{ value: string }>("metaClaim", p);
-    return async () => (await kept)[0]?.value ?? p.value;
+    const [kept] = await tx.write<{ value: string }>("metaClaim", p);
+    return () => kept?.value ?? p.value;
   });
 }
 
 export async function numberTake(db: Database, p: { name: string; count: number }): Promise<number> {
   return await db.write({ durable: true }, async (tx) => {
-    const taken = tx.write<{ first: number }>("numberTake", p);
-    return async () => Number((await taken)[0]?.first);
+    const [taken] = await tx.write<{ first: number }>("numberTake", p);
+    return () => Number(taken?.first);
   });
 }

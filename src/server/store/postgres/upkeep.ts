@@ -7,11 +7,11 @@ import type { Database } from "./database.ts";
 export async function jobPrune(db: Database, p: { now: number; limit: number }): Promise<number> {
   const before = p.now - SERVER_DEFAULTS.idempotencyWindowS * 1000;
   return await db.write({ durable: false }, async (tx) => {
-    const gone = tx.write("jobPrune", p);
+    const gone = await tx.write("jobPrune", p);
     void tx.write("keyPrune", { before });
     void tx.write("countPrune");
     void tx.write("writerPrune");
-    return async () => (await gone).length;
+    return () => gone.length;
   });
 }
 

@@ -126,6 +126,10 @@ FOR EACH ROW WHEN (OLD.status <> NEW.status AND NOT (
 ))
 EXECUTE FUNCTION refuse('no such transition of a job');
 
+CREATE TRIGGER jobs_held BEFORE UPDATE ON jobs
+FOR EACH ROW WHEN (OLD.hold IS NOT NULL AND NEW.status = 'running')
+EXECUTE FUNCTION refuse('a job that waits for its time or its key cannot start');
+
 -- Jobs that may be claimed, in their order. `rank` is the priority, negated.
 CREATE TABLE ready (
   deployment integer NOT NULL,
