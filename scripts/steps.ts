@@ -47,7 +47,16 @@ export const STEPS: Step[] = [
     tests: ["test/schema/**/*.test.ts", "test/build/**/*.test.ts"],
     hint: "a schema or a bundle changed; if it should, see test/schema",
   },
-  { name: "store conformance and schema dump", tests: ["test/store/**/*.test.ts"], hint: "see test/store" },
+  {
+    name: "store conformance and schema dump",
+    tests: ["test/store/event*.test.ts", "test/store/sqlite*.test.ts"],
+    hint: "see test/store",
+  },
+  {
+    name: "PostgreSQL store",
+    tests: ["test/store/postgres*.test.ts"],
+    hint: "see test/store; it needs PostgreSQL's server (Debian package postgresql), else its tests are skipped",
+  },
   {
     name: "engine conformance, and replicas",
     tests: ["test/engine/**/*.test.ts", "test/runtime/**/*.test.ts"],

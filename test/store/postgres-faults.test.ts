@@ -123,7 +123,6 @@ describe("the database goes away", { skip: postgresMissing() }, () => {
     }
     await work.more(50);
     await work.stop();
-    // A claim that was not on disk may be undone, and its job runs again; then only one of the two ends it.
     await assertKept(store, work);
   });
 
