@@ -20,6 +20,7 @@ import * as servers from "./postgres/servers.ts";
 import { Signals } from "./postgres/signals.ts";
 import { loadStatements } from "./postgres/statements.ts";
 import { parseTarget } from "./postgres/target.ts";
+import type { Told } from "./postgres/told.ts";
 import * as transitions from "./postgres/transitions.ts";
 import * as upkeep from "./postgres/upkeep.ts";
 import * as webhooks from "./postgres/webhooks.ts";
@@ -142,7 +143,7 @@ class PostgresStore implements Store {
   jobGet: Verb<"jobGet"> = (p) => this.#do(() => reads.jobGet(this.#db, this.#names, p));
   jobList: Verb<"jobList"> = (p) => this.#do(() => reads.jobList(this.#db, this.#names, p));
   jobPosition: Verb<"jobPosition"> = (p) => this.#do(() => reads.jobPosition(this.#db, p));
-  jobCounts: Verb<"jobCounts"> = (p) => this.#do(() => reads.jobCounts(this.#db, p));
+  jobCounts: Verb<"jobCounts"> = (p) => this.#told(() => reads.jobCounts(this.#db, this.#names, p));
   jobNextDue: Verb<"jobNextDue"> = (p) => this.#do(() => reads.jobNextDue(this.#db, p));
   jobPrune: Verb<"jobPrune"> = (p) => this.#do(() => upkeep.jobPrune(this.#db, p));
 
@@ -203,7 +204,7 @@ class PostgresStore implements Store {
     return value;
   }
 
-  async #told<T>(start: () => Promise<transitions.Told<T>>): Promise<T> {
+  async #told<T>(start: () => Promise<Told<T>>): Promise<T> {
     const { value, signals } = await this.#do(start);
     return this.#tell(value, signals);
   }

@@ -1,7 +1,7 @@
 import type { QueueRecord } from "../store.ts";
 import type { Database } from "./database.ts";
 import { LOCKS } from "./locks.ts";
-import type { Told } from "./transitions.ts";
+import type { Told } from "./told.ts";
 
 /** Claims exclude it, so that none takes a job once this has resolved. */
 export async function queuePause(

@@ -1,10 +1,12 @@
 import type { JobEvent } from "../../../protocol/event.ts";
 import { isFinal, type JobStatus } from "../../../protocol/job.ts";
-import type { EventRange, JobCount, JobFilter, JobRecord, KeyRecord, QueueRecord } from "../store.ts";
+import type { EventRange, JobCount, JobFilter, JobRecord, KeyRecord, QueueRecord, StoreSignal } from "../store.ts";
+import { wake } from "./claim.ts";
 import type { Database } from "./database.ts";
 import { decode, decodeTail } from "./log.ts";
 import type { QueueNames } from "./names.ts";
 import { type JobRow, toJob } from "./rows.ts";
+import type { Told } from "./told.ts";
 
 /** What changes nothing. */
 
@@ -67,8 +69,19 @@ export async function jobPosition(db: Database, p: { job: number }): Promise<num
   return 1 + Number((await db.get<{ ahead: number }>("jobsAhead", { queue, rank, place, job }))?.ahead);
 }
 
-export async function jobCounts(db: Database, p: { now: number }): Promise<JobCount[]> {
-  return await db.read<JobCount>("jobCounts", p);
+/** Delays that are over are ended first, so that what waits for a key and what is ready is told apart. */
+export async function jobCounts(db: Database, names: QueueNames, p: { now: number }): Promise<Told<JobCount[]>> {
+  const signals: StoreSignal[] = [];
+  while ((await db.get("delayedAny", p)) !== undefined) {
+    const woken = await db.write({ durable: false }, async (tx) => {
+      const told = await wake(tx, names, p.now);
+      return () => told;
+    });
+    signals.push(...woken);
+    // Others are at it.
+    if (woken.length === 0) break;
+  }
+  return { value: await db.read<JobCount>("jobCounts", p), signals };
 }
 
 export async function jobNextDue(db: Database, p: { now: number }): Promise<number | null> {

@@ -6,6 +6,7 @@ import type { QueueNames } from "./names.ts";
 import { applyOutcome, ENDS, type Outcome } from "./outcomes.ts";
 import { queueIds } from "./reads.ts";
 import type { JobRow } from "./rows.ts";
+import type { Told } from "./told.ts";
 
 /** The ways of jobs out of `running` and `queued`: the ends of attempts, cancellation, expiry, rescue. */
 
@@ -17,11 +18,6 @@ export interface FinishCall {
 }
 
 const nothing = () => ({ value: null, signals: [] });
-
-export interface Told<T> {
-  value: T;
-  signals: StoreSignal[];
-}
 
 export async function finishBatch(
   db: Database,

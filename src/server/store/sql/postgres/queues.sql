@@ -54,11 +54,13 @@ SELECT queue FROM queues
 WHERE (:app::text IS NULL OR app = :app) AND (:function::text IS NULL OR function = :function)
 ORDER BY queue;
 
+-- name: delayedAny
+SELECT 1 AS due FROM delayed WHERE run_after <= :now LIMIT 1;
+
 -- name: jobCounts
--- Jobs whose delay is over, and that no claim has moved to `ready` yet, are due too where their key has room; jobs that have expired
--- are not.
+-- Jobs that have expired are not claimed any more.
 SELECT queues.app, counts.deployment, queues.function, counts.queued, counts.running,
-  CASE WHEN queues.paused THEN 0 ELSE counts.ready + coalesce(woken.due, 0) - coalesce(late.due, 0) END AS due
+  CASE WHEN queues.paused THEN 0 ELSE counts.ready - coalesce(late.due, 0) END AS due
 FROM (
   SELECT queue, deployment, sum(ready)::integer AS ready, sum(ready + held)::integer AS queued, sum(running)::integer AS running
   FROM job_counts GROUP BY queue, deployment
@@ -66,17 +68,9 @@ FROM (
 ) AS counts
 JOIN queues USING (queue)
 LEFT JOIN (
-  SELECT delayed.queue, delayed.deployment, count(*)::integer AS due
-  FROM delayed
-  JOIN jobs ON jobs.job = delayed.job
-  LEFT JOIN concurrency_keys k ON k.queue = jobs.queue AND k.key = jobs.concurrency_key
-  WHERE delayed.run_after <= :now AND (jobs.concurrency_key IS NULL OR coalesce(k.active, 0) < jobs.key_limit)
-  GROUP BY delayed.queue, delayed.deployment
-) AS woken USING (queue, deployment)
-LEFT JOIN (
   SELECT jobs.queue, jobs.deployment, count(*)::integer AS due
   FROM expiring JOIN jobs ON jobs.job = expiring.job
-  WHERE expiring.expires_at <= :now AND (jobs.hold IS NULL OR jobs.hold = 'delay' AND jobs.run_after <= :now)
+  WHERE expiring.expires_at <= :now AND jobs.hold IS NULL
   GROUP BY jobs.queue, jobs.deployment
 ) AS late USING (queue, deployment)
 ORDER BY queues.app, queues.function, counts.deployment;
