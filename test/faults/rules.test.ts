@@ -29,6 +29,7 @@ const result = (n: number, attempt: number): NewJobEvent => ({
   data: { value: value(n, attempt) },
 });
 const end: NewJobEvent = { event: "job.end", data: { status: "succeeded" } };
+const failedEnd: NewJobEvent = { event: "job.end", data: { status: "failed" } };
 const cancelledEnd: NewJobEvent = { event: "job.end", data: { status: "cancelled" } };
 const reset = (requested: number, earliest: number): WatchEvent => ({
   id: earliest - 1,
@@ -127,6 +128,18 @@ const two = (p: {
   });
 };
 
+/** While the first runs, a second of a higher priority comes, and a third that starts before it. */
+function overtaken(): History {
+  const base = two({ promise: { ordered: true }, first: [4, 5], second: [8, 9], priorities: [0, 1] });
+  const events = numbered([queued, running(1), result(4, 1), end]);
+  return {
+    ...base,
+    calls: [...base.calls, goodCall({ answers: [{ at: 1, job: "jobs:3" }] })],
+    records: [...base.records, ...ran("jobs:3", 1, 6, 7)],
+    final: [...base.final, good({ job: "jobs:3", attempt: 1, result: value(4, 1), events })],
+  };
+}
+
 const fine: [string, History][] = [
   ["a good history", history()],
   [
@@ -169,21 +182,18 @@ const fine: [string, History][] = [
   ],
   [
     "a job that failed with a replica that was killed",
-    withLog([queued, running(1), { event: "job.end", data: { status: "failed" } }], {
-      status: "failed",
-      code: "replica_crashed",
-      result: null,
-      attempt: 1,
-    }),
+    {
+      ...withLog([queued, running(1), failedEnd], {
+        status: "failed",
+        code: "replica_crashed",
+        result: null,
+        attempt: 1,
+      }),
+      hurtReplicas: ["replicas:1"],
+      observed: [],
+    },
   ],
-].map(([what, each]) => [
-  what as string,
-  {
-    ...(each as History),
-    hurtReplicas: ["replicas:1"],
-    observed: (each as History).final[0]?.status === "failed" ? [] : (each as History).observed,
-  },
-]);
+];
 
 const bad: [string, History, RegExp][] = [
   ["a lost job", history({ final: [], observed: [] }), /jobs:1 was acknowledged for call 4 and is lost/],
@@ -375,23 +385,7 @@ const bad: [string, History, RegExp][] = [
     two({ promise: { ordered: true }, first: [6, 7], second: [4, 5] }),
     /jobs:2 started before jobs:1/,
   ],
-  [
-    "the lower priority before the higher",
-    {
-      ...two({ promise: { ordered: true }, first: [4, 5], second: [8, 9], priorities: [0, 1] }),
-      ...((): Partial<History> => {
-        const once = numbered([queued, running(1), result(4, 1), end]);
-        const base = two({ promise: { ordered: true }, first: [4, 5], second: [8, 9], priorities: [0, 1] });
-        const third = good({ job: "jobs:3", attempt: 1, result: value(4, 1), events: once });
-        return {
-          calls: [...base.calls, goodCall({ sentAt: 0, answers: [{ at: 1, job: "jobs:3" }] })],
-          records: [...base.records, ...ran("jobs:3", 1, 6, 7)],
-          final: [...base.final, third],
-        };
-      })(),
-    },
-    /jobs:3 started with priority 0 while jobs:2 waited with 1/,
-  ],
+  ["the lower priority before the higher", overtaken(), /jobs:3 started with priority 0 while jobs:2 waited with 1/],
   [
     "starts too close together",
     two({ promise: { rate: { limit: 1, perMs: 5001 } }, first: [4, 5], second: [6, 7] }),
