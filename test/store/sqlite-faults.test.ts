@@ -137,6 +137,38 @@ describe("group commit", () => {
     );
   });
 
+  it("undoes a verb that fails halfway, and keeps all others of its turn, each once", async () => {
+    await using store = await openTempStore();
+    const deployment = await givenDeployment(store);
+    const halfway = () =>
+      store.jobInsertMany({
+        jobs: [newJob(deployment, { function: "new" }), newJob(deployment, { function: "full", queueSize: 0 })],
+        now: T0,
+      });
+    const turn = await Promise.allSettled([
+      ...[insertJobs(store, deployment, 2), halfway(), insertJobs(store, deployment, 1)],
+      ...[claim(store, deployment, { limit: 2 }), halfway(), store.jobCancel({ job: 3, now: T0 })],
+    ]);
+    assert.deepEqual(
+      turn.map(({ status }) => status),
+      ["fulfilled", "rejected", "fulfilled", "fulfilled", "rejected", "fulfilled"],
+    );
+    const jobs = (await store.jobList({ limit: 9 })).map(({ job, status, attempt }) => [job, status, attempt]);
+    assert.deepEqual(jobs, [
+      [3, "cancelled", 0],
+      [2, "running", 1],
+      [1, "running", 1],
+    ]);
+    assert.deepEqual(
+      (await store.queueList({})).map((queue) => queue.function),
+      ["infer"],
+    );
+    // The number of the queue that was not made is another's now, and so is its name.
+    assert.equal((await insertOne(store, newJob(deployment, { function: "later" }))).job.function, "later");
+    assert.equal((await store.jobGet({ job: 4 }))?.function, "later");
+    await assertSound(store);
+  });
+
   it("takes thousands of verbs at once", async () => {
     await using store = await openTempStore();
     const deployment = await givenDeployment(store);
