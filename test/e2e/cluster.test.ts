@@ -295,4 +295,20 @@ describe("several servers on one database", { skip: postgresMissing() }, () => {
     const problems = await (running[0] as ServerProcess).api.json("GET", "/v1/server/check");
     assert.deepEqual(problems, { problems: [] });
   });
+
+  it("give up what runs when the database is away for longer than their lease, and run it again when it is back", async () => {
+    const [a] = cluster.running as [ServerProcess];
+    const job = await held(cluster, "cut off", a);
+    const first = await job.attempt(1);
+    await cluster.postgres.kill();
+    await until("the first attempt is killed", () => !isAlive(first));
+    for (const { api } of cluster.running) assert.equal((await api.fetch("/readyz")).status, 503);
+    assert.equal((await a.api.fetch("/healthz")).status, 200);
+    await cluster.postgres.start();
+    await job.attempt(2);
+    await job.open();
+    const ended = await a.api.end(job.id);
+    assert.deepEqual([ended.status, ended.result], ["succeeded", 2]);
+    assert.deepEqual(await a.api.json("GET", "/v1/server/check"), { problems: [] });
+  });
 });

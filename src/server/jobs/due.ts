@@ -1,5 +1,4 @@
 import { Alarm } from "../alarm.ts";
-import type { RunnableDeployment } from "../scheduler/deployment.ts";
 import type { Group } from "../scheduler/group.ts";
 import type { JobChange, JobCount } from "../store/store.ts";
 import { clockOf, type JobsOptions } from "./options.ts";
@@ -8,6 +7,8 @@ import type { Pauses } from "./pauses.ts";
 /** Reads of the store by timers keep at least this apart. */
 const MIN_REFRESH_GAP_MS = 25;
 const RETRY_MS = 5000;
+/** A deployment that another server was given may have to be made here first, packages installed; the others' jobs do not wait for it. */
+const LOAD_PATIENCE_MS = 200;
 /** Jobs that left the queue unclaimed are noticed so late. */
 const LAZY_MS = 1000;
 /** Jobs that other servers have queued are counted so late; the first of them is claimed at once. */
@@ -41,6 +42,8 @@ export class DueJobs {
   readonly #heldBack = new Set<Group>();
   /** When the next job becomes due or expires. */
   #next = Number.POSITIVE_INFINITY;
+  /** Deployments that are being loaded. */
+  readonly #coming = new Set<number>();
   #refreshing: Promise<void> | null = null;
   #again = false;
   #running = false;
@@ -212,12 +215,19 @@ export class DueJobs {
     const { scheduler, deployments, log } = this.#options;
     const known = scheduler.peek(number, name);
     if (known !== undefined) return known;
-    let deployment: RunnableDeployment;
-    try {
-      deployment = await deployments.get(number);
-    } catch (error) {
-      log.error({ deployment: number, err: error }, "jobs wait for a deployment that cannot be loaded");
-      this.refreshAt(this.#now() + RETRY_MS);
+    if (this.#coming.has(number)) return null;
+    this.#coming.add(number);
+    const getting = deployments
+      .get(number)
+      .catch((error: unknown) => {
+        log.error({ deployment: number, err: error }, "jobs wait for a deployment that cannot be loaded");
+        this.refreshAt(this.#now() + RETRY_MS);
+        return null;
+      })
+      .finally(() => this.#coming.delete(number));
+    const deployment = await within(getting, LOAD_PATIENCE_MS);
+    if (deployment === null) {
+      void getting.then((late) => late !== null && this.refreshAt(this.#now()));
       return null;
     }
     const fn = deployment.fn(name);
@@ -245,4 +255,15 @@ function runningOf(counts: JobCount[], app: string, name: string): number {
   let running = 0;
   for (const count of counts) if (count.app === app && count.function === name) running += count.running;
   return running;
+}
+
+/** What the promise gives; null where it takes longer. */
+async function within<T>(promise: Promise<T>, timeoutMs: number): Promise<T | null> {
+  const { promise: late, resolve } = Promise.withResolvers<null>();
+  const timer = setTimeout(() => resolve(null), timeoutMs);
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
