@@ -173,6 +173,11 @@ describe("Lease", () => {
     await lease.start();
     const late = Promise.withResolvers<ServerBeat>();
     world.answer = () => late.promise;
+    await world.pass(3 * RENEW_MS - 500);
+    assert.equal(lease.reaches, true);
+    await world.pass(500);
+    assert.equal(lease.reaches, false);
+    assert.equal(lease.held, true);
     await world.pass(RENEW_MS + LEASE_MS);
     assert.ok(world.told.includes("lost"));
     world.answer = async () => ({ held: true, leader: true, servers: 1 });

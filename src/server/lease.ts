@@ -23,6 +23,9 @@ import { SERVER_DEFAULTS } from "../protocol/defaults.ts";
 import type { Log } from "./log.ts";
 import type { Store } from "./store/store.ts";
 
+/** Beats without an answer after which the store counts as away. */
+const SILENT_BEATS = 3;
+
 export interface LeaseOptions {
   store: Pick<Store, "shared" | "clock" | "serverBeat" | "serverLeave">;
   log: Pick<Log, "info" | "warn">;
@@ -53,6 +56,7 @@ export class Lease {
   #leader = false;
   #servers = 1;
   #failing = false;
+  #answeredAt = Number.NEGATIVE_INFINITY;
   #running = false;
   #beat: Promise<void> = Promise.resolve();
   #beatTimer: NodeJS.Timeout | null = null;
@@ -84,9 +88,10 @@ export class Lease {
     return this.#servers;
   }
 
-  /** The last beat was stored: the store can be reached. */
+  /** The store can be reached: the last beat was stored, and not long ago, as a beat may wait for a store that is away. */
   get reaches(): boolean {
-    return !this.#failing;
+    if (this.#failing) return false;
+    return !this.#options.store.shared || this.#monotonic() < this.#answeredAt + SILENT_BEATS * this.#renewMs;
   }
 
   /** Rejects where the first beat can't be stored. Repeatable. */
@@ -145,6 +150,7 @@ export class Lease {
     if (!this.#running) return;
     if (this.#failing) log.info({}, "the store is reached again");
     this.#failing = false;
+    this.#answeredAt = this.#monotonic();
     this.#expire();
     if (!beat.held && this.#hasLease) this.#lose("it had run out when it was renewed");
     // The answer is for the name that was lost, or it came so late that this lease, too, is over.

@@ -302,7 +302,8 @@ describe("several servers on one database", { skip: postgresMissing() }, () => {
     const first = await job.attempt(1);
     await cluster.postgres.kill();
     await until("the first attempt is killed", () => !isAlive(first));
-    for (const { api } of cluster.running) assert.equal((await api.fetch("/readyz")).status, 503);
+    for (const { api } of cluster.running)
+      await until("it says that it is not ready", async () => (await api.fetch("/readyz")).status === 503);
     assert.equal((await a.api.fetch("/healthz")).status, 200);
     await cluster.postgres.start();
     await job.attempt(2);
