@@ -385,7 +385,7 @@ export interface JobChange {
 }
 
 export interface CancelledJobs {
-  /** Children of those that the filter took included. */
+  /** By number; children of those that the filter took included. */
   changes: JobChange[];
   /** The number to go on after; null: there are no more. */
   next: number | null;

@@ -147,6 +147,7 @@ export class Reference {
     const changed: ReferenceJob[] = [];
     for (const job of this.jobs.filter((other) => isActive(other) && wanted(other)))
       if (!done.has(job)) changed.push(...this.#cancelTree(job, done));
+    changed.sort((a, b) => a.job - b.job);
     this.#settle(changed.filter(({ status }) => status !== "running"));
     return changed;
   }

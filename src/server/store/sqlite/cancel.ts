@@ -29,7 +29,9 @@ export function jobCancelMany(
 ): CancelledJobs {
   const page = wanted(db, p);
   const done = new Set<number>();
-  const steps = page.jobs.flatMap((job) => (done.has(job) ? [] : cancelTree(db, job, p.now, done)));
+  const steps = page.jobs
+    .flatMap((job) => (done.has(job) ? [] : cancelTree(db, job, p.now, done)))
+    .sort((a, b) => a.row.job - b.row.job);
   settleKeys(db, left(steps));
   return { changes: steps.map(({ change }) => change), next: page.next };
 }
