@@ -147,6 +147,8 @@ test("every command prints JSON where it is asked for it", async () => {
   assert.equal((await document("app show", ["shop"])).app, "shop");
   await liveEvents();
   assert.equal((await document("doctor", [])).ok, true);
+  assert.deepEqual((await document("backup", ["shop.tar.gz"])).problems, []);
+  assert.deepEqual((await document("restore", ["shop.tar.gz", "--data", "restored"])).problems, []);
   tried.add("app delete");
   const deleted = await athanor("app", "delete", "shop", "--yes", "--json");
   assert.equal(deleted.status, 0, deleted.stderr);

@@ -44,6 +44,7 @@ export const up: Command = {
       [
         `Athanor is up at ${server.url}`,
         `  data   ${config.dataDir}`,
+        ...(config.store.kind === "postgres" ? [`  store  ${config.store.label}`] : []),
         `  token  ${config.token === null ? `in ${config.tokenFile}` : "from ATHANOR_TOKEN"}`,
         ...(config.chaos === null ? [] : [`  chaos  --chaos ${config.chaos} makes the same faults again`]),
         "",
