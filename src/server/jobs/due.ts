@@ -73,7 +73,7 @@ export class DueJobs {
     const wanted = group.dueJobs + jobs;
     const { allowed } = group;
     group.dueJobs = Math.min(wanted, Math.max(allowed, group.dueJobs));
-    if (wanted > allowed) this.#heldBack.add(group);
+    if (wanted > allowed) this.#setHeldBack(group, true);
     group.dueVersion++;
     this.#listener.pump(group);
   }
@@ -81,8 +81,11 @@ export class DueJobs {
   /** A job of the function has ended, here or elsewhere: one that its limits kept waiting may run. */
   freed(app: string, name: string, where: "here" | "elsewhere"): void {
     for (const group of this.#heldBack) {
-      if (group.forgotten) this.#heldBack.delete(group);
-      else if (group.deployment.app !== app || !group.functionNames.includes(name)) continue;
+      if (group.forgotten) {
+        // Its jobs are there all the same: they are counted for the group that stands in its place.
+        this.#setHeldBack(group, false);
+        this.refreshAt(this.#now());
+      } else if (group.deployment.app !== app || !group.functionNames.includes(name)) continue;
       else if (where === "elsewhere" && group.replicas.length === 0) this.refreshAt(this.#now() + UNATTENDED_MS);
       else this.raise(group, 1);
     }
@@ -93,7 +96,12 @@ export class DueJobs {
     // What was raised since the claim was made, it may not have seen.
     if (group.dueVersion !== version) return;
     group.dueJobs = 0;
-    if (more) this.#heldBack.add(group);
+    this.#setHeldBack(group, more);
+  }
+
+  #setHeldBack(group: Group, heldBack: boolean): void {
+    group.heldBack = heldBack;
+    if (heldBack) this.#heldBack.add(group);
     else this.#heldBack.delete(group);
   }
 
@@ -168,9 +176,9 @@ export class DueJobs {
       for (const group of new Set([...versions.keys(), ...due.keys()])) {
         const { jobs, heldBack } = due.get(group) ?? { jobs: 0, heldBack: false };
         const version = versions.get(group) ?? 0;
-        if (heldBack) this.#heldBack.add(group);
+        if (heldBack) this.#setHeldBack(group, true);
         // What was raised while the store was read may be held back.
-        else if (group.dueVersion === version) this.#heldBack.delete(group);
+        else if (group.dueVersion === version) this.#setHeldBack(group, false);
         this.#set(group, jobs, version);
       }
       for (const { heldUntil } of scheduler.groups()) if (heldUntil > now) this.refreshAt(heldUntil);

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
+import { exitOf } from "../../../test/harness/fake-replicas.ts";
 import { Disk, result, Setup } from "../../../test/harness/job-setup.ts";
 
 const WIDE = { queue: { size: 2000, maxWorkers: 10, ttlS: 60 }, concurrency: 10, maxReplicas: 5 };
@@ -62,6 +63,37 @@ describe("the limit of a function", () => {
     assert.equal(call.open.input, "new");
     call.answer(result(null));
     assert.equal((await setup.end(job)).status, "succeeded");
+  });
+
+  it("lets the older deployment's jobs go first", async () => {
+    await using disk = await Disk.make();
+    await using setup = await Setup.started(disk, { fn: { ...WIDE, ...limits({ concurrency: 1 }) }, drainMs: 0 });
+    for (const body of ["old 1", "old 2", "old 3"]) await setup.spawn(body);
+    await setup.starter.call(1);
+    const deployment = await setup.redeploy({ ...WIDE, ...limits({ concurrency: 1 }) });
+    await setup.call({}, "new 1", deployment);
+    const started: unknown[] = [];
+    for (let n = 1; n <= 4; n++) {
+      const call = await setup.starter.call(n);
+      started.push(call.open.input);
+      call.answer(result(null));
+    }
+    assert.deepEqual(started, ["old 1", "old 2", "old 3", "new 1"]);
+  });
+
+  it("forgets no job of an older deployment whose replica has died while the new one's jobs run", {
+    timeout: 30_000,
+  }, async () => {
+    await using disk = await Disk.make();
+    await using setup = await Setup.started(disk, { fn: { ...WIDE, ...limits({ concurrency: 1 }) }, drainMs: 0 });
+    await setup.spawn("old 1");
+    const waiting = [await setup.spawn("old 2"), await setup.spawn("old 3")];
+    await setup.starter.call(1);
+    const deployment = await setup.redeploy({ ...WIDE, ...limits({ concurrency: 1 }) });
+    for (const body of ["new 1", "new 2", "new 3"]) waiting.push(await setup.call({}, body, deployment));
+    setup.starter.onCall = (call) => call.answer(result(null));
+    setup.starter.replicas[0]?.end(exitOf());
+    for (const job of waiting) assert.equal((await setup.end(job)).status, "succeeded");
   });
 
   it("asks the store for nothing more once the last job of many has ended", async () => {

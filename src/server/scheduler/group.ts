@@ -42,6 +42,8 @@ export class Group {
   live = false;
   /** Jobs of the group that could run now; kept by the dispatcher. May be too high, never too low. */
   dueJobs = 0;
+  /** Jobs may be due that only a limit of their function keeps from running; kept by the dispatcher. */
+  heldBack = false;
   /** Grows whenever `dueJobs` is raised, so that an answer from the store that is older than that is known as such. */
   dueVersion = 0;
   /** The rate limit of the group's one function lets no job start before this time. */
@@ -118,7 +120,13 @@ export class Group {
 
   /** Nothing runs, nothing waits and nothing is to be kept. */
   get unused(): boolean {
-    return !this.live && this.replicas.length === 0 && this.held.size === 0 && this.dueJobs === 0;
+    return !this.live && this.replicas.length === 0 && this.held.size === 0 && this.dueJobs === 0 && !this.heldBack;
+  }
+
+  /** Of a deployment that is live no more, jobs wait for a limit: one replica is kept, to be there when their turn comes. */
+  get #keepsOne(): boolean {
+    if (this.live || !this.heldBack || this.dueJobs > 0) return false;
+    return this.replicas.length > 0 && this.replicas.every(({ load }) => load === 0);
   }
 
   snapshot(): GroupSnapshot {
@@ -128,7 +136,7 @@ export class Group {
       maxReplicas: this.maxReplicas,
       concurrency: this.concurrency,
       keepWarmMs: this.keepWarmMs,
-      waiting: this.held.size + this.dueJobs,
+      waiting: this.held.size + this.dueJobs + (this.#keepsOne ? 1 : 0),
       backoffUntil: this.failure?.until ?? null,
       replicas: this.replicas.map(({ session, state, load, idleSince }) => ({
         id: session.id,
