@@ -191,7 +191,6 @@ TABLE running WITH (autovacuum_vacuum_scale_factor=0, autovacuum_vacuum_threshol
   owner text NOT NULL
   key text COLLATE C
   CONSTRAINT running_pkey PRIMARY KEY (job)
-  CREATE INDEX running_key ON running USING btree (queue, key) WHERE (key IS NOT NULL)
 TABLE schedules
   app text COLLATE C NOT NULL
   function text COLLATE C NOT NULL

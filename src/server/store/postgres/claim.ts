@@ -79,7 +79,7 @@ class Claiming {
   readonly #jobs: Jobs;
   readonly #names: QueueNames;
   readonly #states = new Map<number, QueueState>();
-  /** Jobs that this transaction has taken already, or put back. */
+  /** Jobs that this transaction has taken already. */
   readonly #done: number[] = [];
   readonly #signals: StoreSignal[] = [];
 
@@ -99,22 +99,15 @@ class Claiming {
   async claim(claim: Claim): Promise<ClaimedJobs> {
     const sources: Source[] = [];
     for (const { queue, limits } of claim.queues) sources.push(await this.#open(queue, limits, claim));
-    const taken: JobRow[] = [];
-    // Once more where jobs had to be put back, since their key has too many that run.
-    for (let again = true; again && taken.length < claim.limit; ) {
-      const rows = await this.#take(claim, sources, claim.limit - taken.length);
-      const startable = await this.#withinKeys(rows);
-      again = startable.length < rows.length;
-      for (const row of startable) {
-        await this.#start(row.job, claim);
-        taken.push(row);
-        const source = sources.find(({ queue }) => queue === row.queue);
-        if (source !== undefined) source.started++;
-      }
+    const taken = await this.#take(claim, sources);
+    for (const row of taken) {
+      await this.#start(row.job, claim);
+      const source = sources.find(({ queue }) => queue === row.queue);
+      if (source !== undefined) source.started++;
     }
     for (const source of sources) this.#countStarts(source, claim.now);
     const retries: number[] = [];
-    for (const source of sources) retries.push(...(await this.#heldUntil(source, claim, taken.length)));
+    for (const source of sources) retries.push(...(await this.#heldUntil(source, claim, taken)));
     await this.#names.load(
       taken.map(({ queue }) => queue),
       this.#tx,
@@ -140,16 +133,16 @@ class Claiming {
   }
 
   /** The first ready jobs, locked. Of several functions, first how many are of which, so that none is held without being taken. */
-  async #take(claim: Claim, sources: Source[], limit: number): Promise<JobRow[]> {
+  async #take(claim: Claim, sources: Source[]): Promise<JobRow[]> {
     const open = sources.filter((source) => roomOf(source) > 0);
     if (open.length === 0) return [];
     const p = {
       ...this.#where(claim),
       queues: open.map(({ queue }) => queue),
-      rooms: open.map((source) => Math.min(roomOf(source), limit)),
+      rooms: open.map((source) => roomOf(source)),
     };
     if (open.length > 1) {
-      const heads = await this.#tx.read<{ queue: number; room: number }>("claimHeads", { ...p, limit });
+      const heads = await this.#tx.read<{ queue: number; room: number }>("claimHeads", { ...p, limit: claim.limit });
       p.queues = heads.map(({ queue }) => queue);
       p.rooms = heads.map(({ room }) => room);
     }
@@ -161,31 +154,6 @@ class Claiming {
 
   #where({ deployment }: Claim) {
     return { deployment, now: this.#jobs.now, except: this.#done };
-  }
-
-  /** Without those whose key has as many running as the job itself allows, which happens where jobs of a key differ in their limits. */
-  async #withinKeys(rows: JobRow[]): Promise<JobRow[]> {
-    const keyed = rows.flatMap((row) =>
-      row.concurrency_key === null ? [] : { queue: row.queue, key: row.concurrency_key },
-    );
-    if (keyed.length === 0) return rows;
-    const { keys } = this.#jobs;
-    await keys.lock(keyed);
-    const running = new Map<string, number>();
-    const p = { queues: keyed.map(({ queue }) => queue), keys: keyed.map(({ key }) => key) };
-    for (const row of await this.#tx.read<{ queue: number; key: string; running: number }>("keyRunning", p)) {
-      running.set(`${row.queue}/${row.key}`, row.running);
-    }
-    const startable: JobRow[] = [];
-    for (const row of rows) {
-      const id = `${row.queue}/${row.concurrency_key}`;
-      const count = running.get(id) ?? 0;
-      if (row.concurrency_key === null || count < (row.key_limit ?? 1)) {
-        running.set(id, count + 1);
-        startable.push(row);
-      } else await this.#jobs.change(row.job, { hold: "key" }, []);
-    }
-    return startable;
   }
 
   async #start(job: number, claim: Claim): Promise<void> {
@@ -210,12 +178,14 @@ class Claiming {
     void this.#tx.write("rateStart", { queue, now, starts: started, before });
   }
 
-  /** When the rate lets the next one start, where it holds back one that would have started else. */
-  async #heldUntil(source: Source, claim: Claim, taken: number): Promise<number[]> {
+  /** When the rate lets the next one start, where it holds back one that would have started else: in place of the last one taken, or beside it. */
+  async #heldUntil(source: Source, claim: Claim, taken: JobRow[]): Promise<number[]> {
     const { queue, rate, room, starts, started } = source;
-    if (rate === null || started < starts || started >= room || taken >= claim.limit) return [];
-    const next = await this.#tx.read("claimHeads", { ...this.#where(claim), queues: [queue], rooms: [1], limit: 1 });
-    if (next.length === 0) return [];
+    if (rate === null || started < starts || started >= room) return [];
+    const next = await this.#tx.get<Place>("claimNext", { ...this.#where(claim), queue });
+    if (next === undefined) return [];
+    const last = taken.length < claim.limit ? undefined : taken.at(-1);
+    if (last !== undefined && !isBefore(next, { rank: -last.priority, place: last.place, job: last.job })) return [];
     const at = roomAt(await this.#recentStarts(queue, claim.now - rate.perMs), rate.limit, rate.perMs);
     return at === null ? [] : [at];
   }
@@ -223,6 +193,17 @@ class Claiming {
   #recentStarts(queue: number, after: number): Promise<{ at: number; starts: number }[]> {
     return this.#tx.read("rateStarts", { queue, after });
   }
+}
+
+/** Where a job stands among those that are ready. */
+interface Place {
+  rank: number;
+  place: number;
+  job: number;
+}
+
+function isBefore(a: Place, b: Place): boolean {
+  return a.rank < b.rank || (a.rank === b.rank && (a.place < b.place || (a.place === b.place && a.job < b.job)));
 }
 
 /** How many more of it may start now. */

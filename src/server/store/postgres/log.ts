@@ -58,12 +58,13 @@ export async function extendLog(
   const entries = [...tailEntries(head), ...events.map(toEntry)];
   const last = head.last_event + events.length;
   // Terminal events are the last of a log, so what is kept of it has no gap.
-  const newest = events.find(({ event }) => TERMINAL_EVENTS.has(event))?.id ?? last;
-  let first = Math.max(head.first_event, Math.min(last - head.events_window + 1, newest));
-  first = Math.max(
-    first,
-    Math.min(await firstWithin(head.events_window_bytes, first, entries, segments, read), newest),
-  );
+  const terminal = events.find(({ event }) => TERMINAL_EVENTS.has(event))?.id;
+  let first = Math.max(head.first_event, Math.min(last - head.events_window + 1, terminal ?? last));
+  // The end of a log adds no bytes, and so it drops nothing, not even an event that alone was too large and was kept as the newest.
+  if (terminal === undefined) {
+    const fits = await firstWithin(head.events_window_bytes, first, entries, segments, read);
+    first = Math.max(first, Math.min(fits, last));
+  }
   const kept = entries.filter(({ id }) => id >= first);
   return { events, ...layOut(head.job, first, last, kept) };
 }

@@ -74,7 +74,9 @@ export async function jobCancelMany(
   if (queues !== null && queues.length === 0) return { value: { changes: [], next: null }, signals: [] };
   const { status = null, concurrencyKey: key = null, parent = null } = filter;
   return await db.write({ durable: true }, async (tx) => {
-    const found = await tx.read<{ job: number }>("jobActive", { queues, status, key, parent, after, limit });
+    const wanted = { queues, status, key, parent, after, limit: limit + 1 };
+    const more = await tx.read<{ job: number }>("jobActive", wanted);
+    const found = more.slice(0, limit);
     const jobs = new Jobs({ tx, names, now });
     const changes = await cancelTrees(
       jobs,
@@ -82,41 +84,52 @@ export async function jobCancelMany(
       found.map(({ job }) => job),
     );
     const signals = await jobs.save();
-    const next = found.length < limit ? null : (found.at(-1)?.job ?? null);
+    const next = more.length > limit ? (found.at(-1)?.job ?? null) : null;
     return () => ({ value: { changes, next }, signals });
   });
 }
 
 /**
  * Cancels those that have not ended, and their children, be those in between ended or not, level by level: a child that is made meanwhile
- * waits for its parent's row. The roots come first, the others by number.
+ * waits for its parent's row. Told tree by tree: the root first, the others by number.
  */
 async function cancelTrees(jobs: Jobs, tx: Tx, roots: number[]): Promise<JobChange[]> {
-  const seen = new Set(roots);
-  const changes = await cancelAll(jobs, tx, roots);
-  const below: JobChange[] = [];
+  const changes = new Map<number, JobChange>();
+  const childrenOf = new Map<number, number[]>();
+  await cancelAll(jobs, tx, roots, changes);
   for (let level = roots; level.length > 0; ) {
-    const found = await tx.read<{ job: number; active: boolean }>("jobChildren", { parents: level });
-    const children = found.filter(({ job }) => !seen.has(job));
-    for (const { job } of children) seen.add(job);
-    const active = children.flatMap((child) => (child.active ? child.job : []));
-    below.push(...(await cancelAll(jobs, tx, active)));
-    level = children.map(({ job }) => job);
+    const found = await tx.read<{ job: number; parent: number; active: boolean }>("jobChildren", { parents: level });
+    for (const { job, parent } of found) childrenOf.set(parent, [...(childrenOf.get(parent) ?? []), job]);
+    const active = found.flatMap(({ job, active: isActive }) => (isActive ? job : []));
+    await cancelAll(jobs, tx, active, changes);
+    level = found.flatMap(({ job }) => (childrenOf.has(job) ? [] : job));
   }
-  return [...changes, ...below.toSorted((a, b) => a.job.job - b.job.job)];
+  const told = new Set<number>();
+  return roots.flatMap((root) => treeOf(root, childrenOf, told).flatMap((job) => changes.get(job) ?? []));
 }
 
-async function cancelAll(jobs: Jobs, tx: Tx, numbers: number[]): Promise<JobChange[]> {
-  if (numbers.length === 0) return [];
-  await jobs.lock(numbers);
-  const rows = numbers.flatMap((job) => jobs.get(job) ?? []).filter(isActive);
+function treeOf(root: number, childrenOf: Map<number, number[]>, told: Set<number>): number[] {
+  if (told.has(root)) return [];
+  const below: number[] = [];
+  for (let level = [root]; level.length > 0; ) {
+    level = level.flatMap((job) => childrenOf.get(job) ?? []).filter((job) => !told.has(job));
+    for (const job of level) told.add(job);
+    below.push(...level);
+  }
+  told.add(root);
+  return [root, ...below.toSorted((a, b) => a - b)];
+}
+
+async function cancelAll(jobs: Jobs, tx: Tx, numbers: number[], changes: Map<number, JobChange>): Promise<void> {
+  const fresh = numbers.filter((job) => !changes.has(job));
+  if (fresh.length === 0) return;
+  await jobs.lock(fresh);
+  const rows = fresh.flatMap((job) => jobs.get(job) ?? []).filter(isActive);
   await jobs.names.load(
     rows.map(({ queue }) => queue),
     tx,
   );
-  const changes: JobChange[] = [];
-  for (const row of rows) changes.push(await cancelOne(jobs, row));
-  return changes;
+  for (const row of rows) changes.set(row.job, await cancelOne(jobs, row));
 }
 
 const isActive = ({ status }: JobRow) => status === "queued" || status === "running";
@@ -161,7 +174,7 @@ async function changeAll(
     const jobs = new Jobs({ tx, names, now: p.now });
     const numbers = p.found.map(({ job }) => job).toSorted((a, b) => a - b);
     await jobs.lock(numbers);
-    const rows = numbers.flatMap((job) => jobs.get(job) ?? []).filter(p.holds);
+    const rows = p.found.flatMap(({ job }) => jobs.get(job) ?? []).filter(p.holds);
     await names.load(
       rows.map(({ queue }) => queue),
       tx,
@@ -184,7 +197,7 @@ export async function jobRunNow(
     const row = jobs.get(p.job);
     if (row === undefined) return nothing;
     await names.load([row.queue], tx);
-    if (row.status === "queued" && row.run_after !== null) await endDelay(jobs, row);
+    if (row.hold === "delay") await endDelay(jobs, row);
     const value = jobs.record(p.job);
     const signals = await jobs.save();
     return () => ({ value, signals });
@@ -193,11 +206,7 @@ export async function jobRunNow(
 
 async function endDelay(jobs: Jobs, row: JobRow): Promise<void> {
   const { job, queue, priority, concurrency_key: key, key_limit: limit } = row;
-  if (row.hold !== "delay" || key === null) {
-    await jobs.change(job, { run_after: null, hold: row.hold === "key" ? "key" : null }, []);
-    return;
-  }
-  await jobs.keys.lock([{ queue, key }]);
-  const parked = (await jobs.keys.place({ queue, key, limit: limit ?? 1, priority, job })) === "parked";
-  await jobs.change(job, { run_after: null, hold: parked ? "key" : null }, []);
+  if (key !== null) await jobs.keys.lock([{ queue, key }]);
+  const part = key === null ? null : await jobs.keys.place({ queue, key, limit: limit ?? 1, priority, job });
+  await jobs.change(job, { run_after: null, hold: part === "parked" ? "key" : null }, []);
 }

@@ -85,6 +85,11 @@ FROM (
 ) AS heads
 GROUP BY queue;
 
+-- name: claimNext
+SELECT rank, place, job FROM ready
+WHERE deployment = :deployment AND queue = :queue AND (expires_at IS NULL OR expires_at > :now) AND job <> ALL (:except::bigint[])
+ORDER BY rank, place, job LIMIT 1;
+
 -- name: claimTake
 -- Rows that another claim or change holds are passed over.
 SELECT jobs.*
@@ -186,7 +191,7 @@ SET ready = job_counts.ready + excluded.ready, held = job_counts.held + excluded
 SELECT last_value AS job FROM jobs_job_seq;
 
 -- name: jobChildren
-SELECT job, status IN ('queued', 'running') AS active FROM jobs WHERE parent = ANY (:parents::bigint[]) ORDER BY job;
+SELECT job, parent, status IN ('queued', 'running') AS active FROM jobs WHERE parent = ANY (:parents::bigint[]) ORDER BY job;
 
 -- name: jobActive
 -- Queued and running jobs that a filter takes, oldest first.

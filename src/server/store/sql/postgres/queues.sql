@@ -92,11 +92,6 @@ WHERE concurrency_keys.queue = n.queue AND concurrency_keys.key = n.key;
 DELETE FROM concurrency_keys USING unnest(:queues::integer[], :keys::text[]) AS k (queue, key)
 WHERE concurrency_keys.queue = k.queue AND concurrency_keys.key = k.key AND active = 0 AND parked = 0;
 
--- name: keyRunning
-SELECT queue, key, count(*)::integer AS running FROM running
-WHERE (queue, key) IN (SELECT * FROM unnest(:queues::integer[], :keys::text[]))
-GROUP BY queue, key;
-
 -- name: keyNext
 -- The jobs of a key that would start next; those that another is changing just now are passed over.
 SELECT jobs.*

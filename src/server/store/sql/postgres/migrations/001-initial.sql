@@ -167,8 +167,6 @@ CREATE TABLE running (
   key text COLLATE "C"
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000, autovacuum_vacuum_cost_delay = 0);
 
-CREATE INDEX running_key ON running (queue, key) WHERE key IS NOT NULL;
-
 -- Jobs that expire where they have not started by then.
 CREATE TABLE expiring (
   expires_at bigint NOT NULL,
