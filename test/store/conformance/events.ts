@@ -147,7 +147,8 @@ export function eventConformance(open: Open): void {
 
     it("keeps the newest event, even where it alone is over the window's bytes", async () => {
       await using store = await open();
-      const { job, fence } = await givenRunning(store, { eventsWindowBytes: 100 });
+      const record = await givenRunning(store, { eventsWindowBytes: 100 });
+      const { job, fence } = record;
       for (const size of [10_000, 5, 300_000, 600_000]) {
         await store.eventAppend({ batches: [{ job, fence, events: [line("x".repeat(size))] }], now: T0 });
         const events = await eventsOf(store, job);
@@ -157,6 +158,13 @@ export function eventConformance(open: Open): void {
         );
         await assertSound(store);
       }
+      await finish(store, record, "succeed");
+      const { events } = (await store.eventRange({ job, after: 0, limit: 9 })) ?? assert.fail();
+      assert.deepEqual(
+        events.map(({ event }) => event),
+        ["job.log", "job.result", "job.end"],
+        "the end takes no room from it",
+      );
     });
 
     it("keeps bytes within the window over attempts, too", async () => {
