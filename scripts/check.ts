@@ -6,6 +6,7 @@
  */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import {
+  chmodSync,
   existsSync,
   globSync,
   mkdtempSync,
@@ -31,6 +32,8 @@ const STEP_TIMEOUT_S = 600;
 
 // All that the steps leave is found by this folder: their processes work in it, their files lie in it.
 const TEMP = mkdtempSync(path.join(realpathSync(os.tmpdir()), "athanor-check-"));
+// A PostgreSQL that tests start runs as a user of its own, who must get to its folder in here.
+chmodSync(TEMP, 0o711);
 const HOME = mkdtempSync(path.join(realpathSync(os.tmpdir()), "athanor-check-home-"));
 const ENV = {
   ...process.env,
