@@ -91,33 +91,21 @@ export async function jobCancelMany(
 
 /**
  * Cancels those that have not ended, and their children, be those in between ended or not, level by level: a child that is made meanwhile
- * waits for its parent's row. Told tree by tree: the root first, the others by number.
+ * waits for its parent's row. Told by number: a parent before its children.
  */
 async function cancelTrees(jobs: Jobs, tx: Tx, roots: number[]): Promise<JobChange[]> {
   const changes = new Map<number, JobChange>();
-  const childrenOf = new Map<number, number[]>();
+  const seen = new Set(roots);
   await cancelAll(jobs, tx, roots, changes);
   for (let level = roots; level.length > 0; ) {
-    const found = await tx.read<{ job: number; parent: number; active: boolean }>("jobChildren", { parents: level });
-    for (const { job, parent } of found) childrenOf.set(parent, [...(childrenOf.get(parent) ?? []), job]);
-    const active = found.flatMap(({ job, active: isActive }) => (isActive ? job : []));
+    const found = await tx.read<{ job: number; active: boolean }>("jobChildren", { parents: level });
+    const fresh = found.filter(({ job }) => !seen.has(job));
+    for (const { job } of fresh) seen.add(job);
+    const active = fresh.flatMap((child) => (child.active ? child.job : []));
     await cancelAll(jobs, tx, active, changes);
-    level = found.flatMap(({ job }) => (childrenOf.has(job) ? [] : job));
+    level = fresh.map(({ job }) => job);
   }
-  const told = new Set<number>();
-  return roots.flatMap((root) => treeOf(root, childrenOf, told).flatMap((job) => changes.get(job) ?? []));
-}
-
-function treeOf(root: number, childrenOf: Map<number, number[]>, told: Set<number>): number[] {
-  if (told.has(root)) return [];
-  const below: number[] = [];
-  for (let level = [root]; level.length > 0; ) {
-    level = level.flatMap((job) => childrenOf.get(job) ?? []).filter((job) => !told.has(job));
-    for (const job of level) told.add(job);
-    below.push(...level);
-  }
-  told.add(root);
-  return [root, ...below.toSorted((a, b) => a - b)];
+  return [...changes.values()].toSorted((a, b) => a.job.job - b.job.job);
 }
 
 async function cancelAll(jobs: Jobs, tx: Tx, numbers: number[], changes: Map<number, JobChange>): Promise<void> {

@@ -191,7 +191,7 @@ SET ready = job_counts.ready + excluded.ready, held = job_counts.held + excluded
 SELECT last_value AS job FROM jobs_job_seq;
 
 -- name: jobChildren
-SELECT job, parent, status IN ('queued', 'running') AS active FROM jobs WHERE parent = ANY (:parents::bigint[]) ORDER BY job;
+SELECT job, status IN ('queued', 'running') AS active FROM jobs WHERE parent = ANY (:parents::bigint[]) ORDER BY job;
 
 -- name: jobActive
 -- Queued and running jobs that a filter takes, oldest first.
