@@ -2,7 +2,7 @@ import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { chownSync, existsSync, readdirSync, readlinkSync } from "node:fs";
 import { chmod, mkdtemp, rm } from "node:fs/promises";
-import { createServer } from "node:net";
+import { createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { createInterface } from "node:readline";
@@ -27,6 +27,7 @@ export class TestPostgres implements AsyncDisposable {
   readonly #folder: string;
   readonly #durable: boolean;
   #server: ChildProcess | null = null;
+  #guard: ChildProcess | null = null;
 
   private constructor(p: { bin: string; folder: string; port: number; durable: boolean }) {
     this.#bin = p.bin;
@@ -73,6 +74,7 @@ export class TestPostgres implements AsyncDisposable {
       { ...unprivileged(), stdio: ["ignore", "ignore", "pipe"] },
     );
     this.#server = server;
+    this.#guard = guard(server.pid, this.#folder);
     await ready(server);
   }
 
@@ -114,6 +116,7 @@ export class TestPostgres implements AsyncDisposable {
   async #end(signal: NodeJS.Signals): Promise<void> {
     const server = this.#server;
     this.#server = null;
+    this.#guard?.kill();
     if (server === null || server.exitCode !== null || server.signalCode !== null) return;
     const exited = once(server, "exit");
     server.kill(signal);
@@ -129,6 +132,18 @@ export class TestPostgres implements AsyncDisposable {
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
   }
+}
+
+/** Ends the server and removes its folder where this process is killed: then the pipe closes that only it holds. */
+function guard(server: number | undefined, folder: string): ChildProcess {
+  const script = 'read -r line; kill -QUIT "$1"; sleep 1; rm -rf "$2"';
+  const child = spawn("sh", ["-c", script, "sh", String(server), folder], {
+    stdio: ["pipe", "ignore", "ignore"],
+    detached: true,
+  });
+  child.unref();
+  (child.stdin as Socket | null)?.unref();
+  return child;
 }
 
 function workingFolder(pid: string): string | null {
