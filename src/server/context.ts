@@ -1,5 +1,3 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ProcessEngine } from "../engines/process.ts";
 import { WEBHOOK_DEFAULTS } from "../protocol/defaults.ts";
@@ -29,6 +27,7 @@ import type { ReplicaSession } from "./replicas/session.ts";
 import { Rescue } from "./rescue.ts";
 import { Scheduler } from "./scheduler/scheduler.ts";
 import { Schedules } from "./schedules/schedules.ts";
+import { makeSocketFolder } from "./socket-folder.ts";
 import type { JobRecord, Store } from "./store/store.ts";
 import { webhookBody } from "./webhooks/body.ts";
 import { Webhooks } from "./webhooks/webhooks.ts";
@@ -104,9 +103,8 @@ export async function createContext(p: ContextOptions): Promise<WiredContext> {
     isLive: (replicaId) => liveReplicas.has(replicaId),
   });
   const logs = new ReplicaLogs({ dir: join(config.dataDir, "logs"), log });
-  // A path in the data folder may be longer than a socket's address can be.
-  const socketDir = mkdtempSync(join(tmpdir(), "athanor-"));
-  const address = join(socketDir, "replicas.sock");
+  const socket = makeSocketFolder(config.dataDir);
+  const { address } = socket;
   const engine = new ProcessEngine({
     dir: join(config.dataDir, "replicas"),
     runtimePath: p.runtimePath,
@@ -284,7 +282,7 @@ export async function createContext(p: ContextOptions): Promise<WiredContext> {
       await events.stop();
       await hub.stop();
       await engine[Symbol.asyncDispose]();
-      rmSync(socketDir, { recursive: true, force: true });
+      socket.remove();
       await logs.flush();
       numbers.close();
       await store[Symbol.asyncDispose]();

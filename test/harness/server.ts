@@ -58,7 +58,8 @@ export interface ServerProcessOptions {
 
 /**
  * A server in a process of its own, started as a user starts one, so that it can be killed.
- * `tempDir` (its TMPDIR) should be the test's own: its path marks the server and all that it starts.
+ * `tempDir` (its TMPDIR; default: the data folder) is the test's own: its path marks the server and all that it starts, and a
+ * killed one leaves files there.
  */
 export class ServerProcess implements AsyncDisposable {
   readonly url: string;
@@ -79,7 +80,7 @@ export class ServerProcess implements AsyncDisposable {
 
   static async start(p: ServerProcessOptions): Promise<ServerProcess> {
     const { PATH } = process.env;
-    const temp = p.tempDir ?? tmpdir();
+    const temp = p.tempDir ?? p.dataDir;
     const up = [CLI, "up", "--port", "0", "--data", p.dataDir, "--json", "--log-level", "warn", ...(p.args ?? [])];
     const [file = "", ...args] = [...(p.wrap ?? []), process.execPath, ...(p.nodeArgs ?? []), ...up];
     const child = spawn(file, args, {
