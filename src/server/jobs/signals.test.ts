@@ -187,3 +187,18 @@ describe("an end whose answer was lost", () => {
     assert.equal(lost, 2);
   });
 });
+
+it("a job is run at once where a claim of the same turn may come before its insertion", async () => {
+  await using disk = await Disk.make();
+  const jobInsertMany: Store["jobInsertMany"] = async (p) => {
+    await settle();
+    return disk.store.jobInsertMany(p);
+  };
+  const store: Store = Object.create(disk.store, { shared: { value: true }, jobInsertMany: { value: jobInsertMany } });
+  await using server = await Setup.started(disk, { store });
+  for (const nth of [1, 2, 3]) {
+    const job = await server.spawn();
+    (await server.starter.call(nth)).answer(result(nth));
+    assert.equal((await server.end(job)).result, String(nth));
+  }
+});

@@ -129,7 +129,9 @@ export class Spawner {
     const insertion = store.jobInsertMany({ jobs, now });
     const due = jobs.reduce((count, { runAfter }) => count + (runAfter === null ? 1 : 0), 0);
     const group = scheduler.groupFor(deployment, fn);
-    const atOnce = due > 0 && this.#dispatcher.hasRoom(group);
+    // The claim joins the insertion's transaction where the store takes steps in the order of the calls; elsewhere it might come before it, and
+    // find nothing.
+    const atOnce = !store.shared && due > 0 && this.#dispatcher.hasRoom(group);
     if (atOnce) this.#dispatcher.due.raise(group, due);
     let inserted: InsertedJob[];
     try {
