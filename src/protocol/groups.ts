@@ -1,4 +1,4 @@
-import type { AppSpec, FunctionSpec } from "./spec.ts";
+import type { AppSpec, FunctionSpec, HttpFaceSpec } from "./spec.ts";
 
 /** Functions that live together in one replica. */
 export interface ReplicaGroup {
@@ -12,7 +12,7 @@ export function groupsOf(spec: AppSpec): ReplicaGroup[] {
   const groups: ReplicaGroup[] = [];
   const shared = new Map<string, ReplicaGroup>();
   for (const fn of spec.functions) {
-    if (fn.queue !== null) {
+    if (fn.queue !== null || fn.service !== null) {
       groups.push({ name: fn.name, functions: [fn] });
       continue;
     }
@@ -27,4 +27,9 @@ export function groupsOf(spec: AppSpec): ReplicaGroup[] {
     }
   }
   return groups;
+}
+
+/** How its HTTP face is reached; null for a plain function. */
+export function httpFaceOf(fn: FunctionSpec): HttpFaceSpec | null {
+  return fn.endpoint ?? fn.service;
 }

@@ -21,7 +21,8 @@ import type { FunctionSpec } from "./spec.ts";
  *
  * Flow control: DATA and CHUNK count against a window per stream and direction of WINDOW_BYTES; the receiver gives back with WINDOW
  * what it has consumed. A frame may leave while there is credit, and the last one may overdraw it. Other frames are not counted;
- * each is bounded by MAX_FRAME_BYTES. The input's END is left out where the OPEN says that no bytes follow it.
+ * each is bounded by MAX_FRAME_BYTES. The input's END is left out where the OPEN says that no bytes follow it. An END with a payload bears trailers,
+ * pairs of lower-case names and values.
  */
 export const FrameType = {
   HELLO: 1,
@@ -80,7 +81,12 @@ export interface AssignMessage {
   serverToken: string;
 }
 
+/** Where a service of a replica listens. */
+export type ServiceAddress = { path: string } | { host: string; port: number };
+
 export interface ReadyMessage {
+  /** Of a service that the gateway connects to; null for what is called in frames. */
+  address: ServiceAddress | null;
   /** Milliseconds of each phase, for `deployment show`. */
   timings: { loadMs: number; enterMs: number };
 }
@@ -115,10 +121,17 @@ export interface OpenHttp {
   hasBody: boolean;
   /** Bytes of body after which the runtime must answer 413. */
   maxBodyBytes: number;
+  /**
+   * The protocol that the client asks to switch to, `websocket`; null: none. Where the answer is a HEAD with status 101, DATA is from then on what
+   * each side would write to the connection, and END says that it writes no more.
+   */
+  upgrade: string | null;
 }
 
 export type HeadMessage =
   | { kind: "http"; status: number; headers: [string, string][] }
+  /** Before the answer's own head, any number of times: a 1xx other than 101, such as 103 (early hints). */
+  | { kind: "information"; status: number; headers: [string, string][] }
   /** A job's result; media stand in it as MediaRef, their bytes follow as DATA. */
   | { kind: "result"; value: Json; media: { size: number }[] }
   /** `fatal`: it was thrown out of band, and the replica leaves because of it; its other calls are not to blame. */

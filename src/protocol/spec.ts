@@ -20,13 +20,15 @@ export interface FunctionSpec {
   codeName: string;
   /** The class whose method this is; one instance lives in each replica. */
   className: string | null;
-  kind: "function" | "endpoint";
+  kind: FunctionKind;
   description: string | null;
   deprecated: boolean;
   /** Where the function is written, relative to the project's root. */
   source: { file: string; line: number };
   endpoint: EndpointSpec | null;
-  /** Null: a synchronous endpoint. Every plain function has one. */
+  /** Of a service that answers HTTP in its own way; null for functions and endpoints. */
+  service: ServiceSpec | null;
+  /** Null: a synchronous endpoint, or a service. Every plain function has one. */
   queue: QueueSpec | null;
   placement: PlacementSpec;
   timeoutS: number;
@@ -49,19 +51,55 @@ export interface FunctionSpec {
   output: OutputSpec;
 }
 
+/** What a service is written as. `fetch` is called in frames as endpoints are; the others bind an address that the gateway connects to. */
+export type ServiceKind = "fetch" | "node" | "webServer" | "asgi" | "wsgi";
+export type FunctionKind = "function" | "endpoint" | ServiceKind;
+
 export type HttpMethod = "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE";
 
-export interface EndpointSpec {
+/** What everything with an HTTP face has. */
+export interface HttpFaceSpec {
+  access: "public" | "token";
+  cors: CorsSpec | null;
+  serviceStartupTimeoutS: number;
+  drainTimeoutS: number;
+}
+
+export interface EndpointSpec extends HttpFaceSpec {
   /** Begins with `/`; matched exactly below the app's prefix. */
   path: string;
   methods: HttpMethod[];
   summary: string | null;
   tags: string[];
   maxUploadFileSizeMb: number;
-  access: "public" | "token";
-  cors: CorsSpec | null;
-  serviceStartupTimeoutS: number;
-  drainTimeoutS: number;
+}
+
+/** A service owns every path below its own, and answers there with whatever it likes. */
+export interface ServiceSpec extends HttpFaceSpec {
+  /** Where it sits below its app, `/api`; `/` is the app's root. Requests come to it without this prefix. */
+  path: string;
+  /** A replica is ready once a GET of this path answers 2xx or 3xx; null: once its port is open. Not for `fetch`. */
+  healthPath: string | null;
+  /** Seconds from the start of its code until it must have bound its address. Not for `fetch`. */
+  startupTimeoutS: number;
+  /** Of a `webServer`. */
+  server: WebServerSpec | null;
+  /** Of `asgi` and `wsgi`. */
+  python: PythonSpec | null;
+}
+
+export interface WebServerSpec {
+  /** The port that the code binds where it does not heed `PORT`. */
+  port: number;
+  /** The program and its arguments; null: the start function in the bundle. */
+  command: string[] | null;
+}
+
+export interface PythonSpec {
+  /** `module:attribute`, as uvicorn and gunicorn take it. */
+  target: string;
+  /** Requirements as pip reads them, one a line, sorted; the environment is kept by their hash. */
+  requirements: string[];
 }
 
 export interface CorsSpec {

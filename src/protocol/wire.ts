@@ -1,5 +1,6 @@
 import type { JobError, JobStatus, Waiting } from "./job.ts";
 import type { Json } from "./json.ts";
+import type { FunctionKind } from "./spec.ts";
 
 /** A job as the API shows it. Times are ISO 8601; `progress` is 0 to 1. */
 export interface JobJson {
@@ -44,7 +45,7 @@ export interface DeploymentJson {
 
 export interface FunctionJson {
   name: string;
-  kind: "function" | "endpoint";
+  kind: FunctionKind;
   /** Null for a plain function, which has no HTTP face. */
   url: string | null;
   methods: string[];

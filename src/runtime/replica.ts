@@ -111,6 +111,7 @@ export class Replica {
     if (this.#state !== "starting") return;
     this.#state = "ready";
     const ready: ReadyMessage = {
+      address: null,
       timings: { loadMs: loadedAt - startedAt, enterMs: performance.now() - loadedAt },
     };
     this.#connection.json(FrameType.READY, 0, ready);

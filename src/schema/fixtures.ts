@@ -27,6 +27,7 @@ export function functionWith(input: InputSpec, output: JsonSchema | null = null,
     deprecated: false,
     source: { file: "app.ts", line: 1 },
     endpoint: null,
+    service: null,
     queue: { size: 1, maxWorkers: 1, ttlS: 1 },
     placement: {
       cpu: 1,

@@ -9,6 +9,7 @@ function resolve(given: Partial<OptionSources> & { kind: OptionSources["kind"] }
 test("a function has the defaults, a queue, and one job at a time", () => {
   assert.deepEqual(resolve({ kind: "function" }), {
     endpoint: null,
+    service: null,
     queue: { size: 500, maxWorkers: 1, ttlS: 3600 },
     placement: {
       cpu: 1,

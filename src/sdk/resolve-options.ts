@@ -27,6 +27,7 @@ import { defined, resolveQueue } from "./resolve-queue.ts";
 export type ResolvedOptions = Pick<
   FunctionSpec,
   | "endpoint"
+  | "service"
   | "queue"
   | "placement"
   | "timeoutS"
@@ -91,6 +92,7 @@ export function resolveOptions(sources: OptionSources): ResolvedOptions {
   }
   return {
     endpoint: sources.kind === "endpoint" ? resolveEndpoint(sources, all) : null,
+    service: null,
     queue,
     placement: resolvePlacement(all),
     timeoutS: all.timeoutS ?? F.timeoutS,

@@ -153,7 +153,7 @@ const WEBHOOK_SCHEMA = object({
 
 const FUNCTION_SCHEMA = object({
   name: text,
-  kind: { enum: ["function", "endpoint"] },
+  kind: { enum: ["function", "endpoint", "fetch", "node", "webServer", "asgi", "wsgi"] },
   url: nullable(text),
   methods: { type: "array", items: text },
   queued: { type: "boolean" },

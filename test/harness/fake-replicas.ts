@@ -78,7 +78,7 @@ export class FakeReplica implements StartingReplica {
 
   becomeReady(): void {
     this.state = "ready";
-    this.#ready.resolve({ timings: { loadMs: 0, enterMs: 0 } });
+    this.#ready.resolve({ address: null, timings: { loadMs: 0, enterMs: 0 } });
   }
 
   failToStart(error: Error): void {

@@ -28,6 +28,7 @@ export function functionSpec(name: string, changes: Partial<FunctionSpec> = {}):
     deprecated: false,
     source: { file: "app.ts", line: 1 },
     endpoint: null,
+    service: null,
     queue: { ...QUEUE_DEFAULTS },
     placement: placement(128),
     timeoutS: 60,

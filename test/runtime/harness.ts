@@ -94,6 +94,7 @@ export class ReplicaHarness implements AsyncDisposable {
       headers: [],
       hasBody: false,
       maxBodyBytes: 64 * 1024 * 1024,
+      upgrade: null,
       ...p,
     };
   }

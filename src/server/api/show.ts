@@ -8,11 +8,16 @@ function functionJson(app: string, fn: FunctionSpec): FunctionJson {
   return {
     name: fn.name,
     kind: fn.kind,
-    url: fn.endpoint === null ? null : `/${app}${fn.endpoint.path}`,
+    url: urlOf(app, fn),
     methods: fn.endpoint?.methods ?? [],
     queued: fn.queue !== null,
     description: fn.description,
   };
+}
+
+function urlOf(app: string, { endpoint, service }: FunctionSpec): string | null {
+  if (service !== null) return service.path === "/" ? `/${app}/` : `/${app}${service.path}/`;
+  return endpoint === null ? null : `/${app}${endpoint.path}`;
 }
 
 export function functionsJson(spec: AppSpec): FunctionJson[] {

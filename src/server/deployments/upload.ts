@@ -16,9 +16,12 @@ import type {
   OutputSpec,
   ParamSpec,
   PlacementSpec,
+  PythonSpec,
   QueueSpec,
   RetrySpec,
   ScheduleSpec,
+  ServiceSpec,
+  WebServerSpec,
 } from "../../protocol/spec.ts";
 import { scheduleFault } from "../../schedule/ticks.ts";
 import { array, bool, type Check, invalid, json, nullable, number, object, oneOf, record, text } from "./shape.ts";
@@ -74,21 +77,43 @@ const cors = object<CorsSpec>({
   credentials: bool,
 });
 
-const endpoint = object<EndpointSpec>({
-  // Visible ASCII without what would be a query, a fragment, an escape or a second reading of the path.
-  path: text({
-    max: 500,
-    pattern: /^(?!.*(?:\/\/|\/\.{1,2}(?:\/|$)))\/[!$&'()*+,\-./0-9:;=@A-Z_a-z~]*$/,
-    what: "a path such as /hello",
-  }),
-  methods: array(oneOf("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"), 6, 1),
-  summary: nullable(prose),
-  tags: array(text({ max: 200 }), 50),
-  maxUploadFileSizeMb: number({ min: 0, max: 100_000 }),
+// Visible ASCII without what would be a query, a fragment, an escape or a second reading of the path.
+const path = text({
+  max: 500,
+  pattern: /^(?!.*(?:\/\/|\/\.{1,2}(?:\/|$)))\/[!$&'()*+,\-./0-9:;=@A-Z_a-z~]*$/,
+  what: "a path such as /hello",
+});
+
+const face = {
   access: oneOf("public", "token"),
   cors: nullable(cors),
   serviceStartupTimeoutS: seconds(0, DAY_S),
   drainTimeoutS: seconds(0, DAY_S),
+};
+
+const endpoint = object<EndpointSpec>({
+  path,
+  methods: array(oneOf("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"), 6, 1),
+  summary: nullable(prose),
+  tags: array(text({ max: 200 }), 50),
+  maxUploadFileSizeMb: number({ min: 0, max: 100_000 }),
+  ...face,
+});
+
+const service = object<ServiceSpec>({
+  path,
+  healthPath: nullable(path),
+  startupTimeoutS: number({ min: 0.001, max: DAY_S }),
+  server: nullable(
+    object<WebServerSpec>({ port: count(1, 65_535), command: nullable(array(text({ max: 10_000 }), 1000, 1)) }),
+  ),
+  python: nullable(
+    object<PythonSpec>({
+      target: text({ max: 500, pattern: /^[\w.]+:[\w.]+$/, what: "module:attribute" }),
+      requirements: array(text({ max: 1000 }), 10_000),
+    }),
+  ),
+  ...face,
 });
 
 const placement = object<PlacementSpec>({
@@ -133,11 +158,12 @@ const fn = object<FunctionSpec>({
   name,
   codeName: identifier,
   className: nullable(identifier),
-  kind: oneOf("function", "endpoint"),
+  kind: oneOf("function", "endpoint", "fetch", "node", "webServer", "asgi", "wsgi"),
   description: nullable(prose),
   deprecated: bool,
   source: object<FunctionSpec["source"]>({ file: text({ max: 1000 }), line: count(0, 10_000_000) }),
   endpoint: nullable(endpoint),
+  service: nullable(service),
   queue: nullable(
     object<QueueSpec>({ size: count(1, 10_000_000), maxWorkers: count(1, 10_000), ttlS: seconds(0, 3650 * DAY_S) }),
   ),
@@ -217,20 +243,24 @@ function checkFunctions(spec: AppSpec): void {
   }
   const names = new Set<string>();
   const paths = new Map<string, string>();
-  for (const { name, kind, endpoint, queue } of spec.functions) {
+  for (const { name, kind, endpoint, service, queue } of spec.functions) {
     if (names.has(name)) throw new AthanorError("name_collision", `two functions are called ${JSON.stringify(name)}`);
     names.add(name);
     if ((kind === "endpoint") !== (endpoint !== null))
       throw invalid(`function ${name}`, "an endpoint with its `endpoint`, or a function without", kind);
+    if ((kind !== "endpoint" && kind !== "function") !== (service !== null))
+      throw invalid(`function ${name}`, "a service with its `service`, or another function without", kind);
+    if (service !== null && queue !== null) throw invalid(`function ${name}.queue`, "null: a service has none", queue);
     if (kind === "function" && queue === null)
       throw invalid(`function ${name}.queue`, "there: a plain function has one", null);
-    if (endpoint === null) continue;
-    const other = paths.get(endpoint.path);
+    const path = endpoint?.path ?? service?.path;
+    if (path === undefined) continue;
+    const other = paths.get(path);
     if (other !== undefined)
-      throw new AthanorError("name_collision", `the path ${endpoint.path} is that of both ${other} and ${name}`);
-    if (RESERVED_PATHS.has(endpoint.path))
-      throw new AthanorError("name_collision", `the path ${endpoint.path} of ${name} is the gateway's own`);
-    paths.set(endpoint.path, name);
+      throw new AthanorError("name_collision", `the path ${path} is that of both ${other} and ${name}`);
+    if (RESERVED_PATHS.has(path))
+      throw new AthanorError("name_collision", `the path ${path} of ${name} is the gateway's own`);
+    paths.set(path, name);
   }
 }
 

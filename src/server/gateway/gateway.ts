@@ -170,6 +170,7 @@ export class Gateway {
       }),
       hasBody,
       maxBodyBytes: route.maxBodyBytes,
+      upgrade: null,
     };
   }
 

@@ -89,6 +89,7 @@ export class OpenHttpCall implements OpenCall, HttpCall {
   }
 
   #gotHead(head: HeadMessage): void {
+    if (head.kind === "information") return;
     if (head.kind === "result") throw new FrameError("An HTTP call was answered as a job");
     if (head.kind === "error") {
       this.wasFatal = head.fatal === true;

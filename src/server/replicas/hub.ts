@@ -6,7 +6,7 @@ import type { Engine, ReplicaProcess } from "../../engines/engine.ts";
 import { FUNCTION_DEFAULTS, SERVER_DEFAULTS } from "../../protocol/defaults.ts";
 import { FrameConnection } from "../../protocol/frame-connection.ts";
 import { FrameError } from "../../protocol/frames.ts";
-import type { ReplicaGroup } from "../../protocol/groups.ts";
+import { httpFaceOf, type ReplicaGroup } from "../../protocol/groups.ts";
 import { formatId } from "../../protocol/names.ts";
 import { type AssignMessage, FrameType, MAX_FRAME_BYTES } from "../../protocol/replica.ts";
 import type { AppSpec } from "../../protocol/spec.ts";
@@ -208,7 +208,7 @@ function equalInConstantTime(known: string, given: string): boolean {
 
 function startupTimeoutMs(group: ReplicaGroup): number {
   const seconds = group.functions.map(
-    (fn) => fn.endpoint?.serviceStartupTimeoutS ?? FUNCTION_DEFAULTS.serviceStartupTimeoutS,
+    (fn) => httpFaceOf(fn)?.serviceStartupTimeoutS ?? FUNCTION_DEFAULTS.serviceStartupTimeoutS,
   );
   return Math.max(...seconds) * 1000;
 }

@@ -39,7 +39,7 @@ export class OpenJobCall implements OpenCall, JobCall {
   readonly #output: Outflow;
   readonly #credit: Credit;
   readonly #settle: (answer: JobAnswer) => void;
-  #head: Exclude<HeadMessage, { kind: "http" }> | null = null;
+  #head: Exclude<HeadMessage, { kind: "http" | "information" }> | null = null;
   #pieces: Uint8Array[] = [];
   #bytes = 0;
   #cancelled = false;
@@ -96,7 +96,7 @@ export class OpenJobCall implements OpenCall, JobCall {
   }
 
   #answered(head: HeadMessage): void {
-    if (head.kind === "http") throw new FrameError("A job was answered as HTTP");
+    if (head.kind === "http" || head.kind === "information") throw new FrameError("A job was answered as HTTP");
     this.#head = head;
     this.#output.close();
   }

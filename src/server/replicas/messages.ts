@@ -8,6 +8,7 @@ import type {
   LoggedLine,
   ProgressMessage,
   ReadyMessage,
+  ServiceAddress,
 } from "../../protocol/replica.ts";
 
 /*
@@ -30,8 +31,18 @@ export function parseHello(payload: Buffer): HelloMessage {
 }
 
 export function parseReady(payload: Buffer): ReadyMessage {
-  const timings = object(fields(payload).timings);
-  return { timings: { loadMs: number(timings.loadMs), enterMs: number(timings.enterMs) } };
+  const ready = fields(payload);
+  const timings = object(ready.timings);
+  return {
+    address: address(ready.address),
+    timings: { loadMs: number(timings.loadMs), enterMs: number(timings.enterMs) },
+  };
+}
+
+function address(value: unknown): ServiceAddress | null {
+  if (value === null) return null;
+  const { path, host, port } = object(value);
+  return path === undefined ? { host: text(host), port: integer(port) } : { path: text(path) };
 }
 
 export function parseStartFailed(payload: Buffer): JobError {
@@ -67,6 +78,8 @@ export function parseChunk(payload: Buffer): ChunkMessage {
 export function parseHead(payload: Buffer): HeadMessage {
   const head = fields(payload);
   if (head.kind === "http") return { kind: "http", status: status(head.status), headers: headers(head.headers) };
+  if (head.kind === "information")
+    return { kind: "information", status: informational(head.status), headers: headers(head.headers) };
   if (head.kind === "result") return { kind: "result", value: (head.value ?? null) as Json, media: sizes(head.media) };
   if (head.kind !== "error") throw new FrameError("HEAD is of no kind that is known");
   const error: HeadMessage = { kind: "error", error: jobError(head.error), retryable: head.retryable !== false };
@@ -80,7 +93,14 @@ function sizes(value: unknown): { size: number }[] {
 
 function status(value: unknown): number {
   const code = integer(value);
-  if (code < 200 || code > 599) throw new FrameError(`${code} is no status of an answer`);
+  if (code !== 101 && (code < 200 || code > 599)) throw new FrameError(`${code} is no status of an answer`);
+  return code;
+}
+
+function informational(value: unknown): number {
+  const code = integer(value);
+  if (code < 100 || code > 199 || code === 101)
+    throw new FrameError(`${code} is no status of what comes before an answer`);
   return code;
 }
 

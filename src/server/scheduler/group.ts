@@ -1,5 +1,5 @@
 import { FUNCTION_DEFAULTS } from "../../protocol/defaults.ts";
-import type { ReplicaGroup } from "../../protocol/groups.ts";
+import { httpFaceOf, type ReplicaGroup } from "../../protocol/groups.ts";
 import type { FunctionSpec } from "../../protocol/spec.ts";
 import { Alarm } from "../alarm.ts";
 import type { ReplicaSession, StartingReplica } from "../replicas/session.ts";
@@ -114,7 +114,7 @@ export class Group {
 
   /** Time that a draining replica has before it is killed. */
   get drainMs(): number {
-    const seconds = this.group.functions.map((fn) => fn.endpoint?.drainTimeoutS ?? FUNCTION_DEFAULTS.drainTimeoutS);
+    const seconds = this.group.functions.map((fn) => httpFaceOf(fn)?.drainTimeoutS ?? FUNCTION_DEFAULTS.drainTimeoutS);
     return Math.max(...seconds) * 1000;
   }
 

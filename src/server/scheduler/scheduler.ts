@@ -1,5 +1,6 @@
 import { FUNCTION_DEFAULTS, SERVER_DEFAULTS } from "../../protocol/defaults.ts";
 import { AthanorError } from "../../protocol/errors.ts";
+import { httpFaceOf } from "../../protocol/groups.ts";
 import { formatId } from "../../protocol/names.ts";
 import type { FunctionSpec } from "../../protocol/spec.ts";
 import type { ReplicaJson } from "../../protocol/wire.ts";
@@ -134,7 +135,7 @@ export class Scheduler implements AsyncDisposable {
     const group = this.#groups.find(deployment, fn);
     if (group.held.size >= this.#maxHeld) throw tooManyHeld(group);
     if (this.noCapacity(group) !== null) throw noReplicaStarts(group, this.#now());
-    const timeoutS = fn.endpoint?.serviceStartupTimeoutS ?? FUNCTION_DEFAULTS.serviceStartupTimeoutS;
+    const timeoutS = httpFaceOf(fn)?.serviceStartupTimeoutS ?? FUNCTION_DEFAULTS.serviceStartupTimeoutS;
     const held = group.held.hold({
       timeoutMs: Math.min(timeoutS * 1000, MAX_TIMER_MS),
       signal,
