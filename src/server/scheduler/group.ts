@@ -40,6 +40,8 @@ export class Group {
   readonly replicas: Replica[] = [];
   readonly held = new HeldRequests<Lease>();
   live = false;
+  /** Replicas that are kept although nothing needs them yet: the deployment is about to be live. Kept by preparations.ts. */
+  prepared = 0;
   /** Jobs of the group that could run now; kept by the dispatcher. May be too high, never too low. */
   dueJobs = 0;
   /** Jobs may be due that only a limit of their function keeps from running; kept by the dispatcher. */
@@ -104,6 +106,14 @@ export class Group {
     return this.replicas.some((replica) => replica.state === state);
   }
 
+  count(state: Replica["state"]): number {
+    return this.replicas.reduce((sum, replica) => (replica.state === state ? sum + 1 : sum), 0);
+  }
+
+  get minReplicas(): number {
+    return this.#first.minReplicas;
+  }
+
   get maxReplicas(): number {
     return this.#first.maxReplicas;
   }
@@ -120,7 +130,8 @@ export class Group {
 
   /** Nothing runs, nothing waits and nothing is to be kept. */
   get unused(): boolean {
-    return !this.live && this.replicas.length === 0 && this.held.size === 0 && this.dueJobs === 0 && !this.heldBack;
+    if (this.live || this.prepared > 0 || this.replicas.length > 0) return false;
+    return this.held.size === 0 && this.dueJobs === 0 && !this.heldBack;
   }
 
   /** Of a deployment that is live no more, jobs wait for a limit: one replica is kept, to be there when their turn comes. */
@@ -132,7 +143,8 @@ export class Group {
   snapshot(): GroupSnapshot {
     return {
       live: this.live,
-      minReplicas: this.#first.minReplicas,
+      minReplicas: this.minReplicas,
+      prepared: this.prepared,
       maxReplicas: this.maxReplicas,
       concurrency: this.concurrency,
       keepWarmMs: this.keepWarmMs,

@@ -45,6 +45,11 @@ export class Groups {
     return this.#byDeployment.get(deployment) ?? [];
   }
 
+  /** Of the app's live deployment. */
+  *liveOf(app: string): Iterable<Group> {
+    for (const group of this.all()) if (group.live && group.deployment.app === app) yield group;
+  }
+
   *all(): Iterable<Group> {
     for (const groups of this.#byDeployment.values()) yield* groups;
   }

@@ -6,6 +6,7 @@ import { type GroupSnapshot, plan, type ReplicaSnapshot, startBackoffMs } from "
 const group = (changes: Partial<GroupSnapshot>): GroupSnapshot => ({
   live: true,
   minReplicas: 0,
+  prepared: 0,
   maxReplicas: 1,
   concurrency: 1,
   keepWarmMs: 1000,
@@ -68,6 +69,13 @@ describe("plan", () => {
     assert.deepEqual(plan(group({ live: false, maxReplicas: 3, waiting: 2, replicas }), 1).drain, []);
   });
 
+  it("keeps what is prepared of a deployment that is not live yet, and no more than the maximum", () => {
+    assert.equal(plan(group({ live: false, minReplicas: 1, prepared: 2, maxReplicas: 3 }), 0).start, 2);
+    assert.equal(plan(group({ live: false, prepared: 5, maxReplicas: 3 }), 0).start, 3);
+    const replicas = [ready("a", 0, 0), ready("b", 0, 0)];
+    assert.deepEqual(plan(group({ live: false, prepared: 2, maxReplicas: 3, replicas }), 1e9).drain, []);
+  });
+
   it("waits out the time after a failed start", () => {
     assert.deepEqual(plan(group({ waiting: 1, backoffUntil: 50 }), 49), { start: 0, drain: [], wakeAt: 50 });
     assert.equal(plan(group({ waiting: 1, backoffUntil: 50 }), 50).start, 1);
@@ -87,6 +95,7 @@ describe("startBackoffMs", () => {
 const snapshots = fc.record<GroupSnapshot>({
   live: fc.boolean(),
   minReplicas: fc.nat(4),
+  prepared: fc.nat(2),
   maxReplicas: fc.integer({ min: 1, max: 6 }),
   concurrency: fc.integer({ min: 1, max: 5 }),
   keepWarmMs: fc.nat(100),
@@ -102,6 +111,9 @@ const snapshots = fc.record<GroupSnapshot>({
     { selector: ({ id }) => id, maxLength: 6 },
   ),
 });
+
+const minimumOf = ({ live, minReplicas, prepared, maxReplicas }: GroupSnapshot): number =>
+  Math.min(maxReplicas, Math.max(prepared, live ? minReplicas : 0));
 
 /** Gives each replica a load that fits its state, and sets idleSince accordingly. */
 function loaded(snapshot: GroupSnapshot, loads: number[]): GroupSnapshot {
@@ -139,7 +151,7 @@ describe("plan, in any situation", () => {
         assert.ok(start >= 0);
         if (start > 0) assert.ok(snapshot.replicas.length + start <= snapshot.maxReplicas);
         const staying = snapshot.replicas.filter(({ state }) => state !== "draining");
-        const min = snapshot.live ? Math.min(snapshot.minReplicas, snapshot.maxReplicas) : 0;
+        const min = minimumOf(snapshot);
         if (drain.length > 0) assert.ok(staying.length - drain.length >= min);
       }),
     );
@@ -176,8 +188,7 @@ describe("plan, in any situation", () => {
         assert.deepEqual({ start, drain }, { start: 0, drain: [] });
         // All that the maximum allows to run does run.
         if (state.waiting > 0) assert.equal(state.replicas.length, state.maxReplicas);
-        const min = state.live ? Math.min(state.minReplicas, state.maxReplicas) : 0;
-        assert.ok(state.replicas.length >= min);
+        assert.ok(state.replicas.length >= minimumOf(state));
       }),
     );
   });

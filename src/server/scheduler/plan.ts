@@ -21,6 +21,8 @@ export interface GroupSnapshot {
   /** False once a newer deployment took its place: nothing is kept that nobody needs. */
   live: boolean;
   minReplicas: number;
+  /** Replicas that it is to have before it is live; 0 once it is, or was given up. */
+  prepared: number;
   maxReplicas: number;
   /** Calls at a time in one replica. */
   concurrency: number;
@@ -43,7 +45,7 @@ export interface GroupPlan {
 
 export function plan(group: GroupSnapshot, now: number): GroupPlan {
   const max = Math.max(0, group.maxReplicas);
-  const min = group.live ? Math.min(group.minReplicas, max) : 0;
+  const min = Math.min(max, Math.max(group.prepared, group.live ? group.minReplicas : 0));
   const staying = group.replicas.filter((replica) => replica.state !== "draining");
   const wanted = Math.min(max, Math.max(min, neededReplicas(group, staying)));
 
@@ -74,7 +76,7 @@ function planDrains(group: GroupSnapshot, staying: ReplicaSnapshot[], wanted: nu
   const spare = staying.length - wanted;
   if (spare === 0) return { start: 0, drain: [], wakeAt: null };
   if (!group.live && group.waiting === 0) {
-    const unused = staying.filter((replica) => replica.load === 0);
+    const unused = staying.filter((replica) => replica.load === 0).slice(0, spare);
     return { start: 0, drain: unused.map((replica) => replica.id), wakeAt: null };
   }
   const idle = staying

@@ -10,6 +10,7 @@ import type { Group, Lease, Replica } from "./group.ts";
 import { Groups } from "./groups.ts";
 import { Lifecycle, type LifecycleOptions } from "./lifecycle.ts";
 import { plan, type SchedulerPolicy } from "./plan.ts";
+import { Preparations } from "./preparations.ts";
 import { heldTooLong, noReplicaStarts, shuttingDown, tooManyHeld } from "./refusals.ts";
 import { StartTurns } from "./start-turns.ts";
 
@@ -42,7 +43,7 @@ export type RoomListener = (group: Group) => void;
  *
  *   running, as it is made --stop()--> stopped --start()--> running
  *
- * Parts: what runs where (groups.ts), what should (plan.ts), who may start next (start-turns.ts), a replica from start to end
+ * Parts: what runs where (groups.ts), what should (plan.ts), what is to be there before it is live (preparations.ts), who may start next (start-turns.ts), a replica from start to end
  * (lifecycle.ts), why a call gets none (refusals.ts).
  */
 export class Scheduler implements AsyncDisposable {
@@ -51,6 +52,7 @@ export class Scheduler implements AsyncDisposable {
   readonly #groups: Groups;
   readonly #turns: StartTurns<Group>;
   readonly #lifecycle: Lifecycle;
+  readonly #preparations = new Preparations();
   #onRoom: RoomListener = () => {};
   #stopping = false;
 
@@ -80,6 +82,7 @@ export class Scheduler implements AsyncDisposable {
   async stop(): Promise<void> {
     this.#stopping = true;
     this.#turns.clear();
+    this.#preparations.endAll(shuttingDown);
     const ends: Promise<unknown>[] = [];
     for (const group of this.groups()) {
       group.alarm.clear();
@@ -98,6 +101,32 @@ export class Scheduler implements AsyncDisposable {
       group.live = true;
       this.replan(group);
     }
+    this.#preparations.end(deployment.number);
+  }
+
+  /**
+   * Starts replicas of a deployment that is to be live next, and keeps them until it is (`add`) or is given up (`abandon`): in each group as many
+   * as its app's live deployment has ready in the group of that name, within the group's own minReplicas and maxReplicas. Resolves when all
+   * are ready. Rejects with the first failed start's error (startup_failed, startup_timeout, out_of_memory, import_failed), or with
+   * shutting_down, or with cancelled where it is given up.
+   */
+  prepare(deployment: RunnableDeployment): Promise<void> {
+    if (this.#stopping) return Promise.reject(shuttingDown());
+    const replaced = new Map([...this.#groups.liveOf(deployment.app)].map((group) => [group.group.name, group]));
+    const groups = this.#groups.of(deployment);
+    if (groups.some(({ live }) => live)) return Promise.resolve();
+    const prepared = this.#preparations.begin(deployment, groups, ({ group: { name }, minReplicas, maxReplicas }) =>
+      Math.min(maxReplicas, Math.max(minReplicas, replaced.get(name)?.count("ready") ?? 0)),
+    );
+    for (const group of groups) this.replan(group);
+    this.#preparations.ready({ deployment });
+    return prepared;
+  }
+
+  /** What was prepared is not to be live: its replicas leave. Does nothing where nothing was prepared. */
+  abandon(deployment: RunnableDeployment): void {
+    this.#preparations.end(deployment.number);
+    for (const group of [...this.#groups.peek(deployment.number)]) this.replan(group);
   }
 
   /** The deployment is live no more: its replicas leave once no job or request needs them. */
@@ -239,6 +268,7 @@ export class Scheduler implements AsyncDisposable {
   #becameReady({ group }: Replica): void {
     this.#serveHeld(group);
     if (group.dueJobs > 0) this.#onRoom(group);
+    this.#preparations.ready(group);
     this.replan(group);
   }
 
@@ -251,6 +281,7 @@ export class Scheduler implements AsyncDisposable {
 
   #startFailed(group: Group): void {
     if (!group.has("ready") && !group.has("starting")) group.held.rejectAll(() => noReplicaStarts(group, this.#now()));
+    this.#preparations.failed(group);
     this.replan(group);
   }
 
