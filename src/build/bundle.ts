@@ -1,12 +1,20 @@
+/**
+ * Bundles the entry file with all it imports. A first pass shows what is in the bundle; packages that cannot work from inside it are
+ * left out in the next.
+ *
+ *   cold --bundle()--> warm --bundle()--> warm            esbuild's context is kept, and packages are not looked at again
+ *   warm --bundle(): other packages, or calls in other files--> cold first, then warm
+ *   any  --dispose()--> cold
+ */
 import { readFileSync, realpathSync } from "node:fs";
 import path from "node:path";
 import { type BuildContext, type BuildOptions, type BuildResult, context, type Loader, type Plugin } from "esbuild";
 import { AthanorError } from "../protocol/errors.ts";
-import { byPackage, inspect, KNOWN_EXTERNALS, packagesLookedUp } from "./externals.ts";
+import { Externals } from "./external-packages.ts";
 import { bundleFailure, packagesAtFault } from "./failure.ts";
 import { insertionsFor, instrument } from "./instrument.ts";
 import { ownPackagePlugin } from "./own-package.ts";
-import { findPackage, type InstalledPackage, packageNameOf, readPackageJson } from "./packages.ts";
+import type { InstalledPackage } from "./packages.ts";
 import type { Analysis } from "./schema/index.ts";
 
 export interface Bundle {
@@ -15,46 +23,87 @@ export interface Bundle {
   map: string;
   /** Packages that the bundle needs beside it, by name. */
   externals: Map<string, InstalledPackage>;
+  /** Absolute paths of all files that are in it. */
+  files: string[];
+}
+
+export interface BundleRequest {
+  entry: string;
+  analysis: Analysis;
+  /** Packages that are to stay out. */
+  external: string[];
+  /** Changes whenever other packages are installed. */
+  packagesStamp: string;
 }
 
 const OUTFILE = "bundle.mjs";
 /** Each round takes at least one more package out of the bundle. */
 const MAX_ROUNDS = 8;
 
-/**
- * Bundles the entry file with all it imports. A first pass shows what is in the bundle; packages that cannot work from inside it are
- * left out in the next.
- */
-export async function bundle(p: { entry: string; analysis: Analysis; external: string[] }): Promise<Bundle> {
-  const { root } = p.analysis;
-  const externals = new Externals(p.external);
-  const made = await context(options(p, externals)).catch((error: unknown) => {
-    throw bundleFailure(error, root);
-  });
-  try {
-    return await bundleInRounds(made, root, externals);
-  } finally {
-    await made.dispose();
-  }
+interface Warm {
+  key: string;
+  context: BuildContext;
+  externals: Externals;
+  /** The plugins read the newest. */
+  current: { analysis: Analysis };
 }
 
-async function bundleInRounds(made: BuildContext, root: string, externals: Externals): Promise<Bundle> {
-  for (let round = 1; ; round++) {
-    const last = round === MAX_ROUNDS;
-    const result = await made.rebuild().catch((error: unknown) => {
-      if (last || !externals.addAll(packagesAtFault(error, root))) throw bundleFailure(error, root);
-      return null;
+export class Bundler implements AsyncDisposable {
+  #warm: Warm | null = null;
+
+  async bundle(request: BundleRequest): Promise<Bundle> {
+    const { root } = request.analysis;
+    const { context, externals } = await this.#warmFor(request);
+    for (let round = 1; ; round++) {
+      const last = round === MAX_ROUNDS;
+      const result = await context.rebuild().catch((error: unknown) => {
+        if (last || !externals.addAll(packagesAtFault(error, root))) throw bundleFailure(error, root);
+        return null;
+      });
+      if (result === null) continue;
+      const files = filesOf(result, root);
+      if (last || !externals.addFrom(files)) return finish(result, externals, files);
+    }
+  }
+
+  async dispose(): Promise<void> {
+    const warm = this.#warm;
+    this.#warm = null;
+    await warm?.context.dispose();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.dispose();
+  }
+
+  async #warmFor(request: BundleRequest): Promise<Warm> {
+    const { analysis, entry, external, packagesStamp } = request;
+    const key = JSON.stringify([
+      analysis.root,
+      entry,
+      external,
+      packagesStamp,
+      [...instrumentedFiles(analysis)].sort(),
+    ]);
+    if (this.#warm?.key === key) {
+      this.#warm.current.analysis = analysis;
+      return this.#warm;
+    }
+    await this.dispose();
+    const externals = new Externals(external);
+    const current = { analysis };
+    const made = await context(options(entry, analysis.root, externals, current)).catch((error: unknown) => {
+      throw bundleFailure(error, analysis.root);
     });
-    if (result === null) continue;
-    if (last || !externals.addFrom(inputsOf(result, root))) return finish(result, externals);
+    this.#warm = { key, context: made, externals, current };
+    return this.#warm;
   }
 }
 
-function options(p: { entry: string; analysis: Analysis }, externals: Externals): BuildOptions {
-  const { root } = p.analysis;
+function options(entry: string, root: string, externals: Externals, current: Warm["current"]): BuildOptions {
   return {
     absWorkingDir: root,
-    entryPoints: [p.entry],
+    entryPoints: [entry],
     outfile: path.join(root, OUTFILE),
     write: false,
     bundle: true,
@@ -78,70 +127,23 @@ function options(p: { entry: string; analysis: Analysis }, externals: Externals)
       ".wasm": "binary",
       ".node": "empty",
     },
-    plugins: [ownPackagePlugin(root), externals.plugin(), instrumentPlugin(p.analysis)],
+    plugins: [ownPackagePlugin(root), externals.plugin(), instrumentPlugin(current)],
   };
 }
 
-/** What stays out of the bundle. */
-class Externals {
-  readonly #names: Set<string>;
-  readonly found = new Map<string, InstalledPackage>();
-
-  constructor(listed: string[]) {
-    this.#names = new Set([...listed, ...Object.keys(KNOWN_EXTERNALS)]);
-  }
-
-  /** True where one of them is new. */
-  addAll(names: string[]): boolean {
-    const before = this.#names.size;
-    for (const name of names) this.#names.add(name);
-    return this.#names.size > before;
-  }
-
-  /** Adds what the files of a finished bundle call for. True where a package that is in the bundle must leave it. */
-  addFrom(files: string[]): boolean {
-    const leaving: string[] = [];
-    for (const [dir, own] of byPackage(files)) {
-      if (dir === null) this.#addLookedUp(own);
-      else if (inspect(dir, own) !== null) leaving.push(readPackageJson(dir).name ?? path.basename(dir));
-    }
-    return this.addAll(leaving);
-  }
-
-  #addLookedUp(files: string[]): void {
-    for (const { name, fromDir } of files.flatMap(packagesLookedUp)) {
-      const found = findPackage(name, fromDir);
-      if (found) this.found.set(name, found);
-    }
-  }
-
-  plugin(): Plugin {
-    return {
-      name: "athanor-externals",
-      setup: (build) => {
-        build.onStart(() => this.found.clear());
-        build.onResolve({ filter: /^[^./#]/ }, (args) => {
-          const name = packageNameOf(args.path);
-          if (name === null || !this.#names.has(name) || args.kind === "entry-point") return null;
-          const found = findPackage(name, args.resolveDir);
-          if (found === null) return null;
-          // Importers may see different versions; the one nearest the project's root, which is met first, holds.
-          if (!this.found.has(name)) this.found.set(name, found);
-          return { path: args.path, external: true };
-        });
-      },
-    };
-  }
+function instrumentedFiles({ sites, hooks }: Analysis): Set<string> {
+  return new Set([...sites, ...hooks].map((site) => realpathSync(site.path)));
 }
 
-function instrumentPlugin({ sites, hooks }: Analysis): Plugin {
-  const files = new Set([...sites, ...hooks].map((site) => realpathSync(site.path)));
+function instrumentPlugin(current: Warm["current"]): Plugin {
+  const files = instrumentedFiles(current.analysis);
   return {
     name: "athanor-instrument",
     setup(build) {
       if (files.size === 0) return;
       const filter = new RegExp(`^(?:${[...files].map(escapeRegExp).join("|")})$`);
       build.onLoad({ filter }, (args) => {
+        const { sites, hooks } = current.analysis;
         const isHere = (site: { path: string }): boolean => realpathSync(site.path) === args.path;
         const text = readFileSync(args.path, "utf8").replace(/^\ufeff/, "");
         const insertions = insertionsFor(sites.filter(isHere), hooks.filter(isHere));
@@ -161,8 +163,7 @@ function loaderOf(file: string): Loader {
   return /ts$/.test(extension) ? "ts" : "jsx";
 }
 
-/** Absolute paths of the files in the bundle. */
-function inputsOf(result: BuildResult, root: string): string[] {
+function filesOf(result: BuildResult, root: string): string[] {
   const names = Object.keys(result.metafile?.inputs ?? {});
   return names.filter((name) => !/^[a-z-]{2,}:/.test(name)).map((name) => path.resolve(root, name));
 }
@@ -170,7 +171,7 @@ function inputsOf(result: BuildResult, root: string): string[] {
 const REQUIRE_BANNER =
   'import { createRequire as __athanorCreateRequire } from "node:module"; var require = __athanorCreateRequire(import.meta.url);\n';
 
-function finish(result: BuildResult, externals: Externals): Bundle {
+function finish(result: BuildResult, externals: Externals, files: string[]): Bundle {
   const code = result.outputFiles?.find((file) => file.path.endsWith(OUTFILE))?.text;
   const map = result.outputFiles?.find((file) => file.path.endsWith(".map"))?.text;
   if (code === undefined || map === undefined) throw new AthanorError("internal", "esbuild returned no bundle");
@@ -180,6 +181,7 @@ function finish(result: BuildResult, externals: Externals): Bundle {
     code: needsRequire ? REQUIRE_BANNER + code : code,
     map: finishMap(map, needsRequire ? ";" : ""),
     externals: new Map([...externals.found].sort(([a], [b]) => (a < b ? -1 : 1))),
+    files,
   };
 }
 

@@ -1,9 +1,8 @@
 /**
- * Runs in a process of its own: imports the bundle, reads what it registered, and writes it as JSON to file descriptor 3.
- *
- *   node manifest-child.js REQUEST.json
+ * Runs in a process of its own: waits for a request on file descriptor 4, imports the bundle that it names, reads what that registered, and
+ * writes it as JSON to file descriptor 3.
  */
-import { readFileSync, writeSync } from "node:fs";
+import { closeSync, readFileSync, writeSync } from "node:fs";
 import { createRequire } from "node:module";
 import { AthanorError } from "../protocol/errors.ts";
 import { APP_STATE, REGISTRY, type Registration, type Registry, RUNTIME } from "../sdk/registry.ts";
@@ -12,8 +11,13 @@ import type { ChildAnswer, ChildFunction, ChildRequest } from "./manifest-messag
 import { jsonSchemaOf } from "./standard-schema.ts";
 
 const ANSWER_FD = 3;
+const REQUEST_FD = 4;
 
-const request = JSON.parse(readFileSync(process.argv[2] ?? "", "utf8")) as ChildRequest;
+// Blocks until the request is there, and gets nothing where whoever was to send it has gone.
+const requestText = readFileSync(REQUEST_FD, "utf8");
+closeSync(REQUEST_FD);
+if (requestText === "") process.exit(0);
+const request = JSON.parse(requestText) as ChildRequest;
 
 function answer(message: ChildAnswer): never {
   const bytes = Buffer.from(JSON.stringify(message));

@@ -10,11 +10,14 @@ export interface ProjectFile {
   project: object;
 }
 
+/** Beside the entry file. */
+export const PROJECT_FILE = "athanor.json";
+
 const NAMES = ["queue", "external", "$schema"];
 
 /** athanor.json beside the entry file. Throws `option_invalid`. */
 export function readProjectFile(entryDir: string): ProjectFile {
-  const file = path.join(entryDir, "athanor.json");
+  const file = path.join(entryDir, PROJECT_FILE);
   if (!existsSync(file)) return { external: [], project: {} };
   const content = parse(readFileSync(file, "utf8"));
   if (typeof content !== "object" || content === null || Array.isArray(content)) throw invalid("it must be an object");

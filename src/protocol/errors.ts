@@ -90,7 +90,19 @@ export interface ErrorExtras {
   errors?: InvalidPath[];
   /** Response headers that belong to the error: `allow`, `retry-after`. */
   headers?: Record<string, string>;
+  /** Where in the source a build failed. */
+  places?: SourcePlace[];
   cause?: unknown;
+}
+
+/** A place in a file of the project that something is wrong at. Lines and columns count from 1. */
+export interface SourcePlace {
+  /** Relative to the project's root. */
+  file: string;
+  line: number;
+  /** Null: the line is all that is known. */
+  column: number | null;
+  message: string;
 }
 
 /** The one error type that crosses modules: `detail` says what failed, why, and the actual value. */
@@ -102,6 +114,8 @@ export class AthanorError extends Error {
   readonly status: number;
   readonly errors: InvalidPath[] | undefined;
   readonly headers: Record<string, string>;
+  /** Not sent: whoever is elsewhere has no such files. */
+  readonly places: readonly SourcePlace[];
 
   constructor(code: ErrorCode, detail: string, extras: ErrorExtras = {}) {
     super(detail, extras.cause === undefined ? undefined : { cause: extras.cause });
@@ -111,6 +125,7 @@ export class AthanorError extends Error {
     this.status = ERRORS[code].status;
     this.errors = extras.errors;
     this.headers = extras.headers ?? {};
+    this.places = extras.places ?? [];
   }
 
   toProblem(): Problem {

@@ -1,13 +1,10 @@
 import path from "node:path";
 import type ts from "typescript";
-import { AthanorError, type ErrorCode } from "../../protocol/errors.ts";
+import { AthanorError, type ErrorCode, type SourcePlace } from "../../protocol/errors.ts";
 
 /** What stops a build, gathered so that one run names all of it. */
-interface Fault {
+interface Fault extends SourcePlace {
   code: ErrorCode;
-  file: string;
-  line: number;
-  message: string;
 }
 
 /** Which code the error carries where faults of several kinds were found: the first of these that is among them. */
@@ -30,7 +27,9 @@ export class Faults {
 
   addAt(code: ErrorCode, file: ts.SourceFile, position: number, message: string): void {
     const plain = message.replaceAll(`${this.#root}${path.sep}`, ""); // TypeScript names files in full
-    const fault = { code, file: this.relative(file.fileName), line: lineOf(file, position), message: plain };
+    const { line, character } = file.getLineAndCharacterOfPosition(position);
+    const place = { file: this.relative(file.fileName), line: line + 1, column: character + 1 };
+    const fault: Fault = { code, ...place, message: plain };
     const known = this.#faults.some(
       (f) =>
         f.file === fault.file &&
@@ -61,7 +60,8 @@ export class Faults {
     const code = PRECEDENCE.find((c) => faults.some((f) => f.code === c)) ?? "build_failed";
     const lines = faults.slice(0, MAX_LISTED).map((f) => `${f.file}:${f.line}: ${f.message}`);
     if (faults.length > MAX_LISTED) lines.push(`and ${faults.length - MAX_LISTED} more`);
-    throw new AthanorError(code, lines.join("\n"));
+    const places = faults.map(({ file, line, column, message }) => ({ file, line, column, message }));
+    throw new AthanorError(code, lines.join("\n"), { places });
   }
 }
 

@@ -15,8 +15,11 @@ export interface Project {
   watched: string[];
 }
 
-/** One program for the entry file and all it imports. Reads only; nothing is emitted. */
-export function openProject(p: AnalyzeParams): Project {
+/**
+ * One program for the entry file and all it imports. Reads only; nothing is emitted. What has not changed since `previous`, a program of the
+ * same entry, is taken over from it.
+ */
+export function openProject(p: AnalyzeParams, previous?: ts.Program): Project {
   const entry = path.resolve(p.entry);
   if (!existsSync(entry)) throw new AthanorError("build_failed", `there is no entry file ${p.entry}`);
   if (statSync(entry).isDirectory()) {
@@ -29,7 +32,12 @@ export function openProject(p: AnalyzeParams): Project {
   const tsconfig = p.tsconfig === undefined ? findUp(path.dirname(entry), "tsconfig.json") : path.resolve(p.tsconfig);
   const config = readConfig(tsconfig, path.dirname(entry));
   const host = createHost(config.options);
-  const program = ts.createProgram({ rootNames: [entry, ...config.ambientFiles], options: config.options, host });
+  const program = ts.createProgram({
+    rootNames: [entry, ...config.ambientFiles],
+    options: config.options,
+    host,
+    ...(previous === undefined ? {} : { oldProgram: previous }),
+  });
   const files = program.getSourceFiles().filter((file) => isProjectFile(program, file));
   const own = program.getSourceFiles().filter((file) => isInProject(program, file));
   const watched = [
@@ -129,7 +137,9 @@ function createHost(options: ts.CompilerOptions): ts.CompilerHost {
       const resolve = () => ts.resolveModuleName(literal.text, containingFile, options, host, cache, redirected, mode);
       return resolveOwn(literal.text, resolve);
     });
-  cachePackageFiles(host, options);
+  // What a project file imports may have come or gone with another file; resolving it again costs little.
+  host.hasInvalidatedResolutions = (file) => !file.includes("/node_modules/");
+  cacheFiles(host, options);
   return host;
 }
 
@@ -138,22 +148,27 @@ interface Cached {
   modified: number;
 }
 
-const packageFiles = new Map<string, Cached>();
+const parsedFiles = new Map<string, Cached>();
 
-/** Keeps parsed declarations of packages and of the language from one program to the next: `dev` builds on every save. */
-function cachePackageFiles(host: ts.CompilerHost, options: ts.CompilerOptions): void {
+/** Keeps parsed files from one program to the next: `dev` builds on every save. */
+function cacheFiles(host: ts.CompilerHost, options: ts.CompilerOptions): void {
   const read = host.getSourceFile.bind(host);
   const optionsKey = JSON.stringify(options);
   host.getSourceFile = (fileName, versionOrOptions, onError, fresh) => {
-    if (!fileName.includes("/node_modules/")) return read(fileName, versionOrOptions, onError, fresh);
     const key = `${fileName}\0${JSON.stringify(versionOrOptions)}\0${optionsKey}`;
     const modified = ts.sys.getModifiedTime?.(fileName)?.getTime() ?? 0;
-    const cached = packageFiles.get(key);
-    if (cached !== undefined && cached.modified === modified) return cached.file;
+    const cached = parsedFiles.get(key);
+    if (cached !== undefined && isCurrent(cached, fileName, modified)) return cached.file;
     const file = read(fileName, versionOrOptions, onError, fresh);
-    if (file !== undefined) packageFiles.set(key, { file, modified });
+    if (file === undefined) parsedFiles.delete(key);
+    else parsedFiles.set(key, { file, modified });
     return file;
   };
+}
+
+/** A file of the project may be saved twice within the same time, and so its text decides. */
+function isCurrent({ file, modified }: Cached, fileName: string, modifiedNow: number): boolean {
+  return fileName.includes("/node_modules/") ? modified === modifiedNow : ts.sys.readFile(fileName) === file.text;
 }
 
 function isProjectFile(program: ts.Program, file: ts.SourceFile): boolean {

@@ -1,0 +1,65 @@
+import path from "node:path";
+import type { Plugin } from "esbuild";
+import { byPackage, inspect, KNOWN_EXTERNALS, packagesLookedUp } from "./externals.ts";
+import { findPackage, type InstalledPackage, packageNameOf, readPackageJson } from "./packages.ts";
+
+/** What stays out of the bundle. */
+export class Externals {
+  readonly #names: Set<string>;
+  /** Files of packages that may be in it. */
+  readonly #inspected = new Set<string>();
+  readonly found = new Map<string, InstalledPackage>();
+
+  constructor(listed: string[]) {
+    this.#names = new Set([...listed, ...Object.keys(KNOWN_EXTERNALS)]);
+  }
+
+  /** True where one of them is new. */
+  addAll(names: string[]): boolean {
+    const before = this.#names.size;
+    for (const name of names) this.#names.add(name);
+    return this.#names.size > before;
+  }
+
+  /** Adds what the files of a finished bundle call for. True where a package that is in the bundle must leave it. */
+  addFrom(files: string[]): boolean {
+    const leaving: string[] = [];
+    for (const [dir, own] of byPackage(files)) {
+      if (dir === null) this.#addLookedUp(own);
+      else if (this.#mustLeave(dir, own)) leaving.push(readPackageJson(dir).name ?? path.basename(dir));
+    }
+    return this.addAll(leaving);
+  }
+
+  #mustLeave(dir: string, files: string[]): boolean {
+    if (files.every((file) => this.#inspected.has(file))) return false;
+    if (inspect(dir, files) !== null) return true;
+    for (const file of files) this.#inspected.add(file);
+    return false;
+  }
+
+  #addLookedUp(files: string[]): void {
+    for (const { name, fromDir } of files.flatMap(packagesLookedUp)) {
+      const found = findPackage(name, fromDir);
+      if (found) this.found.set(name, found);
+    }
+  }
+
+  plugin(): Plugin {
+    return {
+      name: "athanor-externals",
+      setup: (build) => {
+        build.onStart(() => this.found.clear());
+        build.onResolve({ filter: /^[^./#]/ }, (args) => {
+          const name = packageNameOf(args.path);
+          if (name === null || !this.#names.has(name) || args.kind === "entry-point") return null;
+          const found = findPackage(name, args.resolveDir);
+          if (found === null) return null;
+          // Importers may see different versions; the one nearest the project's root, which is met first, holds.
+          if (!this.found.has(name)) this.found.set(name, found);
+          return { path: args.path, external: true };
+        });
+      },
+    };
+  }
+}
