@@ -85,11 +85,20 @@ async function bundle(out: string): Promise<void> {
       splitting: true,
       chunkNames: "cli-[hash]",
     }),
-    // Programs of processes of their own, one small file each: every replica loads the runtime before it can do anything,
-    // and the build imports each bundle in a process.
+    // Every replica loads the runtime before it can do anything. Split, so that it holds what all replicas need: what a kind of
+    // service needs is loaded with the first of that kind.
     esbuild.build({
       ...node,
-      entryPoints: { runtime: "src/runtime/main.ts", "manifest-child": "src/build/manifest-child.ts" },
+      entryPoints: { runtime: "src/runtime/main.ts" },
+      splitting: true,
+      chunkNames: "runtime-[hash]",
+      minifySyntax: true,
+      minifyWhitespace: true,
+    }),
+    // The build imports each bundle in a process of this program.
+    esbuild.build({
+      ...node,
+      entryPoints: { "manifest-child": "src/build/manifest-child.ts" },
       minifySyntax: true,
       minifyWhitespace: true,
     }),

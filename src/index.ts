@@ -34,5 +34,6 @@ export type {
   QueueOptions,
   RateLimitOptions,
   RetryOptions,
-  ServiceOptions,
 } from "./sdk/options.ts";
+export type { FetchContext, FetchFactory, FetchHandler, NodeFactory, Service, WebServerStart } from "./sdk/service.ts";
+export type { CommandOptions, NodeOptions, ServiceOptions } from "./sdk/service-options.ts";

@@ -67,10 +67,18 @@ async function readRegistry(): Promise<ChildAnswer> {
 }
 
 async function readFunction(registration: Registration, app: object): Promise<ChildFunction> {
-  const { site, kind, path, options } = registration;
+  const { site, kind, path, port, options } = registration;
   const made: ChildFunction = { site, kind, resolved: null, refused: null, input: null, output: null };
   try {
-    made.resolved = resolveOptions({ name: site?.name ?? "", kind, path, options, app, project: request.project });
+    made.resolved = resolveOptions({
+      name: site?.name ?? "",
+      kind,
+      path,
+      port,
+      options,
+      app,
+      project: request.project,
+    });
   } catch (error) {
     if (!(error instanceof AthanorError)) throw error;
     made.refused = { code: error.code, detail: error.detail };

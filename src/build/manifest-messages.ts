@@ -1,5 +1,6 @@
 import type { ErrorCode } from "../protocol/errors.ts";
 import type { JsonSchema } from "../protocol/json.ts";
+import type { FunctionKind } from "../protocol/spec.ts";
 import type { Site } from "../sdk/registry.ts";
 import type { ResolvedOptions } from "../sdk/resolve-options.ts";
 
@@ -23,7 +24,7 @@ export type ChildAnswer =
 
 export interface ChildFunction {
   site: Site | null;
-  kind: "function" | "endpoint";
+  kind: FunctionKind;
   /** Null where `refused` says what is wrong with the options. */
   resolved: ResolvedOptions | null;
   refused: { code: ErrorCode; detail: string } | null;

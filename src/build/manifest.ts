@@ -18,7 +18,8 @@ export function makeSpec(p: { answer: ChildAnswer; analysis: Analysis; entry: st
     if (taken.has(`name ${site.name}`)) throw registeredTwice(site);
     taken.set(`name ${site.name}`, site);
     const fn = makeFunction(made, site, $defs);
-    if (fn.endpoint) checkPath(fn.endpoint.path, site, taken);
+    const path = fn.endpoint?.path ?? fn.service?.path;
+    if (path !== undefined) checkPath(path, site, taken);
     functions.push(fn);
   }
   if (functions.length === 0) throw new AthanorError("no_app", `${p.entry}: the app ${answer.name} has no functions`);
@@ -105,7 +106,7 @@ function checkPath(path: string, site: AnalyzedSite, taken: Map<string, Analyzed
 
 function registeredTwice(site: AnalyzedSite): AthanorError {
   return new AthanorError("name_collision", `${place(site)}: ${site.codeName} is registered twice`, {
-    hint: "A call of app.endpoint or app.function must run once: not in a loop, nor in a function that is called twice.",
+    hint: "A call that declares a function must run once: not in a loop, nor in a function that is called twice.",
   });
 }
 

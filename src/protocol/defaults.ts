@@ -27,6 +27,8 @@ export const FUNCTION_DEFAULTS = {
   retryMaxDelayS: 5 * MINUTE_S,
   retryJitter: 0.1,
   serviceStartupTimeoutS: 5 * MINUTE_S,
+  /** Within which a `webServer` must have bound its port. */
+  startupTimeoutS: 5,
   drainTimeoutS: 30,
   maxUploadFileSizeMb: 100,
 } as const;

@@ -80,7 +80,7 @@ export interface ServiceSpec extends HttpFaceSpec {
   path: string;
   /** A replica is ready once a GET of this path answers 2xx or 3xx; null: once its port is open. Not for `fetch`. */
   healthPath: string | null;
-  /** Seconds from the start of its code until it must have bound its address. Not for `fetch`. */
+  /** Seconds from the start of its code until it must have bound its address; of `fetch`, until its handler is made. */
   startupTimeoutS: number;
   /** Of a `webServer`. */
   server: WebServerSpec | null;

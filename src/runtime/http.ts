@@ -85,7 +85,7 @@ function takesNothing(fn: LoadedFunction): boolean {
 }
 
 /** By its shape: naming the class would load all of Node's fetch, 45 ms and 14 MB that most replicas never need. */
-function isResponse(value: unknown): value is Response {
+export function isResponse(value: unknown): value is Response {
   if (typeof value !== "object" || value === null || (value as object)[Symbol.toStringTag as never] !== "Response")
     return false;
   return typeof (value as Response).status === "number" && typeof (value as Response).headers?.entries === "function";
@@ -99,7 +99,7 @@ function toProblemError(error: unknown, fn: LoadedFunction): AthanorError {
   return new AthanorError(code, `${fn.spec.name} ${what}; its log says more`);
 }
 
-function report(error: unknown, call: Call, logs: Logs): void {
+export function report(error: unknown, call: Call, logs: Logs): void {
   const own = error instanceof AthanorError;
   if (call.cancelled || (own && error.status < 500)) return;
   logs.write("stderr", `${own ? `${error.code}: ${error.detail}` : shown(error)}\n`, call);

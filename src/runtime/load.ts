@@ -16,7 +16,7 @@ export type RetryOn = (error: unknown) => unknown;
 
 export interface LoadedFunction {
   spec: FunctionSpec;
-  /** The user's own function, bound to its instance where it is a method. */
+  /** The user's own function, bound to its instance where it is a method. Of a service, what makes it. */
   call: (...args: unknown[]) => unknown;
   input: StandardSchemaV1 | null;
   output: StandardSchemaV1 | null;
@@ -118,13 +118,20 @@ function bindFunction(
   const retries = options.retries ?? (app.options as OptionsInCode).retries;
   return {
     spec,
-    call: registration.handler
-      ? (registration.handler as LoadedFunction["call"])
-      : method(spec, registration, instances),
+    call: codeOf(spec, registration, instances),
     input: options.input ?? null,
     output: options.output ?? null,
     retryOn: typeof retries === "object" ? (retries.retryOn ?? null) : null,
   };
+}
+
+function codeOf(
+  spec: FunctionSpec,
+  registration: Registration,
+  instances: Map<string, Instance>,
+): LoadedFunction["call"] {
+  if (registration.handler) return registration.handler as LoadedFunction["call"];
+  return spec.className === null ? () => undefined : method(spec, registration, instances);
 }
 
 /** The method on the one instance of its class, made when its first function is bound. */

@@ -21,6 +21,8 @@ import { errorHead } from "./job-answer.ts";
 import { runJob } from "./jobs.ts";
 import { type LoadedApp, type LoadedFunction, loadApp } from "./load.ts";
 import { Logs } from "./logs.ts";
+import { runFetch } from "./services/run-fetch.ts";
+import { type RunningService, startService } from "./services/service.ts";
 import { firstPlace } from "./stacks.ts";
 import { shown, toJobError } from "./thrown.ts";
 
@@ -36,24 +38,29 @@ const CACHE_FLUSH_MS = 300;
 /**
  * This process, as the server sees it.
  *
- *   blank    --ASSIGN-->                  starting   the bundle is imported, enter hooks run
+ *   blank    --ASSIGN-->                  starting   the bundle is imported, enter hooks run, a service is started
  *   starting --all went well-->           ready      READY; takes calls
  *   starting --anything threw-->          left       START_FAILED, exit code 1
  *   ready    --DRAIN or SIGTERM-->        draining   open calls go on
- *   draining --last call over-->          left       exit hooks run, exit code 0
+ *   draining --last call over-->          left       its service is closed, exit hooks run, exit code 0
+ *   ready    --its service ends-->        left       with the exit code of the service's program
  *   any      --thrown out of band-->      left       the call that threw fails with it, exit code 1
  *   any      --connection closed-->       left       at once: the server is gone
  */
 export class Replica {
   readonly #connection: FrameConnection;
   readonly #logs: Logs;
+  /** A folder with a short path, that of the server's own socket. */
+  readonly #shortDir: string;
   readonly #calls = new Map<number, Call>();
   readonly #batches = new Map<LoadedFunction, Batches>();
   #state: "blank" | "starting" | "ready" | "draining" | "left" = "blank";
   #app: LoadedApp | null = null;
+  #service: RunningService | null = null;
   #lastStream = 0;
 
-  constructor(socket: Socket, hello: HelloMessage) {
+  constructor(socket: Socket, hello: HelloMessage, shortDir: string) {
+    this.#shortDir = shortDir;
     this.#connection = new FrameConnection(socket, {
       frame: (type, stream, payload) => this.#frame(type, stream, payload),
       closed: () => this.#serverGone(),
@@ -105,18 +112,29 @@ export class Replica {
     const loadedAt = performance.now();
     try {
       await this.#app.enter();
+      this.#service = await this.#startService(this.#app, assign);
     } catch (error) {
       return this.#startFailed(error, "startup_failed");
     }
     if (this.#state !== "starting") return;
     this.#state = "ready";
     const ready: ReadyMessage = {
-      address: null,
+      address: this.#service?.address ?? null,
       timings: { loadMs: loadedAt - startedAt, enterMs: performance.now() - loadedAt },
     };
     this.#connection.json(FrameType.READY, 0, ready);
     // A replica is mostly killed, and a killed process writes no cache of its own.
     if (assign.compileCacheDir !== null) setTimeout(flushCompileCache, CACHE_FLUSH_MS).unref();
+  }
+
+  #startService(app: LoadedApp, { workDir }: AssignMessage): Promise<RunningService | null> {
+    return startService({
+      functions: app.functions.values(),
+      workDir,
+      shortDir: this.#shortDir,
+      write: (fd, bytes) => this.#logs.write(fd, bytes),
+      ended: (exitCode) => this.#serviceEnded(exitCode),
+    });
   }
 
   async #startFailed(thrown: unknown, code: "import_failed" | "startup_failed"): Promise<void> {
@@ -153,11 +171,17 @@ export class Replica {
     }
     const logs = this.#logs;
     const running = currentCaller.run(call, () => {
+      if (this.#service !== null) return this.#runService(this.#service, call, open);
       if (open.kind === "http") return runHttp({ call, open, app, fn, logs });
       if (fn.spec.batch === null) return runJob({ call, open, app, fn, logs });
       return this.#batchesOf(app, fn, fn.spec.batch).run(call, open);
     });
     void running.then(() => this.#finish(call));
+  }
+
+  async #runService({ handler }: RunningService, call: Call, open: OpenMessage): Promise<void> {
+    if (open.kind === "http" && handler !== null) return runFetch({ call, open, handler, logs: this.#logs });
+    this.#fail(call, new AthanorError("internal", `${open.function} is no function that is called in frames`));
   }
 
   #batchesOf(app: LoadedApp, fn: LoadedFunction, spec: BatchSpec): Batches {
@@ -188,12 +212,19 @@ export class Replica {
   }
 
   async #exitInOrder(): Promise<void> {
-    try {
-      await this.#app?.exit();
-    } catch (error) {
-      this.#logs.write("stderr", `${shown(error)}\n`);
+    for (const end of [() => this.#service?.close(), () => this.#app?.exit()]) {
+      try {
+        await end();
+      } catch (error) {
+        this.#logs.write("stderr", `${shown(error)}\n`);
+      }
     }
     await this.#leave(0);
+  }
+
+  /** The program of the service is gone, and with it what this replica is for. */
+  #serviceEnded(exitCode: number): void {
+    if (this.#state === "ready") void this.#leave(exitCode);
   }
 
   /** Code that no one awaits has thrown: what it left half done is unknown, so this process does not go on. */

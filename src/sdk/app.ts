@@ -1,6 +1,7 @@
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 import { AthanorError } from "../protocol/errors.ts";
 import { NAME_PATTERN, RESERVED_APP_NAMES } from "../protocol/names.ts";
+import type { FunctionKind } from "../protocol/spec.ts";
 import { callerFile } from "./call-site.ts";
 import type { JobContext } from "./context.ts";
 import type { Handle, UntypedHandle } from "./handle.ts";
@@ -15,7 +16,10 @@ import type {
   SchemaOptions,
   UnbatchedOptions,
 } from "./options.ts";
-import { APP_STATE, type AppState, type Registration, registry, SITE_KEY, type Site } from "./registry.ts";
+import { isWhole, registrationOf, takeSite } from "./registration.ts";
+import { APP_STATE, type AppState, type Registration, registry } from "./registry.ts";
+import type { FetchFactory, NodeFactory, Service, WebServerStart } from "./service.ts";
+import type { CommandOptions, NodeOptions, ServiceOptions } from "./service-options.ts";
 
 /** A decorator of a method. */
 export type MethodDecorator = (
@@ -152,6 +156,36 @@ export class App {
     return this.#register("function", args);
   }
 
+  /**
+   * Declares a service of a Web-standard handler, `(request) => Response`, or of any object with `.fetch`: an app of Hono, H3 or Elysia. It answers all
+   * requests below its path. Without a factory it decorates a method, which is the factory.
+   */
+  fetch(options: ServiceOptions, factory: FetchFactory): Service;
+  fetch(factory: FetchFactory): Service;
+  fetch(options?: ServiceOptions): MethodDecorator;
+  fetch(...args: unknown[]): unknown {
+    return this.#register("fetch", args);
+  }
+
+  /** Declares a service of Node's `(request, response)`: Express, Koa, Fastify, NestJS, an `http.Server`. Without a factory it decorates a method, which is the factory. */
+  node(options: NodeOptions, factory: NodeFactory): Service;
+  node(factory: NodeFactory): Service;
+  node(options?: NodeOptions): MethodDecorator;
+  node(...args: unknown[]): unknown {
+    return this.#register("node", args);
+  }
+
+  /**
+   * Declares a service of code, or of any program, that binds a port by itself.
+   * @param port What it binds where it does not heed `PORT` and `HOST` of its environment.
+   */
+  webServer(port: number, options: NodeOptions, start: WebServerStart): Service;
+  webServer(port: number, options: CommandOptions): Service;
+  webServer(port: number, start: WebServerStart): Service;
+  webServer(...args: unknown[]): unknown {
+    return this.#register("webServer", args);
+  }
+
   /** Decorates a method that runs once in each replica, before its first call. Where it throws, the replica does not start. */
   enter(...args: unknown[]): MethodDecorator {
     return this.#hooks.decorator("enter", takeSite(args));
@@ -178,35 +212,18 @@ export class App {
     return deploy({ entry: options.entry ?? this.#entry, url: options.url, token: options.token });
   }
 
-  #register(kind: Registration["kind"], given: unknown[]): UntypedHandle | MethodDecorator {
-    const args = [...given];
-    const site = takeSite(args);
-    const path = typeof args[0] === "string" ? (args.shift() as string) : null;
-    const last = args.at(-1);
-    const handler = typeof last === "function" && !isStandardSchemaOptions(last) ? last : null;
-    if (handler) args.pop();
-    const options = (args.shift() ?? {}) as object;
-    if (args.length > 0 || typeof options !== "object" || (kind === "function" && path !== null)) {
-      throw new AthanorError("option_invalid", `app.${kind} was called with arguments that it does not take`, {
-        hint: kind === "endpoint" ? "app.endpoint(path?, options?, handler)" : "app.function(options?, handler)",
-      });
-    }
-    if (handler && site) nameHandler(handler, site.codeName);
-    const registration: Registration = { site, kind, path, options, handler, methodName: null };
+  #register(kind: FunctionKind, given: unknown[]): UntypedHandle | MethodDecorator {
+    const registration = registrationOf(kind, given);
     this.#registrations.push(registration);
+    const { site, handler } = registration;
     const handle = new LocalHandle({
       app: this.name,
       registration,
       entry: this.#entry,
-      file: site ? null : callerFile(this.#caller(kind)),
+      file: site ? null : callerFile(this[kind as "function"]),
     });
     this.#handles.push(handle);
-    return handler ? handle : this.#hooks.methodDecorator(registration);
-  }
-
-  // biome-ignore lint/complexity/noBannedTypes: Error.captureStackTrace takes any function
-  #caller(kind: Registration["kind"]): Function {
-    return kind === "endpoint" ? this.endpoint : this.function;
+    return handler || isWhole(registration) ? handle : this.#hooks.methodDecorator(registration);
   }
 
   #byName(name: string): UntypedHandle {
@@ -224,23 +241,4 @@ function checkAppName(name: string): void {
       hint: "Choose another name.",
     });
   }
-}
-
-/** Takes the argument that the build inserted off the end. */
-function takeSite(args: unknown[]): Site | null {
-  const last = args.at(-1);
-  if (typeof last !== "object" || last === null || !Object.hasOwn(last, SITE_KEY)) return null;
-  args.pop();
-  return (last as { [SITE_KEY]: Site })[SITE_KEY];
-}
-
-/** Stacks name a function by this; an arrow function that is handed over has no name of its own. */
-function nameHandler(handler: object, name: string): void {
-  if ((handler as { name?: unknown }).name === "")
-    Object.defineProperty(handler, "name", { value: name, configurable: true });
-}
-
-/** A callable schema is never the handler by mistake: it would be called with a body and answer with itself. */
-function isStandardSchemaOptions(value: object): boolean {
-  return "~standard" in value;
 }

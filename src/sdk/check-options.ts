@@ -1,7 +1,8 @@
 import { SPAWN_LIMITS } from "../protocol/defaults.ts";
 import { AthanorError } from "../protocol/errors.ts";
+import type { FunctionKind } from "../protocol/spec.ts";
 
-type Scope = "function" | "endpoint" | "app" | "project";
+type Scope = FunctionKind | "app" | "project";
 
 interface OptionRule {
   scopes: readonly Scope[];
@@ -11,8 +12,10 @@ interface OptionRule {
   entries?: Record<string, Omit<OptionRule, "scopes">>;
 }
 
-const ALL: readonly Scope[] = ["function", "endpoint", "app"];
-const SERVICE: readonly Scope[] = ["endpoint", "app"];
+const SERVICES: readonly Scope[] = ["fetch", "node", "webServer", "asgi", "wsgi"];
+const JOBS: readonly Scope[] = ["function", "endpoint", "app"];
+const ALL: readonly Scope[] = [...JOBS, ...SERVICES];
+const HTTP: readonly Scope[] = ["endpoint", "app", ...SERVICES];
 const ENDPOINT: readonly Scope[] = ["endpoint"];
 const DECLARED: readonly Scope[] = ["function", "endpoint"];
 const YEAR_S = 366 * 24 * 3600;
@@ -79,6 +82,15 @@ function isSchedule(value: unknown): boolean {
   return isCron !== (value.everyS !== undefined) && (isCron || value.timeZone === undefined);
 }
 
+const isPath = (value: unknown): boolean => typeof value === "string" && /^\/[!-~]*$/.test(value);
+
+/** An argument may be empty; the program's name may not. */
+function isCommand(value: unknown): boolean {
+  return (
+    Array.isArray(value) && isText(value[0]) && value.every((part) => typeof part === "string" && !part.includes("\0"))
+  );
+}
+
 /** Every option: where it may stand and what it may be. */
 const OPTION_RULES: Record<string, OptionRule> = {
   cpu: { scopes: ALL, ...above(0, 1024, " of cores") },
@@ -100,15 +112,15 @@ const OPTION_RULES: Record<string, OptionRule> = {
     test: isEnv,
   },
   concurrency: { scopes: ALL, ...integer(1, 10_000, " of calls") },
-  keyConcurrency: { scopes: ALL, ...integer(1, 10_000, " of jobs") },
+  keyConcurrency: { scopes: JOBS, ...integer(1, 10_000, " of jobs") },
   rateLimit: {
-    scopes: ALL,
+    scopes: JOBS,
     allowed: "{limit, perS}",
     test: (value) => isObject(value) && value.limit !== undefined && value.perS !== undefined,
     entries: { limit: integer(1, 1_000_000, " of starts"), perS: above(0, 24 * 3600, " of seconds") },
   },
-  priority: { scopes: ALL, ...integer(SPAWN_LIMITS.minPriority, SPAWN_LIMITS.maxPriority) },
-  expireS: { scopes: ALL, ...above(0, SPAWN_LIMITS.maxExpireS, " of seconds") },
+  priority: { scopes: JOBS, ...integer(SPAWN_LIMITS.minPriority, SPAWN_LIMITS.maxPriority) },
+  expireS: { scopes: JOBS, ...above(0, SPAWN_LIMITS.maxExpireS, " of seconds") },
   schedule: {
     scopes: DECLARED,
     allowed: "a cron expression, {cron, timeZone, missed} or {everyS, missed}",
@@ -125,7 +137,7 @@ const OPTION_RULES: Record<string, OptionRule> = {
   maxReplicas: { scopes: ALL, ...integer(1, 10_000) },
   keepWarmS: { scopes: ALL, ...number(0, YEAR_S, " of seconds") },
   retries: {
-    scopes: ALL,
+    scopes: JOBS,
     allowed: `${retryCount.allowed}, or {max, delayS, backoff, maxDelayS, jitter, retryOn}`,
     test: (value) => retryCount.test(value) || (isObject(value) && value.max !== undefined),
     entries: {
@@ -138,7 +150,7 @@ const OPTION_RULES: Record<string, OptionRule> = {
     },
   },
   events: {
-    scopes: ALL,
+    scopes: JOBS,
     allowed: "{window, windowBytes}",
     test: isObject,
     entries: {
@@ -146,22 +158,34 @@ const OPTION_RULES: Record<string, OptionRule> = {
       windowBytes: integer(1024, 1024 * MIB, " of bytes"),
     },
   },
-  serviceStartupTimeoutS: { scopes: SERVICE, ...above(0, 24 * 3600, " of seconds") },
-  drainTimeoutS: { scopes: SERVICE, ...number(0, 24 * 3600, " of seconds") },
-  access: { scopes: SERVICE, allowed: '"public" or "token"', test: (value) => value === "public" || value === "token" },
+  serviceStartupTimeoutS: { scopes: HTTP, ...above(0, 24 * 3600, " of seconds") },
+  drainTimeoutS: { scopes: HTTP, ...number(0, 24 * 3600, " of seconds") },
+  access: { scopes: HTTP, allowed: '"public" or "token"', test: (value) => value === "public" || value === "token" },
   cors: {
-    scopes: SERVICE,
+    scopes: HTTP,
     allowed: "true, false or {origins, headers, credentials}",
     test: (value) => typeof value === "boolean" || isObject(value),
     entries: { origins: texts, headers: texts, credentials: flag },
   },
-  maxUploadFileSizeMb: { scopes: SERVICE, ...above(0, 1024 * 1024, " of MiB") },
+  maxUploadFileSizeMb: { scopes: ["endpoint", "app"], ...above(0, 1024 * 1024, " of MiB") },
+  path: { scopes: SERVICES, allowed: "a path that begins with /", test: isPath },
+  healthPath: {
+    scopes: SERVICES.filter((kind) => kind !== "fetch"),
+    allowed: "a path that begins with /",
+    test: isPath,
+  },
+  startupTimeoutS: { scopes: SERVICES, ...above(0, 24 * 3600, " of seconds") },
+  command: {
+    scopes: ["webServer"],
+    allowed: "a list of texts, the program first",
+    test: isCommand,
+  },
   methods: { scopes: ENDPOINT, allowed: `a list of ${METHODS.join(", ")}`, test: isMethods },
   summary: { scopes: ENDPOINT, ...text },
   tags: { scopes: ENDPOINT, ...texts },
   useQueue: { scopes: ENDPOINT, ...flag },
   queue: {
-    scopes: [...ALL, "project"],
+    scopes: [...JOBS, "project"],
     allowed: "{size, maxWorkers, ttlS}",
     test: isObject,
     entries: QUEUE_ENTRIES,

@@ -58,10 +58,10 @@ export interface Handle<A extends readonly unknown[], R, C = never> {
   spawnMap(inputs: Inputs<SoleArg<A>>): Promise<JobHandle<R, C>[]>;
   /** The same handle with these options for its calls, over those that it had. */
   with(options: CallOptions): Handle<A, R, C>;
-  /** The endpoint's URL; null for a plain function, and until a server and the function's name are known. */
+  /** The URL of an endpoint or a service; null for a plain function, and until a server and the function's name are known. */
   readonly serviceUrl: string | null;
   /**
-   * The endpoint's URL, as soon as it is live.
+   * The URL of an endpoint or a service, as soon as it is live.
    * @throws AthanorError `usage` for a plain function, `timeout` where it is not live in time.
    */
   getWebUrl(options?: { /** Default 60. */ timeoutS?: number; signal?: AbortSignal }): Promise<string>;

@@ -6,6 +6,7 @@ import { connect, knownServerUrl } from "./connection.ts";
 import type { CallOptions, Handle, Inputs, JobHandle, JobWatchEvent, MapOptions, WatchOptions } from "./handle.ts";
 import { nodeModule } from "./node.ts";
 import type { Registration } from "./registry.ts";
+import type { ServiceOptions } from "./service-options.ts";
 
 interface LocalHandleInit {
   app: string;
@@ -87,9 +88,11 @@ export class LocalHandle implements Handle<unknown[], unknown, unknown> {
   get serviceUrl(): string | null {
     const { registration, app } = this.#init;
     const server = knownServerUrl();
-    if (server === null || registration?.kind !== "endpoint") return null;
-    const path = registration.path ?? (this.#name === null ? null : `/${this.#name}`);
-    return path === null ? null : `${server}/${app}${path}`;
+    if (server === null || registration === null || registration.kind === "function") return null;
+    const given = registration.kind === "endpoint" ? registration : (registration.options as ServiceOptions);
+    const path = given.path ?? (this.#name === null ? null : `/${this.#name}`);
+    if (path === null) return null;
+    return `${server}/${app}${registration.kind === "endpoint" || path === "/" ? path : `${path}/`}`;
   }
 
   async getWebUrl(options?: { timeoutS?: number; signal?: AbortSignal }): Promise<string> {

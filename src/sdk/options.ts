@@ -4,7 +4,7 @@ import type { HttpMethod } from "../protocol/spec.ts";
 /**
  * Options of every function. The first default that is found holds: the function's own option, the app's, athanor.json's, the one named here.
  */
-export interface CommonOptions {
+export interface ReplicaOptions {
   /** CPU cores for a replica. Default 1. Engines that can limit CPU hold it; the process engine only records it. */
   cpu?: number | undefined;
   /** Memory of a replica in MiB, child processes included. Default 1024. Over it the replica is killed and its jobs fail with `out_of_memory`. */
@@ -29,10 +29,20 @@ export interface CommonOptions {
    */
   env?: Readonly<Record<string, string>> | undefined;
   /**
-   * Of a synchronous endpoint: calls at a time in one replica; default 100. Of a function and a queued endpoint: jobs at a time over all
-   * replicas and servers; default: as many as the replicas have places, see `queue.maxWorkers`.
+   * Of a synchronous endpoint and a service: calls at a time in one replica, open WebSockets included; default 100. Of a function and a queued
+   * endpoint: jobs at a time over all replicas and servers; default: as many as the replicas have places, see `queue.maxWorkers`.
    */
   concurrency?: number | undefined;
+  /** Replicas kept running without any call. Default 0. */
+  minReplicas?: number | undefined;
+  /** The most replicas at a time. Default 1. */
+  maxReplicas?: number | undefined;
+  /** Seconds that an idle replica is kept. Default 600. */
+  keepWarmS?: number | undefined;
+}
+
+/** Options of what runs as jobs. */
+interface JobOptions {
   /** Jobs of one concurrency key at a time, over all replicas and servers. Default 1. Jobs without a key are not counted. */
   keyConcurrency?: number | undefined;
   /** How many attempts of jobs may start in a span of time, over all replicas and servers. Default: no limit. Not for synchronous endpoints. */
@@ -43,17 +53,13 @@ export interface CommonOptions {
   expireS?: number | undefined;
   /** The queue of a function, which always has one, or of an endpoint, which is queued by it. */
   queue?: QueueOptions | undefined;
-  /** Replicas kept running without any call. Default 0. */
-  minReplicas?: number | undefined;
-  /** The most replicas at a time. Default 1. */
-  maxReplicas?: number | undefined;
-  /** Seconds that an idle replica is kept. Default 600. */
-  keepWarmS?: number | undefined;
   /** Attempts of a job after the first, or the whole retry policy. Default 0. A cancelled job is not retried. */
   retries?: number | RetryOptions | undefined;
   /** What is kept of a job's event log: its newest events, to whichever limit is reached first, and the terminal ones always. */
   events?: EventsOptions | undefined;
 }
+
+export interface CommonOptions extends ReplicaOptions, JobOptions {}
 
 /** Options of one function, which an app has no default for. */
 interface DeclaredOptions {
@@ -139,8 +145,8 @@ export interface RetryOptions {
 
 export interface FunctionOptions extends CommonOptions, DeclaredOptions {}
 
-/** Options of functions with an HTTP face. */
-export interface ServiceOptions extends CommonOptions {
+/** Options of everything with an HTTP face. */
+export interface HttpFaceOptions {
   /** Seconds that a request waits for a replica to start. Default 300; past it the answer is 503. */
   serviceStartupTimeoutS?: number | undefined;
   /** Seconds that a stopping replica is given to finish its calls. Default 30. */
@@ -160,7 +166,7 @@ export interface CorsOptions {
   credentials?: boolean | undefined;
 }
 
-export interface EndpointOptions extends ServiceOptions, DeclaredOptions {
+export interface EndpointOptions extends CommonOptions, HttpFaceOptions, DeclaredOptions {
   /** Default ["POST"]. GET, HEAD and DELETE take their parameters from the query. */
   methods?: readonly HttpMethod[] | undefined;
   /** One line for the API's documentation. */
@@ -183,7 +189,7 @@ export interface QueueOptions {
 }
 
 /** Options of an app; all but `compute` are defaults for its functions. A `queue` here does not make endpoints queued: it says what the queues are like. */
-export interface AppOptions extends ServiceOptions {
+export interface AppOptions extends CommonOptions, HttpFaceOptions {
   /** "serverless" makes every endpoint queued unless it says `useQueue: false`. Default "dedicated". */
   compute?: "dedicated" | "serverless" | undefined;
   /** The largest uploaded file in MiB. Default 100. */

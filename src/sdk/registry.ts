@@ -1,9 +1,11 @@
+import type { FunctionKind } from "../protocol/spec.ts";
+
 /**
  * What user code registers, and where the runtime and the build find it. It lives on `globalThis` under registered
  * symbols, because the bundle may hold another copy of this module than the runtime does.
  *
  *   importing the bundle -> `new App()` adds itself to `apps`
- *                        -> `app.endpoint(...)`, `app.function(...)` add a Registration to their app
+ *                        -> `app.endpoint(...)`, `app.function(...)`, `app.fetch(...)` and so on add a Registration to their app
  *                        -> a class with decorated methods adds itself to `classes` (a static block that the build inserts)
  */
 export const REGISTRY = Symbol.for("athanor.registry");
@@ -34,7 +36,7 @@ export interface ClassHooks {
   exit: string[];
 }
 
-/** What the build knows of a call to `app.endpoint` or `app.function`, and inserts as its last argument. */
+/** What the build knows of a call to `app.endpoint`, `app.function`, `app.fetch` and so on, and inserts as its last argument. */
 export interface Site {
   /** Wire name. */
   name: string;
@@ -48,12 +50,14 @@ export const SITE_KEY = "athanor:site";
 export interface Registration {
   /** Null in code that the build has not been at. */
   site: Site | null;
-  kind: "function" | "endpoint";
-  /** As given; null: `/<wire name>`. */
+  kind: FunctionKind;
+  /** Of an endpoint, as given; null: `/<wire name>`. */
   path: string | null;
-  /** As given; see options.ts. */
+  /** Of a web server, as given. */
+  port: number | null;
+  /** As given; see options.ts and service-options.ts. */
   options: object;
-  /** Null for a method of a class. */
+  /** The function; of a service what makes it. Null for a method of a class, and where a program is the service. */
   // biome-ignore lint/complexity/noBannedTypes: any function
   handler: Function | null;
   methodName: string | null;

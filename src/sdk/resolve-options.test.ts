@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type OptionSources, resolveCompute, resolveOptions } from "./resolve-options.ts";
+import type { OptionSources } from "./option-sources.ts";
+import { resolveCompute, resolveOptions } from "./resolve-options.ts";
 
 function resolve(given: Partial<OptionSources> & { kind: OptionSources["kind"] }) {
-  return resolveOptions({ name: "swap-face", path: null, options: {}, app: {}, project: {}, ...given });
+  return resolveOptions({ name: "swap-face", path: null, port: null, options: {}, app: {}, project: {}, ...given });
 }
 
 test("a function has the defaults, a queue, and one job at a time", () => {

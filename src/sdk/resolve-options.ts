@@ -1,27 +1,19 @@
 import { FUNCTION_DEFAULTS as F } from "../protocol/defaults.ts";
-import { AthanorError } from "../protocol/errors.ts";
 import type { Json } from "../protocol/json.ts";
-import type {
-  BatchSpec,
-  CorsSpec,
-  EndpointSpec,
-  FunctionSpec,
-  HttpMethod,
-  PlacementSpec,
-  RetrySpec,
-  ScheduleSpec,
-} from "../protocol/spec.ts";
+import type { BatchSpec, FunctionSpec, PlacementSpec, QueueSpec, RetrySpec, ScheduleSpec } from "../protocol/spec.ts";
 import { checkOptions } from "./check-options.ts";
+import { invalid, type OptionSources } from "./option-sources.ts";
 import type {
   AppOptions,
   BatchedOptions,
-  CorsOptions,
   CronOptions,
   EndpointOptions,
   EveryOptions,
   ProjectOptions,
 } from "./options.ts";
+import { resolveEndpoint, resolveService } from "./resolve-face.ts";
 import { defined, resolveQueue } from "./resolve-queue.ts";
+import type { CommandOptions } from "./service-options.ts";
 
 /** The parts of a FunctionSpec that options decide. */
 export type ResolvedOptions = Pick<
@@ -44,20 +36,6 @@ export type ResolvedOptions = Pick<
   | "events"
 >;
 
-export interface OptionSources {
-  /** The function's wire name. */
-  name: string;
-  kind: "function" | "endpoint";
-  /** As given; null: `/<name>`. */
-  path: string | null;
-  /** As given in code. */
-  options: object;
-  /** As given to `new App`. */
-  app: object;
-  /** The content of athanor.json; `{}` where there is none. */
-  project: object;
-}
-
 /**
  * The one place where options become a spec: the function's own win over the app's, and those over athanor.json's and the defaults.
  * @throws AthanorError `option_invalid`, naming the option, its value and what is allowed.
@@ -69,22 +47,11 @@ export function resolveOptions(sources: OptionSources): ResolvedOptions {
   const own = defined<OwnOptions>(sources.options);
   const app = defined<AppOptions>(sources.app);
   const project = defined<ProjectOptions>(sources.project);
-  const all = { ...app, ...own };
+  const all = { ...app, ...own } as OwnOptions & Partial<CommandOptions>;
+  const isService = sources.kind !== "function" && sources.kind !== "endpoint";
   const batch = resolveBatch(own.batch);
-  const queue = resolveQueue({
-    kind: sources.kind,
-    own,
-    app,
-    project,
-    batch,
-    refuse: (what) => invalid(sources, what),
-  });
-  if (queue === null) refuseOfQueues(sources, own);
+  const queue = isService ? null : queueOf(sources, { own, app, project, batch });
   const limit = queue === null ? null : (all.concurrency ?? null);
-  if (batch !== null && limit !== null && limit < batch.maxSize) {
-    const what = `concurrency is ${limit}, which is less than batch.maxSize, ${batch.maxSize}: a batch would never be full`;
-    throw invalid(sources, what);
-  }
   const maxReplicas = all.maxReplicas ?? Math.max(F.maxReplicas, all.minReplicas ?? F.minReplicas);
   const minReplicas = all.minReplicas ?? Math.min(F.minReplicas, maxReplicas);
   if (minReplicas > maxReplicas) {
@@ -92,7 +59,7 @@ export function resolveOptions(sources: OptionSources): ResolvedOptions {
   }
   return {
     endpoint: sources.kind === "endpoint" ? resolveEndpoint(sources, all) : null,
-    service: null,
+    service: isService ? resolveService(sources, all) : null,
     queue,
     placement: resolvePlacement(all),
     timeoutS: all.timeoutS ?? F.timeoutS,
@@ -125,6 +92,21 @@ export function resolveCompute(app: object): "dedicated" | "serverless" {
 
 type OwnOptions = EndpointOptions & Partial<BatchedOptions>;
 
+function queueOf(
+  sources: OptionSources,
+  p: { own: OwnOptions; app: AppOptions; project: ProjectOptions; batch: BatchSpec | null },
+): QueueSpec | null {
+  const kind = sources.kind as "function" | "endpoint";
+  const queue = resolveQueue({ kind, ...p, refuse: (what) => invalid(sources, what) });
+  if (queue === null) refuseOfQueues(sources, p.own);
+  const limit = queue === null ? undefined : (p.own.concurrency ?? p.app.concurrency);
+  if (p.batch !== null && limit !== undefined && limit < p.batch.maxSize) {
+    const what = `concurrency is ${limit}, which is less than batch.maxSize, ${p.batch.maxSize}: a batch would never be full`;
+    throw invalid(sources, what);
+  }
+  return queue;
+}
+
 const OF_QUEUES = ["rateLimit", "keyConcurrency", "batch"] as const;
 
 /** Who limits a synchronous endpoint by what holds for jobs would find it unlimited. */
@@ -144,63 +126,6 @@ function resolveSchedule(given: EndpointOptions["schedule"]): ScheduleSpec | nul
   const { missed = "run_once" } = schedule;
   if (schedule.everyS !== undefined) return { type: "every", everyS: schedule.everyS, missed };
   return { type: "cron", cron: schedule.cron, timeZone: schedule.timeZone ?? "UTC", missed };
-}
-
-function resolveEndpoint(sources: OptionSources, all: EndpointOptions): EndpointSpec {
-  const path = sources.path ?? `/${sources.name}`;
-  checkPath(sources, path);
-  return {
-    path,
-    methods: [...new Set<HttpMethod>(all.methods ?? ["POST"])],
-    summary: all.summary ?? null,
-    tags: [...(all.tags ?? [])],
-    maxUploadFileSizeMb: all.maxUploadFileSizeMb ?? F.maxUploadFileSizeMb,
-    access: all.access ?? "public",
-    cors: resolveCors(sources, all.cors),
-    serviceStartupTimeoutS: all.serviceStartupTimeoutS ?? F.serviceStartupTimeoutS,
-    drainTimeoutS: all.drainTimeoutS ?? F.drainTimeoutS,
-  };
-}
-
-/** Paths of an app that the gateway serves itself. */
-const RESERVED_PATHS = ["/openapi.json", "/docs"];
-
-function checkPath(sources: OptionSources, path: string): void {
-  const problem = pathProblem(path);
-  if (problem !== null) throw invalid(sources, `path is ${JSON.stringify(path)}: ${problem}`);
-}
-
-function pathProblem(path: string): string | null {
-  if (!path.startsWith("/")) return "it must begin with /";
-  if (!/^[A-Za-z0-9._~!$&'()*+,;=:@/-]+$/.test(path)) {
-    return "it may have letters, digits and -._~!$&'()*+,;=:@/ only, and no parameters such as {id}: those go in the query or the body";
-  }
-  if (
-    path.length > 1 &&
-    path
-      .split("/")
-      .slice(1)
-      .some((part) => part === "" || part === "." || part === "..")
-  ) {
-    return "it must have no empty, . or .. segments and no / at its end";
-  }
-  if (RESERVED_PATHS.some((reserved) => path === reserved || path.startsWith(`${reserved}/`))) {
-    return `${RESERVED_PATHS.join(" and ")} are the app's own documentation`;
-  }
-  return null;
-}
-
-const CORS_HEADERS = ["content-type", "authorization", "prefer", "idempotency-key"];
-
-function resolveCors(sources: OptionSources, cors: boolean | CorsOptions | undefined): CorsSpec | null {
-  if (cors === undefined || cors === false) return null;
-  const given = cors === true ? {} : cors;
-  const origins = [...(given.origins ?? ["*"])];
-  const credentials = given.credentials ?? false;
-  if (credentials && origins.includes("*")) {
-    throw invalid(sources, 'cors has credentials for any origin, "*": name the origins that may have them');
-  }
-  return { origins, headers: [...(given.headers ?? CORS_HEADERS)].map((name) => name.toLowerCase()), credentials };
 }
 
 function resolvePlacement(all: EndpointOptions): PlacementSpec {
@@ -232,8 +157,4 @@ function resolveRetries(retries: EndpointOptions["retries"]): RetrySpec {
 /** By name, so that the order in code does not change the digest of a deployment. */
 function sorted(env: Readonly<Record<string, string>>): Record<string, string> {
   return Object.fromEntries(Object.entries(env).sort(([a], [b]) => (a < b ? -1 : 1)));
-}
-
-function invalid(sources: OptionSources, what: string): AthanorError {
-  return new AthanorError("option_invalid", `${sources.kind} ${sources.name}: ${what}`);
 }

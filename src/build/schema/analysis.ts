@@ -1,5 +1,5 @@
 import type { JsonSchema } from "../../protocol/json.ts";
-import type { InputSpec, OutputSpec } from "../../protocol/spec.ts";
+import type { FunctionKind, InputSpec, OutputSpec } from "../../protocol/spec.ts";
 
 export interface AnalyzeParams {
   /** The entry file, absolute or relative to the working folder. */
@@ -40,7 +40,7 @@ export interface SiteArgument {
   prefix: "" | ", ";
 }
 
-/** One call of `.endpoint()` or `.function()`, plain or as a decorator. Offsets are in UTF-16 units of the file's text without its BOM. */
+/** One call of `.endpoint()`, `.function()`, `.fetch()` or another that declares, plain or as a decorator. Offsets are in UTF-16 units of the file's text without its BOM. */
 export interface AnalyzedSite {
   /** Relative to the root, with forward slashes. */
   file: string;
@@ -58,7 +58,8 @@ export interface AnalyzedSite {
   className: string | null;
   /** Just after the class's `{`: where a `static {}` block goes. Null for a plain call. */
   classBodyStart: number | null;
-  kind: "function" | "endpoint";
+  kind: FunctionKind;
+  /** Of a service, which no schema describes: it takes the request as it is, and answers with what it likes. */
   input: InputSpec;
   output: OutputSpec;
   description: string | null;

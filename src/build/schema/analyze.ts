@@ -5,12 +5,12 @@ import type { Conversion } from "./conversion.ts";
 import { Definitions } from "./definitions.ts";
 import { type CheckedCall, reportSyntax, reportTypes } from "./diagnostics.ts";
 import { compareText, Faults, lineOf } from "./faults.ts";
-import { type Handler, handlerOf } from "./handlers.ts";
+import { factoryOf, type Handler, handlerOf, holderNodes } from "./handlers.ts";
 import { docOf } from "./jsdoc.ts";
 import { Origins } from "./origins.ts";
 import { openProject, type Project } from "./program.ts";
 import { inputOf, isConcrete, outputOf } from "./signature.ts";
-import { type Declared, declaredBy, type FoundCall, findCalls, siteArgumentOf } from "./sites.ts";
+import { type Declared, declaredBy, type FoundCall, findCalls, isService, siteArgumentOf } from "./sites.ts";
 import { convert } from "./types.ts";
 
 /** Throws AthanorError naming file and line of every fault found: `build_failed`, `type_not_serialisable`, `name_invalid`, `name_collision`. */
@@ -39,7 +39,7 @@ export function analyzeFiles(project: Project, files: ts.SourceFile[] = project.
   const found = calls.flatMap((call) => resolveCall(conversion, call));
   checkNames(faults, found);
   reportTypes({ program, origins, faults, calls: found.map(checkedCall) });
-  const sites = found.flatMap((f) => (f.handler === null ? [] : analyzeSite(conversion, f, f.handler)));
+  const sites = found.flatMap((f) => analyzeSite(conversion, f));
   faults.throwAny();
   return {
     root,
@@ -50,7 +50,7 @@ export function analyzeFiles(project: Project, files: ts.SourceFile[] = project.
   };
 }
 
-/** A call with what it declares. `handler` is null for the enter and exit hooks, which have no schema. */
+/** A call with what it declares. `handler` is null for services and for the enter and exit hooks, which have no schema. */
 interface Found {
   found: FoundCall;
   declared: Exclude<Declared, { form: "fault" }>;
@@ -63,7 +63,7 @@ function resolveCall(c: Conversion, found: FoundCall): Found[] {
     c.faults.add("build_failed", found.call, declared.message);
     return [];
   }
-  if (found.kind === "enter" || found.kind === "exit") return [{ found, declared, handler: null }];
+  if (isHook(found) || isService(found.kind)) return [{ found, declared, handler: null }];
   const handler = handlerOf(c.checker, found, declared);
   if ("fault" in handler) {
     c.faults.add("build_failed", found.call, `${declared.codeName}: ${handler.fault}`);
@@ -72,10 +72,14 @@ function resolveCall(c: Conversion, found: FoundCall): Found[] {
   return [{ found, declared, handler }];
 }
 
+function isHook({ kind }: FoundCall): boolean {
+  return kind === "enter" || kind === "exit";
+}
+
 function checkNames(faults: Faults, all: Found[]): void {
   const first = new Map<string, Found>();
   for (const site of all) {
-    if (site.handler === null) continue;
+    if (isHook(site.found)) continue;
     const { codeName } = site.declared;
     const name = toWireName(codeName);
     const { call } = site.found;
@@ -97,16 +101,17 @@ function checkNames(faults: Faults, all: Found[]): void {
 }
 
 function checkedCall({ found, declared, handler }: Found): CheckedCall {
+  if (isService(found.kind)) return { call: found.call, fn: factoryOf(found, declared) };
   const declaration = handler?.signature.getDeclaration() as ts.SignatureDeclaration | undefined;
   return { call: found.call, fn: declared.form === "method" ? declared.method : (declaration ?? null) };
 }
 
-function analyzeSite(c: Conversion, { found, declared }: Found, handler: Handler): AnalyzedSite[] {
+function analyzeSite(c: Conversion, { found, declared, handler }: Found): AnalyzedSite[] {
   const { call } = found;
-  if (!isConcrete(c, declared.codeName, handler, call)) return [];
+  if (isHook(found) || (handler !== null && !isConcrete(c, declared.codeName, handler, call))) return [];
   const file = call.getSourceFile();
   const { codeName } = declared;
-  const docs = handler.documented.map(docOf);
+  const docs = (handler?.documented ?? holderNodes(declared)).map(docOf);
   const site: AnalyzedSite = {
     file: c.faults.relative(file.fileName),
     path: file.fileName,
@@ -118,15 +123,18 @@ function analyzeSite(c: Conversion, { found, declared }: Found, handler: Handler
     className: declared.form === "method" ? declared.className : null,
     classBodyStart: declared.form === "method" ? declared.classBodyStart : null,
     kind: found.kind as AnalyzedSite["kind"],
-    input: inputOf(c, codeName, handler, call),
-    output: outputOf(c, codeName, handler, call),
+    input: handler === null ? { mode: "request", params: [] } : inputOf(c, codeName, handler, call),
+    output: handler === null ? ANYTHING : outputOf(c, codeName, handler, call),
     description: docs.find((doc) => doc.description !== null)?.description ?? null,
     deprecated: docs.some((doc) => doc.tags.some((tag) => tag.name === "deprecated")),
-    hasStandardSchema: handler.standard.input || handler.standard.output,
-    batch: handler.batch,
+    hasStandardSchema: handler !== null && (handler.standard.input || handler.standard.output),
+    batch: handler?.batch ?? false,
   };
   return [site];
 }
+
+/** What a service answers. */
+const ANYTHING: AnalyzedSite["output"] = { schema: null, stream: false, standard: false };
 
 function hookOf({ found, declared }: Found): AnalyzedHook[] {
   const { call, kind } = found;

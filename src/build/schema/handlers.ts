@@ -59,23 +59,37 @@ function optionsTest(
     });
 }
 
+/** What makes a service, where it is written in the call or decorated; null: it stands elsewhere, or a program is the service. */
+export function factoryOf(
+  { call }: FoundCall,
+  declared: Declared & { form: "method" | "value" },
+): ts.SignatureDeclaration | null {
+  if (declared.form === "method") return declared.method;
+  const last = call.arguments.at(-1);
+  return last !== undefined && (ts.isArrowFunction(last) || ts.isFunctionExpression(last)) ? last : null;
+}
+
 function documentedNodes(
   declared: Declared & { form: "method" | "value" },
   handler: ts.Node,
   signature: ts.Signature,
 ): ts.Node[] {
-  const nodes: ts.Node[] = [];
-  if (declared.form === "value") {
-    const { holder } = declared;
-    nodes.push(holder);
-    if (ts.isVariableDeclaration(holder)) nodes.push(holder.parent.parent);
-    if (ts.isBinaryExpression(holder) || ts.isExpressionStatement(holder.parent)) nodes.push(holder.parent);
-  }
+  const nodes = declared.form === "value" ? holderNodes(declared) : [];
   nodes.push(handler);
   const declaration = signature.getDeclaration() as ts.SignatureDeclaration | undefined;
   if (declaration !== undefined && declaration !== handler) {
     nodes.push(declaration);
     if (ts.isVariableDeclaration(declaration.parent)) nodes.push(declaration.parent.parent.parent);
   }
+  return nodes;
+}
+
+/** Where the declaration's own comment stands. */
+export function holderNodes(declared: Declared & { form: "method" | "value" }): ts.Node[] {
+  if (declared.form === "method") return [declared.method];
+  const { holder } = declared;
+  const nodes: ts.Node[] = [holder];
+  if (ts.isVariableDeclaration(holder)) nodes.push(holder.parent.parent);
+  if (ts.isBinaryExpression(holder) || ts.isExpressionStatement(holder.parent)) nodes.push(holder.parent);
   return nodes;
 }

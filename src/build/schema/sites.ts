@@ -1,8 +1,9 @@
 import ts from "typescript";
+import type { FunctionKind } from "../../protocol/spec.ts";
 import type { SiteArgument } from "./analysis.ts";
 import type { Origins } from "./origins.ts";
 
-export type CallKind = "function" | "endpoint" | "enter" | "exit";
+export type CallKind = FunctionKind | "enter" | "exit";
 
 /** A call of one of App's declaring methods, as found in the source. */
 export interface FoundCall {
@@ -10,10 +11,15 @@ export interface FoundCall {
   kind: CallKind;
 }
 
-const KINDS: ReadonlySet<string> = new Set<CallKind>(["function", "endpoint", "enter", "exit"]);
-const MAY_CALL = /\b(?:function|endpoint|enter|exit)\b/;
+const SERVICE_KINDS: ReadonlySet<string> = new Set<CallKind>(["fetch", "node", "webServer", "asgi", "wsgi"]);
+const KINDS: ReadonlySet<string> = new Set(["function", "endpoint", "enter", "exit", ...SERVICE_KINDS]);
+const MAY_CALL = new RegExp(`\\b(?:${[...KINDS].join("|")})\\b`);
 
-/** Every call of `.function()`, `.endpoint()`, `.enter()` and `.exit()` on an App in the file, in order. */
+export function isService(kind: CallKind): boolean {
+  return SERVICE_KINDS.has(kind);
+}
+
+/** Every call of `.function()`, `.endpoint()`, `.fetch()`, `.enter()` and so on, on an App in the file, in order. */
 export function findCalls(checker: ts.TypeChecker, origins: Origins, file: ts.SourceFile): FoundCall[] {
   if (!MAY_CALL.test(file.text)) return [];
   const found: FoundCall[] = [];

@@ -32,6 +32,9 @@ export interface LiveSessionOptions {
   startupTimeoutMs: number;
 }
 
+/** What a replica may say of itself; all else is its code's. */
+const START_ERRORS: readonly ErrorCode[] = ["import_failed", "startup_timeout"];
+
 /** See StartingReplica for the states. */
 export class LiveSession implements StartingReplica {
   readonly id: string;
@@ -204,7 +207,7 @@ export class LiveSession implements StartingReplica {
 
   #startRefused(payload: Buffer): void {
     const { code, message, stack } = parseStartFailed(payload);
-    const known: ErrorCode = code === "import_failed" ? "import_failed" : "startup_failed";
+    const known = START_ERRORS.find((error) => error === code) ?? "startup_failed";
     this.#readiness.reject(new AthanorError(known, message, stack === undefined ? {} : { cause: stack }));
   }
 

@@ -1,0 +1,43 @@
+import { chmodSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { type NodeApp, nodeAppOf } from "./node-app.ts";
+import type { RunningService, ServiceStart } from "./service.ts";
+import { inTime } from "./startup.ts";
+
+/** What a socket's address can hold on the systems that Node runs on, its final zero left out. */
+const MAX_SOCKET_PATH_BYTES = 103;
+
+/** Makes the app of a `node` service, and lets it listen on a unix socket unless it listens already. */
+export async function startNode(start: ServiceStart): Promise<RunningService> {
+  const { name, service } = start.fn.spec;
+  const path = socketPath(start);
+  return inTime(
+    service.startupTimeoutS,
+    async () => {
+      const app = await nodeAppOf(await start.fn.call(), { name, path });
+      const isOwn = "path" in app.address && app.address.path === path;
+      if (isOwn) chmodSync(path, 0o600);
+      return running(app, isOwn ? path : null);
+    },
+    () => `the factory of ${name} has not returned an app that listens`,
+  );
+}
+
+function running({ address, close }: NodeApp, ownPath: string | null): RunningService {
+  return {
+    address,
+    handler: null,
+    async close() {
+      try {
+        await close();
+      } finally {
+        if (ownPath !== null) rmSync(ownPath, { force: true });
+      }
+    },
+  };
+}
+
+function socketPath({ workDir, shortDir }: ServiceStart): string {
+  const usual = join(workDir, "service.sock");
+  return Buffer.byteLength(usual) <= MAX_SOCKET_PATH_BYTES ? usual : join(shortDir, `${process.pid}.sock`);
+}

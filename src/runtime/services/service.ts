@@ -1,0 +1,49 @@
+import type { ServiceAddress } from "../../protocol/replica.ts";
+import type { FunctionSpec, ServiceSpec } from "../../protocol/spec.ts";
+import type { LoadedFunction } from "../load.ts";
+import type { FetchHandler } from "./fetch-handler.ts";
+
+/** A service whose code has been started. */
+export interface RunningService {
+  /** Where it listens; null: it is called in frames. */
+  address: ServiceAddress | null;
+  /** Of `fetch`. */
+  handler: FetchHandler | null;
+  /** Ends it, after its last call. */
+  close(): Promise<void>;
+}
+
+/** What each kind of service is started with. */
+export interface ServiceStart {
+  fn: LoadedFunction & { spec: FunctionSpec & { service: ServiceSpec } };
+  workDir: string;
+  /** Another folder that only this user can enter, with a shorter path. */
+  shortDir: string;
+  /** What the program of the service writes. */
+  write(fd: "stdout" | "stderr", bytes: Uint8Array): void;
+  /** The service has ended by itself, and the replica with it. */
+  ended(exitCode: number): void;
+}
+
+/** Starts the service that this replica is for; null where it is for functions and endpoints. Each kind's code is loaded only where it is needed. */
+export async function startService(
+  start: Omit<ServiceStart, "fn"> & { functions: Iterable<LoadedFunction> },
+): Promise<RunningService | null> {
+  for (const fn of start.functions) {
+    if (fn.spec.service !== null) return startKind({ ...start, fn: fn as ServiceStart["fn"] });
+  }
+  return null;
+}
+
+async function startKind(start: ServiceStart): Promise<RunningService> {
+  switch (start.fn.spec.kind) {
+    case "fetch":
+      return (await import("./fetch.ts")).startFetch(start);
+    case "node":
+      return (await import("./node.ts")).startNode(start);
+    case "webServer":
+      return (await import("./web-server.ts")).startWebServer(start);
+    default:
+      throw new Error(`This version of Athanor cannot run a service of kind ${start.fn.spec.kind}`);
+  }
+}
