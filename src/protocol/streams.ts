@@ -82,6 +82,8 @@ export class Outflow {
   }
 }
 
+const NOTHING = new Uint8Array();
+
 /** Counts what a receiver has consumed and gives it back in a few large WINDOW frames. */
 export class Credit {
   readonly #connection: StreamConnection;
@@ -115,7 +117,7 @@ export class Credit {
  *
  *   open --end()-->     ended       the reader gets what waits, then the end
  *   open --fail()-->    failed      the reader gets what waits, then the error
- *   any  --discard()--> discarded   what waits and what comes is thrown away, so that the sender is never stuck
+ *   any  --discard()--> discarded   what waits and what comes is thrown away, so that the sender is never stuck; the reader gets the error, if one is given
  */
 export class Inflow implements AsyncIterable<Uint8Array> {
   readonly #credit: Credit;
@@ -148,10 +150,20 @@ export class Inflow implements AsyncIterable<Uint8Array> {
     this.end();
   }
 
-  discard(): void {
+  discard(error: Error | null = null): void {
+    this.#error ??= error;
     this.#discarded = true;
     for (const bytes of this.#waiting.splice(0)) this.#credit.consumed(bytes.length);
     this.#rouse();
+  }
+
+  /** All of it in one piece, where it has ended in order and none of it was read; else null. */
+  whole(): Uint8Array | null {
+    if (!this.#ended || this.#discarded || this.#error) return null;
+    const [first = NOTHING] = this.#waiting;
+    const bytes = this.#waiting.length > 1 ? Buffer.concat(this.#waiting) : first;
+    this.#waiting.length = 0;
+    return bytes;
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array, void, void> {
@@ -166,6 +178,7 @@ export class Inflow implements AsyncIterable<Uint8Array> {
           return;
         } else await new Promise<void>((resolve) => (this.#wake = resolve));
       }
+      if (this.#error) throw this.#error;
     } finally {
       this.discard();
     }

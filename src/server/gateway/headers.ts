@@ -65,22 +65,29 @@ function forwardedFor(x: Exchange, behindProxy: boolean): string {
   return behindProxy && given !== undefined ? `${given}, ${peer}` : peer;
 }
 
+/** What no header's value may hold; a name is a token of letters, as the replica's messages are checked for. */
+const UNFIT = /[^\t\x20-\x7e\x80-\xff]/;
+
 /** Sets the head of the function's answer, which leaves with the first bytes. A header that HTTP cannot carry is left out. */
 export function setAnswerHead(x: Exchange, head: { status: number; headers: [string, string][] }): void {
   const { res } = x;
-  res.statusCode = head.status;
+  const flat: string[] = [];
+  let hasLength = false;
   for (const [name, value] of head.headers) {
-    if (HOP_BY_HOP.has(name) || name === "x-request-id") continue;
-    try {
-      appendHeader(res, name, value);
-    } catch {
-      // A name or value with characters that are not allowed there.
-    }
+    if (HOP_BY_HOP.has(name) || name === "x-request-id" || UNFIT.test(value)) continue;
+    // Two of them would let the client choose where the answer ends.
+    if (name === "content-length" && hasLength) continue;
+    hasLength ||= name === "content-length";
+    flat.push(name, value);
   }
-  res.setHeader("x-request-id", x.requestId);
+  flat.push("x-request-id", x.requestId);
+  // Headers that the gateway has set itself, as CORS needs them, stand before those of the answer; Vary may have values of both.
+  if (res.hasHeader("vary")) appendTo(res, "vary", flat);
+  res.writeHead(head.status, flat);
 }
 
-function appendHeader(res: ServerResponse, name: string, value: string): void {
-  if (name === "set-cookie" || (name === "vary" && res.hasHeader(name))) res.appendHeader(name, value);
-  else res.setHeader(name, value);
+function appendTo(res: ServerResponse, name: string, flat: string[]): void {
+  const own = String(res.getHeader(name));
+  const at = flat.findIndex((entry, index) => index % 2 === 0 && entry === name);
+  if (at >= 0) flat[at + 1] = `${own}, ${flat[at + 1]}`;
 }

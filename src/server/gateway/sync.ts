@@ -3,7 +3,7 @@ import { AthanorError } from "../../protocol/errors.ts";
 import type { OpenHttp } from "../../protocol/replica.ts";
 import { MAX_TIMER_MS } from "../alarm.ts";
 import { endAnswer, writeWithBackPressure } from "../http/answer.ts";
-import { acceptBody, bodyStream } from "../http/body.ts";
+import { acceptBody, arrivedBody, bodyStream } from "../http/body.ts";
 import type { Exchange } from "../http/exchange.ts";
 import type { HttpCall } from "../replicas/session.ts";
 import type { Lease, Scheduler } from "../scheduler/scheduler.ts";
@@ -26,29 +26,33 @@ export async function callEndpoint(
   // Before a replica is asked for: a body that is too large needs none.
   if ((x.contentLength ?? 0) > route.maxBodyBytes) acceptBody(x, route.maxBodyBytes);
   const lease = scheduler.tryAcquire(deployment, fn) ?? (await scheduler.acquire({ deployment, fn, signal: x.signal }));
-  acceptBody(x, route.maxBodyBytes);
-  const call = openCall(x, lease, p.message(x.hasBody));
-  const timer = timeLimit(call, lease, fn.timeoutS);
+  const call = await openCall(x, lease, p);
+  const timer = new TimeLimit(call, lease, fn.timeoutS);
   const left = (): void => {
     if (!x.res.writableFinished) call.cancel("disconnected");
   };
   x.res.once("close", left);
+  void call.closed.then(() => {
+    timer.clear();
+    lease.release();
+  });
   try {
-    await Promise.race([passAnswer(x, call), timer.over]);
+    await passAnswer(x, call);
   } catch (error) {
-    if (!timer.isOver) call.cancel("disconnected");
+    call.cancel("disconnected");
     throw error;
-  } finally {
-    void call.closed.then(() => {
-      timer.clear();
-      lease.release();
-    });
   }
 }
 
-function openCall(x: Exchange, lease: Lease, message: OpenHttp): HttpCall {
+async function openCall(
+  x: Exchange,
+  lease: Lease,
+  { route, message }: { route: EndpointRoute; message: (hasBody: boolean) => OpenHttp },
+): Promise<HttpCall> {
   try {
-    return lease.session.openHttp(message, bodyStream(x));
+    acceptBody(x, route.maxBodyBytes);
+    if (!x.hasBody) return lease.session.openHttp(message(false), null);
+    return lease.session.openHttp(message(true), (await arrivedBody(x)) ?? bodyStream(x));
   } catch (error) {
     lease.release();
     throw error;
@@ -57,41 +61,46 @@ function openCall(x: Exchange, lease: Lease, message: OpenHttp): HttpCall {
 
 async function passAnswer(x: Exchange, call: HttpCall): Promise<void> {
   const head = await call.head;
-  if (x.res.headersSent || x.res.destroyed) return;
-  setAnswerHead(x, head);
+  const { res } = x;
+  if (res.headersSent || res.destroyed) return;
+  const whole = call.whole();
+  if (whole !== null) {
+    setAnswerHead(x, head);
+    endAnswer(x, whole);
+    return;
+  }
   // The head leaves with the first bytes, or by itself where those are long in coming.
-  const flush = setImmediate(() => x.res.flushHeaders());
+  const flush = setImmediate(() => {
+    if (res.headersSent || res.destroyed) return;
+    setAnswerHead(x, head);
+    res.flushHeaders();
+  });
   try {
     for await (const chunk of call.body) {
-      if (!(await writeWithBackPressure(x.res, chunk, x.signal))) return;
+      if (!res.headersSent) setAnswerHead(x, head);
+      if (!(await writeWithBackPressure(res, chunk, x.signal))) return;
     }
   } finally {
     clearImmediate(flush);
   }
+  if (!res.headersSent) setAnswerHead(x, head);
   endAnswer(x);
 }
 
-interface TimeLimit {
-  /** Never resolves; rejects with `timeout`. */
-  over: Promise<never>;
-  isOver: boolean;
-  clear(): void;
-}
-
 /** Runs until the replica is done with the call, also when the client has gone: code that does not heed its signal must end some time. */
-function timeLimit(call: HttpCall, lease: Lease, timeoutS: number): TimeLimit {
-  const { promise, reject } = Promise.withResolvers<never>();
-  promise.catch(() => {});
-  const limit: TimeLimit = { over: promise, isOver: false, clear: () => clearTimeout(timer) };
-  let timer = setTimeout(
-    () => {
-      limit.isOver = true;
-      call.cancel("timeout");
+class TimeLimit {
+  #timer: NodeJS.Timeout;
+
+  constructor(call: HttpCall, lease: Lease, timeoutS: number) {
+    const over = (): void => {
+      call.cancel("timeout", new AthanorError("timeout", `the function did not answer within ${timeoutS} s`));
       lease.session.probe();
-      timer = setTimeout(() => void lease.session.kill(), SERVER_DEFAULTS.cancelGraceMs);
-      reject(new AthanorError("timeout", `the function did not answer within ${timeoutS} s`));
-    },
-    Math.min(timeoutS * 1000, MAX_TIMER_MS),
-  );
-  return limit;
+      this.#timer = setTimeout(() => void lease.session.kill(), SERVER_DEFAULTS.cancelGraceMs);
+    };
+    this.#timer = setTimeout(over, Math.min(timeoutS * 1000, MAX_TIMER_MS));
+  }
+
+  clear(): void {
+    clearTimeout(this.#timer);
+  }
 }

@@ -15,9 +15,24 @@ export function acceptBody(x: Exchange, maxBytes: number): void {
   if (expecting.delete(x.req)) x.res.writeContinue();
 }
 
-/** The body as it comes; null where there is none. Reading may stop early: the connection stays, so that an answer can still be sent on it. */
-export function bodyStream(x: Exchange): AsyncIterable<Uint8Array> | null {
-  return x.hasBody ? x.req.iterator({ destroyOnReturn: false }) : null;
+/** The body as it comes. Reading may stop early: the connection stays, so that an answer can still be sent on it. */
+export function bodyStream(x: Exchange): AsyncIterable<Uint8Array> {
+  return x.req.iterator({ destroyOnReturn: false });
+}
+
+/** Requests whose head has come in this turn of the event loop; a body that came with its head has been parsed at the turn's end. */
+let turn: Promise<void> | null = null;
+
+/** The whole body, where it came in one piece with the request's head, as small ones do; else null, and it is to be read as it comes. */
+export async function arrivedBody(x: Exchange): Promise<Uint8Array | null> {
+  turn ??= new Promise((resolve) => {
+    setImmediate(() => {
+      turn = null;
+      resolve();
+    });
+  });
+  await turn;
+  return x.req.complete ? (x.req.read() as Buffer | null) : null;
 }
 
 /** The whole body, at most `maxBytes`. Throws body_too_large, bad_request where the client stops halfway. */

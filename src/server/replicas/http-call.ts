@@ -8,7 +8,7 @@ import { Inflow, Outflow } from "../../protocol/streams.ts";
 import { exitError } from "./exit.ts";
 import type { OpenCall } from "./job-call.ts";
 import { parseHead } from "./messages.ts";
-import type { CancelReason, HttpCall } from "./session.ts";
+import type { CancelReason, HttpCall, RequestBody } from "./session.ts";
 
 type Head = { status: number; headers: [string, string][] };
 
@@ -38,7 +38,7 @@ export class OpenHttpCall implements OpenCall, HttpCall {
     connection: FrameConnection;
     stream: number;
     open: OpenHttp;
-    body: AsyncIterable<Uint8Array> | null;
+    body: RequestBody;
   }) {
     this.#replicaId = p.replicaId;
     this.#connection = p.connection;
@@ -50,22 +50,25 @@ export class OpenHttpCall implements OpenCall, HttpCall {
     // Whoever only waits for `closed` need not see to the head.
     this.head.catch(() => {});
     p.connection.json(FrameType.OPEN, p.stream, p.open);
-    if (p.body !== null) void this.#sendBody(p.body);
+    if (p.body instanceof Uint8Array && this.#output.offer(p.body)) p.connection.bare(FrameType.END, p.stream);
+    else if (p.body !== null) void this.#sendBody(p.body instanceof Uint8Array ? [p.body] : p.body);
+  }
+
+  whole(): Uint8Array | null {
+    return this.#state === "done" ? this.#input.whole() : null;
   }
 
   get body(): AsyncIterable<Uint8Array> {
     return this.#input;
   }
 
-  cancel(reason: CancelReason): void {
+  cancel(reason: CancelReason, error = new AthanorError("cancelled", `the call was cancelled: ${reason}`)): void {
     if (this.#state === "done" || this.#state === "cancelled") return;
     this.#connection.json(FrameType.CANCEL, this.#stream, { reason });
     this.#state = "cancelled";
-    this.#headSettled.reject(
-      new AthanorError(reason === "timeout" ? "timeout" : "cancelled", `the call was cancelled: ${reason}`),
-    );
+    this.#headSettled.reject(error);
     this.#output.close();
-    this.#input.discard();
+    this.#input.discard(error);
   }
 
   frame(type: FrameType, payload: Buffer): void {
@@ -110,7 +113,7 @@ export class OpenHttpCall implements OpenCall, HttpCall {
   }
 
   /** Sends the request's body until it ends, or the replica wants no more of it. */
-  async #sendBody(body: AsyncIterable<Uint8Array>): Promise<void> {
+  async #sendBody(body: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<void> {
     try {
       for await (const bytes of body) if (!(await this.#output.write(bytes))) return;
       if (this.#state !== "done") this.#connection.bare(FrameType.END, this.#stream);

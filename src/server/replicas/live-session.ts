@@ -16,7 +16,15 @@ import { OpenJobCall } from "./job-call.ts";
 import { parseLines, parseReady, parseStartFailed } from "./messages.ts";
 import { type CallLines, OpenCalls } from "./open-calls.ts";
 import { RawLines } from "./raw-lines.ts";
-import type { HttpCall, JobCall, JobListeners, LineWriter, OpeningJob, StartingReplica } from "./session.ts";
+import type {
+  HttpCall,
+  JobCall,
+  JobListeners,
+  LineWriter,
+  OpeningJob,
+  RequestBody,
+  StartingReplica,
+} from "./session.ts";
 
 const LAST_STDERR_LINES = 20;
 /** After its connection closed a process mostly ends by itself, and then says why. */
@@ -137,7 +145,7 @@ export class LiveSession implements StartingReplica {
     return call;
   }
 
-  openHttp(open: OpenHttp, body: AsyncIterable<Uint8Array> | null, on?: { log(line: LoggedLine): void }): HttpCall {
+  openHttp(open: OpenHttp, body: RequestBody, on?: { log(line: LoggedLine): void }): HttpCall {
     const connection = this.#connectionForCalls();
     const stream = this.#calls.nextStream();
     const call = new OpenHttpCall({ replicaId: this.id, connection, stream, open, body });

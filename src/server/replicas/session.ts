@@ -1,4 +1,5 @@
 import type { ReplicaExit } from "../../engines/engine.ts";
+import type { AthanorError } from "../../protocol/errors.ts";
 import type { JobError } from "../../protocol/job.ts";
 import type { Json } from "../../protocol/json.ts";
 import type {
@@ -50,7 +51,7 @@ export interface ReplicaSession {
   /** Only while `ready`; `media` are the attachments that `m.media` gives the sizes of. */
   openJob(m: OpeningJob, media: Uint8Array[], on: JobListeners): JobCall;
   /** Only while `ready`. */
-  openHttp(m: OpenHttp, body: AsyncIterable<Uint8Array> | null, on?: { log(line: LoggedLine): void }): HttpCall;
+  openHttp(m: OpenHttp, body: RequestBody, on?: { log(line: LoggedLine): void }): HttpCall;
   /** No new calls; open ones finish, exit hooks run, the process leaves. Idempotent. */
   drain(): Promise<ReplicaExit>;
   /** Kills the process group at once. Idempotent. */
@@ -94,13 +95,21 @@ export type JobAnswer =
   /** The replica is gone. `blameless`: another call is known to be what it died of. */
   | { type: "lost"; exit: ReplicaExit; blameless: boolean };
 
+/** Whole, or as it comes; null: the request has none. */
+export type RequestBody = Uint8Array | AsyncIterable<Uint8Array> | null;
+
 export interface HttpCall {
   /** Rejects with AthanorError replica_crashed, out_of_memory or cancelled where no head came. */
   readonly head: Promise<{ status: number; headers: [string, string][] }>;
   /** Ends with the answer; throws where the replica dies before it. Read it once. */
   readonly body: AsyncIterable<Uint8Array>;
-  /** Aborts the call's signal and drops what is left of the answer. Idempotent; does nothing after the end. */
-  cancel(reason: CancelReason): void;
+  /** The body, where all of it is there already, as that of a small answer is once its head is; else null. In place of `body`. */
+  whole(): Uint8Array | null;
+  /**
+   * Aborts the call's signal and drops what is left of the answer: `head` rejects and `body` throws, with `error` where it is given. Idempotent; does
+   * nothing after the end.
+   */
+  cancel(reason: CancelReason, error?: AthanorError): void;
   /** Resolves once the replica is done with the call, cancelled ones included (its END has come, or it is gone). Never rejects. */
   readonly closed: Promise<void>;
 }
