@@ -111,6 +111,33 @@ export const SERVER_DEFAULTS = {
   startTurnMs: 5 * SECOND_MS,
 } as const;
 
+/** What replicas print; see `athanor deployment logs`. */
+export const LOG_DEFAULTS = {
+  /** Of one deployment two files are kept, the full one and the one that fills. */
+  maxFileBytes: 4 * MIB,
+  /** Of all deployments on one server. */
+  maxBytes: 256 * MIB,
+  /** Of one deployment, while the disk is slower than its replicas. */
+  maxPendingBytes: MIB,
+  /** Lines of stderr that are told of a deployment that could not be live. */
+  lastStderrLines: 20,
+  /** They are waited for so long while its replicas end. */
+  lastWordsMs: 2 * SECOND_MS,
+  /** A service's health path is asked so often for its `startup_log_tail`. */
+  healthPollMs: SECOND_MS,
+} as const;
+
+export const DEPLOY_DEFAULTS = {
+  /** Superseded deployments of each app that can be made live again; of older ones only the description is kept. */
+  keptDeployments: 10,
+  /** A server that shares its store looks so often at most for apps that it does not serve, each time for all that were asked for. */
+  missGapMs: 25,
+  /** A request for an app that is being made here waits for so long, then it is told so. */
+  missPatienceMs: 10 * SECOND_MS,
+  /** Apps that may wait for such a look. */
+  maxMisses: 1000,
+} as const;
+
 export const SCHEDULE_LIMITS = {
   minEveryS: 1,
   maxEveryS: 366 * 24 * HOUR_S,

@@ -33,6 +33,7 @@ export const ERRORS = {
   job_succeeded: { status: 409, cause: "user", title: "Job has succeeded", hint: "Run its input again, on the latest code, with `athanor job replay ID`." },
   job_not_ended: { status: 409, cause: "user", title: "Job has not ended", hint: "Wait for it with `?wait=SECONDS`, or watch its events." },
   idempotency_conflict: { status: 409, cause: "user", title: "Idempotency key reused", hint: "Use a new Idempotency-Key for a different request." },
+  rollback_impossible: { status: 409, cause: "user", title: "Cannot be made live again", hint: "List deployments with `athanor deployment list`; one that was live before and is still kept can be." },
   webhook_invalid: { status: 401, cause: "user", title: "Not a webhook of this secret", hint: "Check that the secret is the one that the job was spawned with, and that the body is verified as it was received, before anything parses it." },
   header_too_large: { status: 431, cause: "user", title: "Headers too large", hint: "Send smaller headers." },
 

@@ -18,6 +18,8 @@ export interface ServerEventData {
     deployment_id: string;
     app: string;
     status: "live" | "superseded" | "failed" | "deleted";
+    /** Why it is not live, where it is `failed`. */
+    error?: { code: string; message: string };
     at: string;
   };
 }

@@ -40,7 +40,28 @@ export interface DeploymentJson {
   created_at: string;
   functions: FunctionJson[];
   /** Why it is `failed`, else null. */
-  error: { code: string; message: string } | null;
+  error: DeploymentErrorJson | null;
+  /** What its deploy took, as far as the server that made it live still remembers. */
+  phases: DeployPhaseJson[];
+}
+
+/** Why a deployment is not live. */
+export interface DeploymentErrorJson {
+  code: string;
+  message: string;
+  /** What its replicas wrote last. */
+  last_stderr: string[];
+}
+
+/**
+ * `upload`: the server receives it; `install`: its files are written, its schemas compiled, its packages installed; `trial`: one replica is started and taken
+ * away; `prepare`: the replicas that take over are started; `switch`: it is made live.
+ */
+export type DeployPhase = "upload" | "install" | "trial" | "prepare" | "switch";
+
+export interface DeployPhaseJson {
+  phase: DeployPhase;
+  duration_s: number;
 }
 
 export interface FunctionJson {

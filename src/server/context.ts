@@ -136,8 +136,15 @@ export async function createContext(p: ContextOptions): Promise<WiredContext> {
   const blobs = new Blobs({ dir: config.blobsDir, shared: store.shared });
   const events = new EventLog({ store, log, now: () => store.clock() });
   const streams = new EventStreams({ log, stopping: stopping.signal });
-  const trial = (deployment: LoadedDeployment): Promise<void> =>
-    tryDeployment({ deployment, starter: hub, replicaId: formatId("replicas", numbers.next()), access, onReplica });
+  const trial = (deployment: LoadedDeployment, signal: AbortSignal): Promise<void> =>
+    tryDeployment({
+      deployment,
+      starter: hub,
+      replicaId: formatId("replicas", numbers.next()),
+      access,
+      onReplica,
+      signal,
+    });
   const deployments: DeploymentService = new DeploymentService({
     store,
     blobs,
@@ -145,8 +152,12 @@ export async function createContext(p: ContextOptions): Promise<WiredContext> {
     log,
     env: p.env,
     trial,
+    prepare: (deployment) => scheduler.prepare(deployment),
+    abandon: (deployment) => scheduler.abandon(deployment),
+    inUse: () => new Set(Array.from(scheduler.groups(), ({ deployment }) => deployment.number)),
+    lastStderr: (deployment, limit) => logs.lastStderr(deployment, limit),
     now: () => store.clock(),
-    onFailed: (deployment) => serverEvents.deployment(deployment, "failed"),
+    onFailed: (deployment, error) => serverEvents.deployment(deployment, "failed", error),
     onChange: ({ live, added, retired }) => {
       gateway.setLive(live);
       if (retired) serverEvents.deployment(retired, added ? "superseded" : "deleted");
@@ -293,6 +304,7 @@ export async function createContext(p: ContextOptions): Promise<WiredContext> {
 function keepLines(logs: ReplicaLogs, session: ReplicaSession, deployment: number, group: ReplicaGroup): void {
   // A line of no known call, of a replica of several functions, may be any one's.
   const fn = group.functions.length === 1 ? (group.functions[0]?.name ?? null) : null;
+  logs.open(deployment, session.ended);
   session.onLog(({ fd, line, at }, writer) => {
     logs.append(deployment, {
       at: new Date(at).toISOString(),

@@ -32,6 +32,10 @@ test("one round clears away ended jobs, and files that nothing needs, and keeps 
       log: silent,
       env: {},
       trial: async () => {},
+      prepare: async () => {},
+      abandon: () => {},
+      lastStderr: async () => [],
+      inUse: () => [],
       onChange: () => {},
       now: Date.now,
     });

@@ -1,10 +1,10 @@
 /**
  * What is cleared away in the background, every pruneIntervalMs, in small steps that let requests in between:
- * jobs past their ttl and blobs that nothing needs, by the server that leads; files of deployments that nothing needs, by each server.
+ * jobs past their ttl, uploads of old deployments and blobs that nothing needs, by the server that leads; files of deployments that nothing needs, by each server.
  *
  *   stopped --start()--> waiting --interval--> pruning --> waiting;  stop() ends it after the step at hand
  */
-import { SERVER_DEFAULTS } from "../protocol/defaults.ts";
+import { DEPLOY_DEFAULTS, SERVER_DEFAULTS } from "../protocol/defaults.ts";
 import type { Context } from "./context.ts";
 
 const JOBS_PER_STEP = 200;
@@ -61,6 +61,7 @@ export class Maintenance {
       while (pruned === JOBS_PER_STEP && !this.#stopped)
         pruned = await store.jobPrune({ now: store.clock(), limit: JOBS_PER_STEP });
     });
+    await this.#step("uploads", () => store.deploymentPrune({ keep: DEPLOY_DEFAULTS.keptDeployments }));
     await this.#step("blobs", () =>
       blobs.sweep({
         unreferenced: (hashes) => store.blobUnreferenced(hashes),

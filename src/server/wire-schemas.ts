@@ -169,7 +169,14 @@ const DEPLOYMENT_SCHEMA = object({
   status: { enum: ["live", "superseded", "failed"] },
   created_at: time,
   functions,
-  error: nullable(object({ code: text, message: text })),
+  error: nullable(object({ code: text, message: text, last_stderr: { type: "array", items: text } })),
+  phases: {
+    type: "array",
+    items: object({
+      phase: { enum: ["upload", "install", "trial", "prepare", "switch"] },
+      duration_s: { type: "number" },
+    }),
+  },
 });
 
 const APP_SCHEMA = object({

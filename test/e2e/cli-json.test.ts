@@ -136,6 +136,7 @@ test("every command prints JSON where it is asked for it", async () => {
   const { items } = (await document("deployment list", [])) as { items: Record<string, unknown>[] };
   assert.equal(items[0]?.deployment_id, "deployments:1");
   assert.equal((await document("deployment show", ["1"])).status, "live");
+  assert.equal((await document("deployment rollback", ["1"])).unchanged, true);
   const logs = await documents("deployment logs", ["1"]);
   assert.ok(logs.some(({ line }) => line === "working on x"));
 
@@ -184,6 +185,7 @@ test("every command that asks a server ends with 3 where there is none, and says
     ["queue keys", ["work", "--app-name", "shop"]],
     ["deployment list", []],
     ["deployment show", ["1"]],
+    ["deployment rollback", ["1"]],
     ["deployment logs", ["1"]],
     ["app list", []],
     ["app show", ["shop"]],

@@ -1,5 +1,6 @@
+import type { DeployPhaseJson } from "../../protocol/wire.ts";
 import { type Command, requireArg } from "../command.ts";
-import { fields } from "../output.ts";
+import { fields, printable } from "../output.ts";
 import { showFunctions } from "../show.ts";
 
 export const deploymentShow: Command = {
@@ -16,9 +17,20 @@ export const deploymentShow: Command = {
         ["status", deployment.status],
         ["created", deployment.created_at],
         ["digest", deployment.digest],
-        ["error", deployment.error ? `${deployment.error.code}: ${deployment.error.message}` : null],
+        ["error", deployment.error ? `${deployment.error.code}: ${printable(deployment.error.message)}` : null],
+        ["stderr", lastLines(deployment.error?.last_stderr ?? [])],
+        ["took", showPhases(deployment.phases)],
       ]);
       return `${head}\n\n${showFunctions(deployment.functions, api.url)}`;
     });
   },
 };
+
+const lastLines = (lines: string[]): string | null =>
+  lines.length === 0 ? null : `\n${lines.map((line) => `  ${printable(line)}`).join("\n")}`;
+
+/** Null where the server does not remember. */
+function showPhases(phases: readonly DeployPhaseJson[]): string | null {
+  if (phases.length === 0) return null;
+  return phases.map(({ phase, duration_s: s }) => `${phase} ${s.toFixed(3)} s`).join(", ");
+}

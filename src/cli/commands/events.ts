@@ -37,8 +37,11 @@ export function describeServerEvent(event: ServerWatchEvent): string {
       const reason = event.data.reason === undefined ? "" : `: ${printable(event.data.reason)}`;
       return `${event.data.at}  ${event.data.replica_id}  ${event.data.app}  ${event.data.status}${reason}`;
     }
-    case "deployment":
-      return `${event.data.at}  ${event.data.deployment_id}  ${event.data.app}  ${event.data.status}`;
+    case "deployment": {
+      const { error } = event.data;
+      const reason = error === undefined ? "" : `: ${error.code}: ${printable(error.message.split("\n")[0] ?? "")}`;
+      return `${event.data.at}  ${event.data.deployment_id}  ${event.data.app}  ${event.data.status}${reason}`;
+    }
     case "stream.reset":
       return `${event.event}  what came after ${event.data.requested} is no longer kept`;
     case "server.snapshot": {

@@ -6,6 +6,7 @@ import { backup } from "./backup.ts";
 import { deploy } from "./deploy.ts";
 import { deploymentList } from "./deployment-list.ts";
 import { deploymentLogs } from "./deployment-logs.ts";
+import { deploymentRollback } from "./deployment-rollback.ts";
 import { deploymentShow } from "./deployment-show.ts";
 import { doctor } from "./doctor.ts";
 import { events } from "./events.ts";
@@ -57,6 +58,7 @@ export const COMMANDS: readonly Command[] = [
   deploymentList,
   deploymentShow,
   deploymentLogs,
+  deploymentRollback,
   events,
   doctor,
   backup,

@@ -63,6 +63,16 @@ export class Api {
     return this.#json("GET", `/v1/deployments/${encodeURIComponent(id)}`);
   }
 
+  /** Makes a deployment live again that was so before. */
+  rollback(id: string): Promise<DeployResult> {
+    return this.#json("POST", `/v1/deployments/${encodeURIComponent(id)}/rollback`);
+  }
+
+  /** As rollback, to the one before the live one. */
+  rollbackApp(app: string): Promise<DeployResult> {
+    return this.#json("POST", `/v1/apps/${encodeURIComponent(app)}/rollback`);
+  }
+
   /** The whole of what was deployed, but its code. It is asked for once per deployment. */
   deploymentSpec(id: string): Promise<AppSpec> {
     const known = this.#specs.get(id);

@@ -95,6 +95,7 @@ async function lookAgain(
 async function insert({ context, principal }: ApiCall, p: CheckedCall, parent: number | null): Promise<Inserted> {
   if (principal.kind === "replica" && principal.app !== p.app)
     throw new AthanorError("unauthorized", `this token is a replica's and holds for the app ${principal.app} alone`);
+  if (context.deployments.live(p.app) === undefined) await context.deployments.find(p.app);
   const target = liveFunction(context, p.app, p.function);
   return context.jobs.spawn({ ...target, ...checkCall(target, p.request, parent), idempotencyKey: p.idempotencyKey });
 }

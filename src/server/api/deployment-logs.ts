@@ -16,11 +16,13 @@ export async function readLogs(call: ApiCall, deployment: number): Promise<void>
 export async function followLogs(call: ApiCall, deployment: number): Promise<void> {
   const { x, context } = call;
   const filter = filterOf(call);
-  const tail = await context.logs.tail(deployment, filter);
-  context.streams.send(
-    x,
-    (wake) => new LogFollower(tail, filter.function, wake, (listener) => context.logs.follow(deployment, listener)),
-  );
+  const follower = new LogFollower(filter.function);
+  x.res.once("close", () => follower.close());
+  follower.lines = (await context.logs.tail(deployment, filter, follower)).values();
+  context.streams.send(x, (wake) => {
+    follower.wake = wake;
+    return follower;
+  });
 }
 
 function filterOf(call: ApiCall): { limit: number; function: string | null } {
@@ -35,35 +37,38 @@ class LogFollower implements FrameSource {
   readonly loading = false;
   readonly error = null;
   over = false;
+  lines: Iterator<LogLine> = [].values();
+  wake = (): void => {};
+  readonly #only: string | null;
   readonly #new = new NewestBuffer<LogLine>(MAX_WAITING_LINES, Number.POSITIVE_INFINITY);
-  readonly #unfollow: () => void;
-  #lines: Iterator<LogLine>;
+  readonly #left = new AbortController();
 
-  constructor(
-    tail: LogLine[],
-    only: string | null,
-    wake: () => void,
-    follow: (listener: (line: LogLine) => void) => () => void,
-  ) {
-    this.#lines = tail.values();
-    this.#unfollow = follow((line) => {
-      if (only !== null && line.function !== only) return;
-      this.#new.push(line, 0);
-      wake();
-    });
+  /** `only`: lines of this function. */
+  constructor(only: string | null) {
+    this.#only = only;
+  }
+
+  get signal(): AbortSignal {
+    return this.#left.signal;
+  }
+
+  line(line: LogLine): void {
+    if (this.#only !== null && line.function !== this.#only) return;
+    this.#new.push(line, 0);
+    this.wake();
   }
 
   take(): Uint8Array | null {
-    let next = this.#lines.next();
+    let next = this.lines.next();
     if (next.done && this.#new.size > 0) {
-      this.#lines = this.#new.take().items.values();
-      next = this.#lines.next();
+      this.lines = this.#new.take().items.values();
+      next = this.lines.next();
     }
     return next.done ? null : frame({ event: "log", data: next.value });
   }
 
   close(): void {
     this.over = true;
-    this.#unfollow();
+    this.#left.abort();
   }
 }

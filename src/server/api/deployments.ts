@@ -1,12 +1,15 @@
 import { SERVER_DEFAULTS } from "../../protocol/defaults.ts";
 import { AthanorError } from "../../protocol/errors.ts";
 import { formatId, parseId } from "../../protocol/names.ts";
-import type { DeployResult, Page } from "../../protocol/wire.ts";
+import type { DeploymentJson, DeployResult, Page } from "../../protocol/wire.ts";
+import type { Context } from "../context.ts";
+import { Phases } from "../deployments/phases.ts";
+import type { Deployed } from "../deployments/service.ts";
 import { sendJson } from "../http/answer.ts";
 import { readJson } from "../http/body.ts";
 import type { DeploymentRecord } from "../store/store.ts";
 import { followLogs, readLogs } from "./deployment-logs.ts";
-import { type ApiCall, deploymentParam, numberQuery, type Route } from "./route.ts";
+import { type ApiCall, deploymentParam, numberQuery, type Route, requireParam } from "./route.ts";
 import { appLinks, deploymentJson } from "./show.ts";
 
 export const PAGE_QUERY = {
@@ -26,10 +29,35 @@ export const deploymentRoutes: Route[] = [
     body: "DeploymentUpload",
     answers: { 200: "DeployResult", 201: "DeployResult" },
     handle: async ({ x, context }) => {
-      const upload = await readJson(x, SERVER_DEFAULTS.maxDeploymentBytes);
-      const { record, unchanged } = await context.deployments.create(upload);
-      const result: DeployResult = { deployment: deploymentJson(record), unchanged, links: appLinks(record.app) };
-      sendJson(x, unchanged ? 200 : 201, result, { location: `/v1/deployments/${result.deployment.deployment_id}` });
+      const phases = new Phases();
+      const upload = await phases.time("upload", () => readJson(x, SERVER_DEFAULTS.maxDeploymentBytes));
+      const deployed = await context.deployments.create(upload, phases);
+      const result = deployResult(context, deployed);
+      sendJson(x, deployed.unchanged ? 200 : 201, result, {
+        location: `/v1/deployments/${result.deployment.deployment_id}`,
+      });
+    },
+  },
+  {
+    method: "POST",
+    path: "/v1/deployments/:deployment/rollback",
+    access: "operator",
+    summary: "Make a deployment live again that was so before",
+    answers: { 200: "DeployResult" },
+    handle: async (call) => {
+      const deployed = await call.context.deployments.rollBack(deploymentParam(call));
+      sendJson(call.x, 200, deployResult(call.context, deployed));
+    },
+  },
+  {
+    method: "POST",
+    path: "/v1/apps/:app/rollback",
+    access: "operator",
+    summary: "Make the deployment live again that was so before the live one",
+    answers: { 200: "DeployResult" },
+    handle: async (call) => {
+      const deployed = await call.context.deployments.rollBackApp(requireParam(call, "app"));
+      sendJson(call.x, 200, deployResult(call.context, deployed));
     },
   },
   {
@@ -47,7 +75,9 @@ export const deploymentRoutes: Route[] = [
         ...(before === null ? {} : { before }),
         limit: limit + 1,
       });
-      const page = pageJson(records, limit, deploymentJson, (record) => formatId("deployments", record.deployment));
+      const page = pageJson(records, limit, shownBy(call.context), (record) =>
+        formatId("deployments", record.deployment),
+      );
       sendJson(call.x, 200, page);
     },
   },
@@ -57,7 +87,7 @@ export const deploymentRoutes: Route[] = [
     access: "operator",
     summary: "One deployment",
     answers: { 200: "Deployment" },
-    handle: async (call) => sendJson(call.x, 200, deploymentJson(await recordOf(call))),
+    handle: async (call) => sendJson(call.x, 200, shownBy(call.context)(await recordOf(call))),
   },
   {
     method: "GET",
@@ -98,6 +128,15 @@ export const deploymentRoutes: Route[] = [
     },
   },
 ];
+
+const shownBy =
+  ({ deployments }: Context) =>
+  (record: DeploymentRecord): DeploymentJson =>
+    deploymentJson(record, deployments.phasesOf(record.deployment));
+
+function deployResult(context: Context, { record, unchanged }: Deployed): DeployResult {
+  return { deployment: shownBy(context)(record), unchanged, links: appLinks(record.app) };
+}
 
 async function recordOf(call: ApiCall): Promise<DeploymentRecord> {
   const deployment = deploymentParam(call);

@@ -66,6 +66,9 @@ export async function serveApi(x: Exchange, context: Context): Promise<void> {
   if (route.access === "job") x.res.setHeader("access-control-allow-origin", "*");
   const query = checkQuery(x, route);
   const principal = await authorize({ x, context, route, params, query });
+  // It may have been deployed on another server a moment ago.
+  if (params.app !== undefined && context.deployments.live(params.app) === undefined)
+    await context.deployments.find(params.app);
   await route.handle({ x, context, params, query, routes: ROUTES, principal });
 }
 

@@ -1,7 +1,7 @@
 /** How records look on the wire. */
 import { formatId } from "../../protocol/names.ts";
 import type { AppSpec, FunctionSpec } from "../../protocol/spec.ts";
-import type { DeploymentJson, FunctionJson } from "../../protocol/wire.ts";
+import type { DeploymentJson, DeployPhaseJson, FunctionJson } from "../../protocol/wire.ts";
 import type { DeploymentRecord } from "../store/store.ts";
 
 function functionJson(app: string, fn: FunctionSpec): FunctionJson {
@@ -24,7 +24,8 @@ export function functionsJson(spec: AppSpec): FunctionJson[] {
   return spec.functions.map((fn) => functionJson(spec.name, fn));
 }
 
-export function deploymentJson(record: DeploymentRecord): DeploymentJson {
+export function deploymentJson(record: DeploymentRecord, phases: readonly DeployPhaseJson[] = []): DeploymentJson {
+  const { error } = record;
   return {
     deployment_id: formatId("deployments", record.deployment),
     app: record.app,
@@ -33,7 +34,8 @@ export function deploymentJson(record: DeploymentRecord): DeploymentJson {
     status: record.status === "building" ? "failed" : record.status,
     created_at: new Date(record.createdAt).toISOString(),
     functions: functionsJson(record.spec),
-    error: record.error,
+    error: error && { code: error.code, message: error.message, last_stderr: error.lastStderr ?? [] },
+    phases: [...phases],
   };
 }
 

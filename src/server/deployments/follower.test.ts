@@ -10,7 +10,8 @@ class World {
   readonly live = new Map<string, number>();
   readonly served = new Map<string, { number: number }>();
   readonly history: string[] = [];
-  /** Folders that are not there yet, and when they are. */
+  readonly givenUp: number[] = [];
+  /** Deployments that are not ready yet, and when they are. */
   readonly slow = new Map<number, Promise<void>>();
   readonly turns = new Map<string, Promise<void>>();
   listeners: ((signal: StoreSignal) => void)[] = [];
@@ -37,10 +38,11 @@ class World {
           return null;
         },
       },
-      folders: {
-        ensure: async ({ deployment }) => {
-          await this.slow.get(deployment);
-        },
+      prepare: async ({ deployment }) => {
+        await this.slow.get(deployment);
+      },
+      giveUp: ({ deployment }) => {
+        this.givenUp.push(deployment);
       },
       log: { error: (_, message) => this.history.push(message) },
       inTurn: async (app, step) => {

@@ -1,39 +1,53 @@
 /**
  * Deployments of this server. Their states are the store's:
  *
- *   building --create() activates--> live --a newer one is live--> superseded
- *   building --the trial fails-->    failed
+ *   building   --create() activates-->   live         superseded --rollBack() activates--> live
+ *   live       --another is live-->      superseded
+ *   building   --it does not get ready--> failed      what was live stays so
  *
- * What is live is also kept in memory, where the hot path finds it; create(), remove() and the follower change that, in turns for each app.
+ * What is live is also kept in memory, where the hot path finds it; create(), rollBack(), remove() and the follower change that, in turns for each
+ * app. Each makes the replicas that take over ready first (rollout.ts), so that the switch is one assignment between ready replicas.
  */
+import { DEPLOY_DEFAULTS, LOG_DEFAULTS } from "../../protocol/defaults.ts";
 import { AthanorError } from "../../protocol/errors.ts";
-import { formatId } from "../../protocol/names.ts";
+import { formatId, NAME_PATTERN } from "../../protocol/names.ts";
 import type { DeploymentUpload } from "../../protocol/spec.ts";
+import type { DeployPhaseJson } from "../../protocol/wire.ts";
 import type { Log } from "../log.ts";
 import { checkScheduled } from "../schedules/check.ts";
 import { newSchedules } from "../schedules/decide.ts";
-import type { DeploymentRecord, Store } from "../store/store.ts";
+import type { DeploymentError, DeploymentRecord, Store } from "../store/store.ts";
+import { deploymentError, failureOf } from "./failure.ts";
 import { DeploymentFolders, type UploadBlobs } from "./folders.ts";
 import { Follower } from "./follower.ts";
 import { loadDeployment } from "./load.ts";
 import type { LoadedDeployment } from "./loaded.ts";
+import { Misses } from "./misses.ts";
+import { Phases } from "./phases.ts";
+import { earlierThanLive, refuseRollback } from "./rollback.ts";
+import { Rollout, type RolloutOptions } from "./rollout.ts";
+import { Turns, within } from "./turns.ts";
 import { checkUpload } from "./upload.ts";
 
 /** The files of a deployment that was asked for may be needed soon, though nothing in the store says so yet. */
 const KEEP_MS = 10 * 60_000;
+/** Deployments whose phases are remembered. */
+const MAX_PHASES = 500;
 
 export interface Deployments {
   /** In memory, or on disk, or made from its upload. Throws deployment_not_found, deployment_unavailable. */
   get(deployment: number): Promise<LoadedDeployment>;
   /** In memory only; what the hot path asks. */
   live(app: string): LoadedDeployment | undefined;
+  /** As `live`; where that has none, also what was deployed on another server a moment ago. Throws store_unreachable. */
+  find(app: string): Promise<LoadedDeployment | undefined>;
   /** Why there is no live one: app_not_found, or deployment_unavailable where its files can't be had. */
   absence(app: string): AthanorError;
   /** The live deployment of every app. */
   listLive(): LoadedDeployment[];
 }
 
-export interface DeploymentServiceOptions {
+export interface DeploymentServiceOptions extends RolloutOptions {
   store: Store;
   /** Where the uploads are kept. */
   blobs: UploadBlobs;
@@ -41,38 +55,59 @@ export interface DeploymentServiceOptions {
   dataDir: string;
   log: Log;
   env: NodeJS.ProcessEnv;
-  /** Starts a replica of it, waits until it is ready and takes it away again. Throws what kept it from being ready. */
-  trial(deployment: LoadedDeployment): Promise<void>;
   /** The live deployments are now these; `added` is new among them, `retired` no longer one. */
   onChange(p: { live: LoadedDeployment[]; added: LoadedDeployment | null; retired: LoadedDeployment | null }): void;
-  /** A deployment did not pass its trial. */
-  onFailed?(deployment: LoadedDeployment): void;
+  /** A deployment did not get ready. */
+  onFailed?(deployment: LoadedDeployment, error: DeploymentError): void;
+  /** The last that its replicas wrote to stderr. */
+  lastStderr(deployment: number, limit: number): Promise<string[]>;
+  /** Deployments that have replicas, or calls that wait for one. */
+  inUse(): Iterable<number>;
   now(): number;
+}
+
+export interface Deployed {
+  record: DeploymentRecord;
+  /** It was live already. */
+  unchanged: boolean;
 }
 
 export class DeploymentService implements Deployments {
   readonly #options: DeploymentServiceOptions;
   readonly #folders: DeploymentFolders;
+  readonly #rollout: Rollout;
   readonly #loaded = new Map<number, LoadedDeployment>();
-  /** The last step under way for each app, so that an app's deploys follow each other. */
-  readonly #turns = new Map<string, Promise<unknown>>();
+  readonly #turns = new Turns();
   #live: ReadonlyMap<string, LoadedDeployment> = new Map();
   /** When each digest was last asked for. */
   readonly #asked = new Map<string, number>();
+  /** By app, the digest of what was live before: a rollback goes to it, mostly. */
+  readonly #before = new Map<string, string>();
+  readonly #phases = new Map<number, readonly DeployPhaseJson[]>();
   readonly #follower: Follower;
+  readonly #misses: Misses<DeploymentRecord>;
   #started = false;
 
   constructor(options: DeploymentServiceOptions) {
+    const { store, log } = options;
     this.#options = options;
     this.#folders = new DeploymentFolders(options);
+    this.#rollout = new Rollout(options);
     this.#follower = new Follower({
-      store: options.store,
-      folders: this.#folders,
-      log: options.log,
-      inTurn: (app, step) => this.#inTurn(app, step),
+      store,
+      log,
+      inTurn: (app, step) => this.#turns.take(app, step),
       served: () => this.#live,
+      prepare: (record) => this.#prepareToFollow(record),
+      giveUp: (record) => this.#rollout.giveUp(this.#load(record)),
       serve: (record) => this.#swap(record.app, this.#load(record)),
       drop: (app) => this.#swap(app, null),
+    });
+    this.#misses = new Misses({
+      ask: (apps) => store.deploymentListLive({ apps }),
+      nameOf: ({ app }) => app,
+      gapMs: DEPLOY_DEFAULTS.missGapMs,
+      maxWaiting: DEPLOY_DEFAULTS.maxMisses,
     });
   }
 
@@ -80,6 +115,7 @@ export class DeploymentService implements Deployments {
   async start(): Promise<void> {
     if (this.#started) return;
     this.#started = true;
+    this.#rollout.start();
     await this.#folders.start();
     await this.#follower.start();
   }
@@ -87,13 +123,24 @@ export class DeploymentService implements Deployments {
   async stop(): Promise<void> {
     this.#started = false;
     this.#follower.stop();
+    this.#rollout.stop();
     await this.#folders.stop();
-    await Promise.allSettled(this.#turns.values());
+    await this.#turns.over();
     this.#live = new Map();
     this.#loaded.clear();
   }
 
   live(app: string): LoadedDeployment | undefined {
+    return this.#live.get(app);
+  }
+
+  async find(app: string): Promise<LoadedDeployment | undefined> {
+    const live = this.#live.get(app);
+    if (live !== undefined || !this.#options.store.shared || !NAME_PATTERN.test(app)) return live;
+    const record = await this.#misses.look(app);
+    if (record === null) return undefined;
+    // It may take minutes to install its packages; whoever asks is told so.
+    await within(this.#follower.follow(record), DEPLOY_DEFAULTS.missPatienceMs);
     return this.#live.get(app);
   }
 
@@ -120,15 +167,34 @@ export class DeploymentService implements Deployments {
     return this.#load(record);
   }
 
-  /** Checks an upload, writes its files, installs its dependencies, tries it, and makes it live; until then the one before stays live. */
-  async create(upload: unknown): Promise<{ record: DeploymentRecord; unchanged: boolean }> {
+  /** How long the phases of its deploy took; empty where this server did not make it live, or has restarted since. */
+  phasesOf(deployment: number): readonly DeployPhaseJson[] {
+    return this.#phases.get(deployment) ?? [];
+  }
+
+  /** Checks an upload, writes its files, installs its dependencies, makes its replicas ready, and makes it live; until then the one before stays live. */
+  async create(upload: unknown, phases = new Phases()): Promise<Deployed> {
     const checked = checkUpload(upload);
-    return this.#inTurn(checked.spec.name, () => this.#create(checked));
+    return this.#turns.take(checked.spec.name, () => this.#create(checked, phases));
+  }
+
+  /** Makes a deployment live again that was so before, with its schedules. Throws rollback_impossible, and whatever keeps it from being ready. */
+  async rollBack(deployment: number): Promise<Deployed> {
+    const { store } = this.#options;
+    const asked = await store.deploymentGet({ deployment });
+    if (asked === null)
+      throw new AthanorError("deployment_not_found", `there is no deployment ${formatId("deployments", deployment)}`);
+    return this.#turns.take(asked.app, async () => this.#rollBackTo(await store.deploymentGet({ deployment })));
+  }
+
+  /** As rollBack, to the one before the live one. Throws app_not_found too. */
+  async rollBackApp(app: string): Promise<Deployed> {
+    return this.#turns.take(app, async () => this.#rollBackTo(await earlierThanLive(this.#options.store, app)));
   }
 
   /** Takes an app out, with its jobs. False where there is none. */
   async remove(app: string): Promise<boolean> {
-    return this.#inTurn(app, async () => {
+    return this.#turns.take(app, async () => {
       const removed = await this.#options.store.appDelete({ app, now: this.#options.now() });
       if (removed) this.#swap(app, null);
       return removed;
@@ -139,8 +205,10 @@ export class DeploymentService implements Deployments {
   async prune(): Promise<number> {
     const needed = await this.#options.store.deploymentListNeeded();
     // What is being made is not in the store yet.
-    if (this.#turns.size > 0) return 0;
-    const kept = new Set(needed.map((record) => record.digest));
+    if (this.#turns.areTaken) return 0;
+    const kept = new Set([...needed.map((record) => record.digest), ...this.#before.values()]);
+    // Requests are in no store, and their code may read its files at any time.
+    for (const number of this.#options.inUse()) kept.add(this.#loaded.get(number)?.digest ?? "");
     for (const [digest, at] of this.#asked) {
       if (at > Date.now() - KEEP_MS) kept.add(digest);
       else this.#asked.delete(digest);
@@ -149,8 +217,8 @@ export class DeploymentService implements Deployments {
     return await this.#folders.prune(kept);
   }
 
-  async #create(upload: DeploymentUpload): Promise<{ record: DeploymentRecord; unchanged: boolean }> {
-    const { store, log, now, trial } = this.#options;
+  async #create(upload: DeploymentUpload, phases: Phases): Promise<Deployed> {
+    const { store, now } = this.#options;
     const { spec, digest } = upload;
     const before = this.#live.get(spec.name);
     if (before?.digest === digest && this.#folders.has(digest)) {
@@ -158,29 +226,85 @@ export class DeploymentService implements Deployments {
       // Another server may have deployed something else since.
       if (record?.status === "live") return { record, unchanged: true };
     }
-    const uploadBlob = await this.#folders.write(upload);
+    const uploadBlob = await phases.time("install", () => this.#folders.write(upload));
     const building = await store.deploymentInsert({ app: spec.name, digest, spec, uploadBlob, now: now() });
     const deployment = this.#load(building);
+    this.#remember(deployment.number, phases);
     try {
-      checkScheduled(deployment);
-      await trial(deployment);
+      return { record: await this.#makeLive(deployment, phases), unchanged: false };
     } catch (error) {
       this.#loaded.delete(deployment.number);
-      const { code, message } = reasonOf(error);
-      await store.deploymentFail({ deployment: deployment.number, error: { code, message }, now: now() });
-      this.#options.onFailed?.(deployment);
-      log.warn(
-        { deployment: deployment.id, app: spec.name, code },
-        "deployment failed its trial; the one before stays live",
+      throw await this.#failed(deployment, error, (why) =>
+        store.deploymentFail({ deployment: deployment.number, error: why, now: now() }),
       );
+    }
+  }
+
+  async #rollBackTo(record: DeploymentRecord | null): Promise<Deployed> {
+    if (record?.status === "live") {
+      if (this.#live.get(record.app)?.number !== record.deployment) void this.#follower.sync();
+      return { record, unchanged: true };
+    }
+    const target = refuseRollback(record, (digest) => this.#folders.has(digest));
+    const phases = new Phases();
+    await phases.time("install", () => this.#folders.ensure(target));
+    const deployment = this.#load(target);
+    this.#remember(deployment.number, phases);
+    try {
+      return { record: await this.#makeLive(deployment, phases), unchanged: false };
+    } catch (error) {
+      throw await this.#failed(deployment, error, async () => {});
+    }
+  }
+
+  /** The careful way. Whatever fails on it, the one before stays live. */
+  async #makeLive(deployment: LoadedDeployment, phases: Phases): Promise<DeploymentRecord> {
+    const { store, now, log } = this.#options;
+    const { app, number, spec } = deployment;
+    checkScheduled(deployment);
+    await this.#rollout.trial(deployment, phases);
+    try {
+      await this.#rollout.prepare(deployment, phases);
+      const record = await phases.time("switch", async () => {
+        const at = now();
+        const schedules = newSchedules(spec.functions, at);
+        const activated = await store.deploymentActivate({ deployment: number, schedules, now: at });
+        this.#swap(app, deployment);
+        return activated;
+      });
+      const took = Object.fromEntries(phases.ended.map(({ phase, duration_s: s }) => [phase, s]));
+      log.info({ deployment: deployment.id, app, functions: spec.functions.length, took }, "deployment is live");
+      return record;
+    } catch (error) {
+      this.#rollout.giveUp(deployment);
       throw error;
     }
-    const at = now();
-    const schedules = newSchedules(spec.functions, at);
-    const record = await store.deploymentActivate({ deployment: deployment.number, schedules, now: at });
-    this.#swap(spec.name, deployment);
-    log.info({ deployment: deployment.id, app: spec.name, functions: spec.functions.length }, "deployment is live");
-    return { record, unchanged: false };
+  }
+
+  /** Keeps and tells why; returns what the deployer is told. */
+  async #failed(
+    deployment: LoadedDeployment,
+    error: unknown,
+    keep: (why: DeploymentError) => Promise<void>,
+  ): Promise<unknown> {
+    const { log, lastStderr, onFailed } = this.#options;
+    const why = deploymentError(error, await lastStderr(deployment.number, LOG_DEFAULTS.lastStderrLines));
+    // Where the store cannot even be told, the first error says why.
+    await keep(why).catch((fault: unknown) => {
+      log.error({ deployment: deployment.id, err: fault }, "that the deployment failed could not be stored");
+      // It may be live all the same, if what was lost is only the store's answer.
+      void this.#follower.sync();
+    });
+    onFailed?.(deployment, why);
+    const { id, app } = deployment;
+    log.warn({ deployment: id, app, code: why.code }, "deployment failed; the one before stays live");
+    return failureOf(error, why);
+  }
+
+  /** At the start of the server nothing is served yet that could go on meanwhile. */
+  async #prepareToFollow(record: DeploymentRecord): Promise<void> {
+    await this.#folders.ensure(record);
+    if (this.#live.has(record.app)) await this.#rollout.prepare(this.#load(record), new Phases());
   }
 
   /** One assignment, so that a request sees either the old or the new. */
@@ -190,6 +314,10 @@ export class DeploymentService implements Deployments {
     if (added) live.set(app, added);
     else live.delete(app);
     this.#live = live;
+    if (retired && added) this.#before.set(app, retired.digest);
+    else this.#before.delete(app);
+    // A request that came before the switch may get to its replica a while after it.
+    if (retired) this.#asked.set(retired.digest, Date.now());
     this.#options.onChange({ live: [...live.values()], added, retired });
   }
 
@@ -202,18 +330,8 @@ export class DeploymentService implements Deployments {
     return loaded;
   }
 
-  async #inTurn<T>(app: string, step: () => Promise<T>): Promise<T> {
-    const turn = (this.#turns.get(app) ?? Promise.resolve()).then(step, step);
-    this.#turns.set(app, turn);
-    try {
-      return await turn;
-    } finally {
-      if (this.#turns.get(app) === turn) this.#turns.delete(app);
-    }
+  #remember(deployment: number, { ended }: Phases): void {
+    this.#phases.set(deployment, ended);
+    if (this.#phases.size > MAX_PHASES) this.#phases.delete(this.#phases.keys().next().value as number);
   }
-}
-
-function reasonOf(error: unknown): { code: string; message: string } {
-  if (error instanceof AthanorError) return { code: error.code, message: error.detail };
-  return { code: "internal", message: (error as Error).message };
 }

@@ -14,16 +14,22 @@ export async function tryDeployment(p: {
   replicaId: string;
   access(deployment: LoadedDeployment, replicaId: string): { serverUrl: string; serverToken: string };
   onReplica(session: ReplicaSession, deployment: LoadedDeployment, group: ReplicaGroup): void;
+  /** Aborted: the replica is killed, and the trial fails. */
+  signal: AbortSignal;
 }): Promise<void> {
   const { deployment, replicaId } = p;
   const group = trialGroup(deployment);
   const session = p.starter.startReplica({ replicaId, deployment, group, ...p.access(deployment, replicaId) });
   p.onReplica(session, deployment, group);
+  const stop = (): void => void session.kill();
+  p.signal.addEventListener("abort", stop, { once: true });
+  if (p.signal.aborted) stop();
   try {
     await session.ready;
   } catch (error) {
     throw importFailed(error);
   } finally {
+    p.signal.removeEventListener("abort", stop);
     // It served nobody, and its exit hooks undo what its enter hooks did.
     void session.drain();
   }

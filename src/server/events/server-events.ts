@@ -57,8 +57,14 @@ export class ServerEvents {
     });
   }
 
-  deployment({ number, app }: { number: number; app: string }, status: ServerEventData["deployment"]["status"]): void {
-    this.#add("deployment", { deployment_id: formatId("deployments", number), app, status, at: this.#time() });
+  /** `error`: why it failed. */
+  deployment(
+    { number, app }: { number: number; app: string },
+    status: ServerEventData["deployment"]["status"],
+    error?: { code: string; message: string },
+  ): void {
+    const told = error === undefined ? {} : { error: { code: error.code, message: error.message } };
+    this.#add("deployment", { deployment_id: formatId("deployments", number), app, status, ...told, at: this.#time() });
   }
 
   /** What another server has done to the store. */

@@ -48,7 +48,18 @@ export class Gateway {
   /** Answers, or throws what is to be answered as a problem. */
   serve(x: Exchange, target: Target): Promise<void> | void {
     const app = this.#routes.get(target.app);
-    if (!app) throw this.#context.deployments.absence(target.app);
+    return app ? this.#serveApp(x, target, app) : this.#serveNewApp(x, target);
+  }
+
+  /** One that is not served here may have been deployed on another server a moment ago. */
+  async #serveNewApp(x: Exchange, target: Target): Promise<void> {
+    const { deployments } = this.#context;
+    const app = (await deployments.find(target.app)) && this.#routes.get(target.app);
+    if (!app) throw deployments.absence(target.app);
+    await this.#serveApp(x, target, app);
+  }
+
+  #serveApp(x: Exchange, target: Target, app: AppRoutes): Promise<void> | void {
     const route = app.byPath.get(target.path);
     if (route) return this.#serveEndpoint(x, target, route);
     return this.#serveOwn(x, target, app);

@@ -1,7 +1,7 @@
 import { FUNCTION_DEFAULTS } from "../../protocol/defaults.ts";
 import { httpFaceOf, type ReplicaGroup } from "../../protocol/groups.ts";
 import type { FunctionSpec } from "../../protocol/spec.ts";
-import { Alarm } from "../alarm.ts";
+import { Alarm, MAX_TIMER_MS } from "../alarm.ts";
 import type { ReplicaSession, StartingReplica } from "../replicas/session.ts";
 import type { ClaimFunction } from "../store/store.ts";
 import type { RunnableDeployment } from "./deployment.ts";
@@ -26,6 +26,8 @@ export interface Replica {
 /** A place on a ready replica, for one call. Release it once, when the call is over. */
 export interface Lease {
   readonly session: ReplicaSession;
+  /** Aborts when a call that would never end by itself, such as a WebSocket, is to be ended: see Group.endCalls. */
+  readonly ending: AbortSignal;
   release(): void;
 }
 
@@ -39,7 +41,9 @@ export class Group {
   readonly claims: ClaimFunction[];
   readonly replicas: Replica[] = [];
   readonly held = new HeldRequests<Lease>();
-  live = false;
+  #live = false;
+  #ending = new AbortController();
+  #endTimer: NodeJS.Timeout | null = null;
   /** Replicas that are kept although nothing needs them yet: the deployment is about to be live. Kept by preparations.ts. */
   prepared = 0;
   /** Jobs of the group that could run now; kept by the dispatcher. May be too high, never too low. */
@@ -71,6 +75,35 @@ export class Group {
       rate: rate === null ? null : { limit: rate.limit, perMs: rate.perS * 1000 },
     }));
     this.alarm = new Alarm({ now, ring: () => wake(this) });
+  }
+
+  get live(): boolean {
+    return this.#live;
+  }
+
+  /** Its deployment is live, or no longer: then calls have drainMs, and those that would never end are told to. */
+  setLive(live: boolean): void {
+    if (this.#live === live) return;
+    this.#live = live;
+    if (live) {
+      this.clearTimers();
+      if (this.#ending.signal.aborted) this.#ending = new AbortController();
+    } else this.#endTimer = setTimeout(() => this.endCalls(), Math.min(this.drainMs, MAX_TIMER_MS));
+  }
+
+  /** Tells calls that would never end by themselves to end; others go on until they are done. */
+  endCalls(): void {
+    this.#ending.abort();
+  }
+
+  get ending(): AbortSignal {
+    return this.#ending.signal;
+  }
+
+  clearTimers(): void {
+    this.alarm.clear();
+    if (this.#endTimer !== null) clearTimeout(this.#endTimer);
+    this.#endTimer = null;
   }
 
   /** The ready replica with the fewest calls that has room for one more. */

@@ -60,7 +60,7 @@ export class Groups {
     if (groups === undefined || !groups.every((group) => group.unused)) return;
     this.#byDeployment.delete(deployment);
     for (const group of groups) {
-      group.alarm.clear();
+      group.clearTimers();
       group.forgotten = true;
       for (const fn of group.group.functions) this.#byFunction.delete(fn);
     }

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { describe, it } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
 import { exitOf, type FakeReplica, FakeStarter } from "../../../test/harness/fake-replicas.ts";
@@ -17,8 +18,12 @@ class Setup implements AsyncDisposable {
   readonly scheduler: Scheduler;
   readonly #left = new AbortController();
 
-  constructor(changes: Partial<FunctionSpec> = {}, options: Partial<SchedulerOptions> = {}, timeoutS = 60) {
-    this.fn = endpointSpec("f", { concurrency: 2, ...changes }, { serviceStartupTimeoutS: timeoutS });
+  constructor(changes: Partial<FunctionSpec> = {}, options: Partial<SchedulerOptions> = {}, timeoutS = 60, drainS = 5) {
+    this.fn = endpointSpec(
+      "f",
+      { concurrency: 2, ...changes },
+      { serviceStartupTimeoutS: timeoutS, drainTimeoutS: drainS },
+    );
     this.deployment = deploymentOf(1, [this.fn]);
     let number = 0;
     const access = () => ({ serverUrl: "", serverToken: "" });
@@ -122,6 +127,26 @@ describe("Scheduler", () => {
     await (await setup.replica(1)).ended;
     await turn();
     assert.deepEqual(setup.states, []);
+  });
+
+  it("tells calls that would never end to end, drainTimeoutS after their deployment was live", async () => {
+    await using setup = new Setup({}, {}, 60, 0);
+    const [first, second] = [await setup.acquire(), await setup.acquire()];
+    setup.scheduler.retire(1);
+    // Back before its time was over.
+    setup.scheduler.add(setup.deployment);
+    setup.scheduler.retire(1);
+    const told = once(first.ending, "abort");
+    assert.ok(!first.ending.aborted);
+    await told;
+    assert.ok(second.ending.aborted);
+    assert.deepEqual(setup.states, ["ready"], "what it does about it is its own");
+    setup.scheduler.add(setup.deployment);
+    second.release();
+    const third = await setup.acquire();
+    assert.ok(!third.ending.aborted);
+    await setup.scheduler.stop();
+    assert.ok(third.ending.aborted);
   });
 
   it("gives callers the reason of a failed start, and tries again after its back-off", async () => {

@@ -85,7 +85,8 @@ export class Scheduler implements AsyncDisposable {
     this.#preparations.endAll(shuttingDown);
     const ends: Promise<unknown>[] = [];
     for (const group of this.groups()) {
-      group.alarm.clear();
+      group.clearTimers();
+      group.endCalls();
       group.held.rejectAll(shuttingDown);
       for (const replica of group.replicas) {
         ends.push(replica.session.ended);
@@ -98,7 +99,7 @@ export class Scheduler implements AsyncDisposable {
   /** Call for each live deployment at start and after each activation: keeps its minReplicas, and its replicas warm. */
   add(deployment: RunnableDeployment): void {
     for (const group of this.#groups.of(deployment)) {
-      group.live = true;
+      group.setLive(true);
       this.replan(group);
     }
     this.#preparations.end(deployment.number);
@@ -132,7 +133,7 @@ export class Scheduler implements AsyncDisposable {
   /** The deployment is live no more: its replicas leave once no job or request needs them. */
   retire(deployment: number): void {
     for (const group of this.#groups.peek(deployment)) {
-      group.live = false;
+      group.setLive(false);
       this.replan(group);
     }
   }
@@ -250,6 +251,7 @@ export class Scheduler implements AsyncDisposable {
     let held = true;
     return {
       session: replica.session,
+      ending: replica.group.ending,
       release: () => {
         if (held) this.give(replica, 1);
         held = false;

@@ -124,8 +124,9 @@ class PostgresStore implements Store {
   deploymentFail: Verb<"deploymentFail"> = (p) => this.#do(() => deployments.deploymentFail(this.#db, p));
   deploymentGet: Verb<"deploymentGet"> = (p) => this.#do(() => deployments.deploymentGet(this.#db, p));
   deploymentList: Verb<"deploymentList"> = (p) => this.#do(() => deployments.deploymentList(this.#db, p));
-  deploymentListLive = () => this.#do(() => deployments.deploymentListLive(this.#db));
+  deploymentListLive = (p?: { apps: string[] }) => this.#do(() => deployments.deploymentListLive(this.#db, p));
   deploymentListNeeded = () => this.#do(() => deployments.deploymentListNeeded(this.#db));
+  deploymentPrune: Verb<"deploymentPrune"> = (p) => this.#do(() => deployments.deploymentPrune(this.#db, p));
   appDelete: Verb<"appDelete"> = async (p) =>
     this.#tell(await this.#do(() => deployments.appDelete(this.#db, p)), [
       { type: "deployments" },

@@ -61,8 +61,9 @@ export class SqliteStore implements Store {
   deploymentFail: Verb<"deploymentFail"> = (p) => this.#durably(deployments.deploymentFail, p);
   deploymentGet: Verb<"deploymentGet"> = (p) => this.#read(deployments.deploymentGet, p);
   deploymentList: Verb<"deploymentList"> = (p) => this.#read(deployments.deploymentList, p);
-  deploymentListLive = () => this.#read(deployments.deploymentListLive, {});
+  deploymentListLive = (p?: { apps: string[] }) => this.#read(deployments.deploymentListLive, p);
   deploymentListNeeded = () => this.#read(deployments.deploymentListNeeded, {});
+  deploymentPrune: Verb<"deploymentPrune"> = (p) => this.#durably(deployments.deploymentPrune, p);
   appDelete: Verb<"appDelete"> = (p) => this.#durably(deployments.appDelete, p);
 
   jobInsertMany: Verb<"jobInsertMany"> = (p) => this.#durably(jobInsertMany, p);

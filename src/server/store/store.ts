@@ -40,14 +40,19 @@ export interface Store extends AsyncDisposable {
    */
   deploymentActivate(p: { deployment: number; schedules: NewSchedule[]; now: number }): Promise<DeploymentRecord>;
   /** D. */
-  deploymentFail(p: { deployment: number; error: { code: string; message: string }; now: number }): Promise<void>;
+  deploymentFail(p: { deployment: number; error: DeploymentError; now: number }): Promise<void>;
   deploymentGet(p: { deployment: number }): Promise<DeploymentRecord | null>;
   /** Newest first; `before` is a deployment number, exclusive. */
   deploymentList(p: { app?: string; before?: number; limit: number }): Promise<DeploymentRecord[]>;
-  /** The live deployment of every app, by name of the app. */
-  deploymentListLive(): Promise<DeploymentRecord[]>;
+  /** The live deployment of every app, or of these apps, by name of the app. */
+  deploymentListLive(p?: { apps: string[] }): Promise<DeploymentRecord[]>;
   /** Deployments that are live, or that queued or running jobs still need. What restarts must be able to run. */
   deploymentListNeeded(): Promise<DeploymentRecord[]>;
+  /**
+   * D. Lets go of the uploads that nobody can ask for again: of deployments that failed, and of superseded ones that have neither a queued nor a
+   * running job and are not among the `keep` newest superseded ones of their app. Returns of how many.
+   */
+  deploymentPrune(p: { keep: number }): Promise<number>;
   /** D. Takes the app out: deployments, jobs, events, queues, schedules. False where there was none. */
   appDelete(p: { app: string; now: number }): Promise<boolean>;
 
@@ -240,10 +245,18 @@ export interface NewDeployment {
   uploadBlob: string | null;
 }
 
+/** Why a deployment is not live. */
+export interface DeploymentError {
+  code: string;
+  message: string;
+  /** What its replicas wrote last. */
+  lastStderr: string[];
+}
+
 export interface DeploymentRecord extends NewDeployment {
   deployment: number;
   status: "building" | "live" | "superseded" | "failed";
-  error: { code: string; message: string } | null;
+  error: DeploymentError | null;
   createdAt: number;
 }
 

@@ -63,7 +63,7 @@ export function deploymentConformance(open: Open): void {
         uploadBlob: null,
         now: T0,
       });
-      const error = { code: "import_failed", message: "app.ts:3 threw" };
+      const error = { code: "import_failed", message: "app.ts:3 threw", lastStderr: ["at app.ts:3"] };
       await store.deploymentFail({ deployment, error, now: T0 });
       const failed = await store.deploymentGet({ deployment });
       assert.deepEqual([failed?.status, failed?.error], ["failed", error]);
@@ -88,6 +88,53 @@ export function deploymentConformance(open: Open): void {
         (await store.deploymentListLive()).map((d) => d.deployment),
         [3, 2],
       );
+    });
+
+    it("finds the live ones of some apps", async () => {
+      await using store = await open();
+      for (const app of ["one", "two", "one", "three"]) await givenDeployment(store, app);
+      const live = async (apps: string[]) => (await store.deploymentListLive({ apps })).map((d) => d.deployment);
+      assert.deepEqual(await live(["two", "one", "none"]), [3, 2]);
+      assert.deepEqual(await live([]), []);
+    });
+
+    it("lets go of uploads that nobody can ask for again", async () => {
+      await using store = await open();
+      const uploads: string[] = [];
+      const made = async (app: string): Promise<number> => {
+        const uploadBlob = String(uploads.length).padStart(64, "0");
+        uploads.push(uploadBlob);
+        const digest = uploadBlob;
+        return (await store.deploymentInsert({ app, digest, spec: spec(app), uploadBlob, now: T0 })).deployment;
+      };
+      const deployed = async (app = "demo"): Promise<number> => {
+        const deployment = await made(app);
+        await store.deploymentActivate({ deployment, schedules: [], now: T0 });
+        return deployment;
+      };
+      const withJob = await deployed();
+      await insertJobs(store, withJob, 1);
+      const old = await deployed();
+      const failed = await made("demo");
+      await store.deploymentFail({ deployment: failed, error: { code: "x", message: "", lastStderr: [] }, now: T0 });
+      const kept = [await deployed(), await deployed(), await deployed()];
+      const building = await made("demo");
+      const others = [await deployed("other"), await deployed("other")];
+      const withUpload = async () =>
+        (await store.deploymentList({ limit: 99 })).filter((d) => d.uploadBlob !== null).map((d) => d.deployment);
+      assert.equal(await store.deploymentPrune({ keep: 2 }), 2);
+      assert.deepEqual(await withUpload(), [...others.toReversed(), building, ...kept.toReversed(), withJob]);
+      assert.equal(await store.deploymentPrune({ keep: 2 }), 0);
+      const gone = [uploads[old - 1], uploads[failed - 1]];
+      assert.deepEqual((await store.blobUnreferenced({ hashes: uploads })).toSorted(), gone.toSorted());
+      await finish(store, await claimOne(store, withJob), "succeed");
+      assert.equal(await store.deploymentPrune({ keep: 2 }), 1);
+      assert.equal((await store.deploymentGet({ deployment: withJob }))?.status, "superseded");
+      // One that is live again is kept, however old it is.
+      await store.deploymentActivate({ deployment: kept[0] as number, schedules: [], now: T0 });
+      assert.equal(await store.deploymentPrune({ keep: 0 }), 3);
+      assert.deepEqual(await withUpload(), [others[1], building, kept[0]]);
+      await assertSound(store);
     });
 
     it("needs those that are live or still have jobs", async () => {

@@ -1,6 +1,6 @@
 import { AthanorError } from "../../../protocol/errors.ts";
 import { formatId } from "../../../protocol/names.ts";
-import type { DeploymentRecord, NewDeployment, NewSchedule } from "../store.ts";
+import type { DeploymentError, DeploymentRecord, NewDeployment, NewSchedule } from "../store.ts";
 import type { Database, Tx } from "./database.ts";
 import { LOCKS } from "./locks.ts";
 import { type DeploymentRow, type ScheduleRow, toDeployment } from "./rows.ts";
@@ -53,7 +53,7 @@ async function setSchedules(tx: Tx, app: string, schedules: NewSchedule[]): Prom
 
 export async function deploymentFail(
   db: Database,
-  p: { deployment: number; error: { code: string; message: string }; now: number },
+  p: { deployment: number; error: DeploymentError; now: number },
 ): Promise<void> {
   await db.write({ durable: true }, async (tx) => {
     const { status } = await existing(tx, p.deployment);
@@ -83,12 +83,21 @@ export async function deploymentList(
   return rows.map(toDeployment);
 }
 
-export async function deploymentListLive(db: Database): Promise<DeploymentRecord[]> {
-  return (await db.read<DeploymentRow>("deploymentListLive")).map(toDeployment);
+export async function deploymentListLive(db: Database, p?: { apps: string[] }): Promise<DeploymentRecord[]> {
+  const rows =
+    p === undefined ? db.read<DeploymentRow>("deploymentListLive") : db.read<DeploymentRow>("deploymentListLiveOf", p);
+  return (await rows).map(toDeployment);
 }
 
 export async function deploymentListNeeded(db: Database): Promise<DeploymentRecord[]> {
   return (await db.read<DeploymentRow>("deploymentListNeeded")).map(toDeployment);
+}
+
+export async function deploymentPrune(db: Database, p: { keep: number }): Promise<number> {
+  return await db.write({ durable: true }, async (tx) => {
+    const pruned = await tx.write("deploymentPrune", p);
+    return () => pruned.length;
+  });
 }
 
 export async function appDelete(db: Database, { app }: { app: string }): Promise<boolean> {

@@ -1,6 +1,6 @@
 import type { JobError, JobStatus } from "../../../protocol/job.ts";
 import type { AppSpec, ScheduleSpec } from "../../../protocol/spec.ts";
-import type { DeploymentRecord, JobRecord, ScheduleRecord } from "../store.ts";
+import type { DeploymentError, DeploymentRecord, JobRecord, ScheduleRecord } from "../store.ts";
 
 export interface DeploymentRow {
   deployment: number;
@@ -9,7 +9,7 @@ export interface DeploymentRow {
   spec: AppSpec;
   upload_blob: string | null;
   status: DeploymentRecord["status"];
-  error: { code: string; message: string } | null;
+  error: DeploymentError | null;
   created_at: number;
 }
 

@@ -49,12 +49,20 @@ export function deploymentList(db: Connection, p: Params<"deploymentList">): Dep
   return rows.map(toDeployment);
 }
 
-export function deploymentListLive(db: Connection): DeploymentRecord[] {
-  return db.all<DeploymentRow>("deploymentListLive").map(toDeployment);
+export function deploymentListLive(db: Connection, p?: { apps: string[] }): DeploymentRecord[] {
+  const rows =
+    p === undefined
+      ? db.all<DeploymentRow>("deploymentListLive")
+      : db.all<DeploymentRow>("deploymentListLiveOf", { apps: JSON.stringify(p.apps) });
+  return rows.map(toDeployment);
 }
 
 export function deploymentListNeeded(db: Connection): DeploymentRecord[] {
   return db.all<DeploymentRow>("deploymentListNeeded").map(toDeployment);
+}
+
+export function deploymentPrune(db: Connection, p: Params<"deploymentPrune">): number {
+  return db.run("deploymentPrune", p);
 }
 
 const APP_DELETE = [

@@ -27,6 +27,9 @@ SELECT * FROM deployments WHERE app = :app AND deployment < :before::bigint ORDE
 -- name: deploymentListLive
 SELECT * FROM deployments WHERE status = 'live' ORDER BY app;
 
+-- name: deploymentListLiveOf
+SELECT * FROM deployments WHERE status = 'live' AND app = ANY (:apps::text[]) ORDER BY app;
+
 -- name: deploymentListNeeded
 SELECT * FROM deployments
 WHERE deployment IN (
@@ -35,6 +38,21 @@ WHERE deployment IN (
   SELECT deployment FROM job_counts GROUP BY queue, deployment HAVING sum(ready + held) > 0 OR sum(running) > 0
 )
 ORDER BY deployment;
+
+-- name: deploymentPrune
+UPDATE deployments SET upload_blob = NULL
+WHERE upload_blob IS NOT NULL AND (
+  status = 'failed'
+  OR status = 'superseded'
+    AND deployment NOT IN (
+      SELECT deployment FROM job_counts GROUP BY queue, deployment HAVING sum(ready + held) > 0 OR sum(running) > 0
+    )
+    AND :keep::bigint <= (
+      SELECT count(*) FROM deployments newer
+      WHERE newer.app = deployments.app AND newer.deployment > deployments.deployment AND newer.status = 'superseded'
+    )
+)
+RETURNING deployment;
 
 -- name: appJobs
 -- The app's jobs, with all that hangs on them.

@@ -27,6 +27,9 @@ SELECT * FROM deployments WHERE app = :app AND deployment < :before ORDER BY dep
 -- name: deploymentListLive
 SELECT * FROM deployments WHERE status = 'live' ORDER BY app;
 
+-- name: deploymentListLiveOf
+SELECT * FROM deployments WHERE status = 'live' AND app IN (SELECT value FROM json_each(:apps)) ORDER BY app;
+
 -- name: deploymentListNeeded
 SELECT * FROM deployments
 WHERE deployment IN (
@@ -35,6 +38,18 @@ WHERE deployment IN (
   SELECT deployment FROM job_counts WHERE queued > 0 OR running > 0
 )
 ORDER BY deployment;
+
+-- name: deploymentPrune
+UPDATE deployments SET upload_blob = NULL
+WHERE upload_blob IS NOT NULL AND (
+  status = 'failed'
+  OR status = 'superseded'
+    AND deployment NOT IN (SELECT deployment FROM job_counts WHERE queued > 0 OR running > 0)
+    AND :keep <= (
+      SELECT count(*) FROM deployments newer
+      WHERE newer.app = deployments.app AND newer.deployment > deployments.deployment AND newer.status = 'superseded'
+    )
+);
 
 -- name: appDeleteJobs
 DELETE FROM jobs WHERE queue IN (SELECT queue FROM queues WHERE app = :app);
