@@ -60,6 +60,7 @@ export class Builder implements AsyncDisposable {
       bundle: bundle.code,
       sourceMap: bundle.map,
       dependencies: makeDependencies(bundle.externals, root),
+      files: [],
     };
     return { ...upload, digest: digestUpload(upload) };
   }

@@ -92,6 +92,9 @@ export const SERVER_DEFAULTS = {
   /** Body of a call without uploads: JSON or a urlencoded form. */
   maxJsonBodyBytes: 10 * MIB,
   maxDeploymentBytes: 64 * MIB,
+  /** Files that ship with a deployment as they are, beside its bundle. */
+  maxShippedFiles: 10_000,
+  maxShippedBytes: 32 * MIB,
   /** `{args, kwargs}`, media in base64 included. */
   maxSpawnBodyBytes: 140 * MIB,
   /** Installing a deployment's dependencies is given up after this. */
@@ -136,6 +139,22 @@ export const DEPLOY_DEFAULTS = {
   missPatienceMs: 10 * SECOND_MS,
   /** Apps that may wait for such a look. */
   maxMisses: 1000,
+} as const;
+
+/** Apps in Python. */
+export const PYTHON_DEFAULTS = {
+  minVersion: "3.10",
+  /** uvicorn, and what it does WebSockets, HTTP and the event loop with, added to requirements that do not name them. */
+  asgiServer: [
+    "uvicorn==0.54.0",
+    'websockets==17.4; python_version >= "3.11"',
+    'websockets==15.0.1; python_version < "3.11"',
+    'httptools==0.9.0; platform_python_implementation == "CPython"',
+    'uvloop==0.23.0; platform_python_implementation == "CPython"',
+  ],
+  wsgiServer: ["gunicorn==27.0.1"],
+  /** Finding a Python is given up after this. */
+  findMs: 30 * SECOND_MS,
 } as const;
 
 export const SCHEDULE_LIMITS = {

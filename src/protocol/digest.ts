@@ -6,8 +6,8 @@ import type { DeploymentUpload } from "./spec.ts";
  * JSON, so a build that is to be reproducible makes its objects in a fixed order.
  */
 export function digestUpload(upload: Omit<DeploymentUpload, "digest">): string {
-  const { spec, bundle, sourceMap, dependencies } = upload;
+  const { spec, bundle, sourceMap, dependencies, files } = upload;
   return createHash("sha256")
-    .update(JSON.stringify([spec, bundle, sourceMap, dependencies]))
+    .update(JSON.stringify([spec, bundle, sourceMap, dependencies, files]))
     .digest("hex");
 }

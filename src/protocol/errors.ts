@@ -48,6 +48,9 @@ export const ERRORS = {
   import_failed: { status: 422, cause: "user", title: "Entry file failed to load", hint: "The entry file must import without throwing; the detail has the place." },
   dependency_install_failed: { status: 422, cause: "user", title: "Dependencies failed to install", hint: "Check that the lock file installs with `npm ci`." },
 
+  uv_not_found: { status: 422, cause: "user", title: "uv not found", hint: "Install uv where the server runs, with `pip install uv` or as https://docs.astral.sh/uv says, so that it is on the server's PATH; or set ATHANOR_UV to its path." },
+  python_not_found: { status: 422, cause: "user", title: "Python not found", hint: "Install such a Python where the server runs, from the system's packages or python.org, so that it is on the server's PATH; or change the function's pythonVersion." },
+
   // The deployer's code at work
   handler_error: { status: 500, cause: "user", title: "The function threw", hint: "See the function's logs with `athanor deployment logs ID`." },
   output_invalid: { status: 500, cause: "user", title: "The function's result is not of its declared type", hint: "Correct the function; the log names the path." },

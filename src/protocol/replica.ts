@@ -72,6 +72,10 @@ export interface AssignMessage {
   validatorsPath: string;
   /** Where a cache of compiled code may be kept for this deployment. */
   compileCacheDir: string | null;
+  /** Where the files that ship with the deployment lie, those of all its replicas. Not there where it has none. */
+  filesDir: string;
+  /** The interpreter of the function's Python environment; null where it is not Python. */
+  python: string | null;
   workDir: string;
   env: Record<string, string>;
   functions: FunctionSpec[];

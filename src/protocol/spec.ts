@@ -98,8 +98,14 @@ export interface WebServerSpec {
 export interface PythonSpec {
   /** `module:attribute`, as uvicorn and gunicorn take it. */
   target: string;
-  /** Requirements as pip reads them, one a line, sorted; the environment is kept by their hash. */
+  /** Folders that modules are imported from, relative to that of the files which ship: `.`, `src`. The first is the working folder. */
+  paths: string[];
+  /** Requirements as pip reads them, one a line: options such as `--extra-index-url` first, then sorted. The environment is kept by their hash. */
   requirements: string[];
+  /** Which Python it needs, `3.12` or `>=3.10,<3.14`; null: any that Athanor can use. */
+  pythonVersion: string | null;
+  /** Of `wsgi`: processes that share the replica's calls. */
+  workers: number;
 }
 
 export interface CorsSpec {
@@ -216,6 +222,16 @@ export interface DependencySet {
   lockfile: string | null;
 }
 
+/** A file of the project that ships as it is: of Python apps, and of what a command needs. */
+export interface ShippedFile {
+  /** Relative to the entry file's folder, with forward slashes; no `.` or `..` in it. */
+  path: string;
+  executable: boolean;
+  /** Text where it is UTF-8, else base64. */
+  encoding: "utf8" | "base64";
+  content: string;
+}
+
 /** What `POST /v1/deployments` takes. */
 export interface DeploymentUpload {
   spec: AppSpec;
@@ -224,6 +240,8 @@ export interface DeploymentUpload {
   /** Its source map, whose sources are relative to the project's root. */
   sourceMap: string;
   dependencies: DependencySet | null;
+  /** Sorted by path. Empty where no function runs a program of the project. */
+  files: ShippedFile[];
   /** SHA-256 over all of the above; see digest.ts. */
   digest: string;
 }

@@ -253,6 +253,7 @@ export const API_SCHEMAS: { [name: string]: JsonObject } = {
     bundle: text,
     sourceMap: text,
     dependencies: nullable({ type: "object" }),
+    files: { type: "array", items: { type: "object" } },
     digest: text,
   }),
   SpawnRequest: SPAWN_SCHEMA,

@@ -1,6 +1,13 @@
 import { FUNCTION_DEFAULTS, QUEUE_DEFAULTS } from "../../src/protocol/defaults.ts";
 import { groupsOf } from "../../src/protocol/groups.ts";
-import type { AppSpec, EndpointSpec, FunctionSpec, PlacementSpec } from "../../src/protocol/spec.ts";
+import type {
+  AppSpec,
+  EndpointSpec,
+  FunctionSpec,
+  PlacementSpec,
+  ServiceKind,
+  ServiceSpec,
+} from "../../src/protocol/spec.ts";
 import type { RunnableDeployment } from "../../src/server/scheduler/deployment.ts";
 
 export function placement(memoryMb: number): PlacementSpec {
@@ -71,6 +78,26 @@ export function endpointSpec(
       ...endpoint,
     },
     ...changes,
+  });
+}
+
+export function serviceSpec(name: string, kind: ServiceKind, service: Partial<ServiceSpec> = {}): FunctionSpec {
+  return functionSpec(name, {
+    kind,
+    queue: null,
+    concurrency: 100,
+    service: {
+      path: `/${name}`,
+      healthPath: null,
+      startupTimeoutS: 60,
+      server: null,
+      python: null,
+      access: "public",
+      cors: null,
+      serviceStartupTimeoutS: 60,
+      drainTimeoutS: 5,
+      ...service,
+    },
   });
 }
 

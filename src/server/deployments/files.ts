@@ -1,15 +1,19 @@
 /**
- * A deployment's files, in a folder named by its digest: `bundle.mjs`, `bundle.mjs.map`, `validators.cjs`, `spec.json`, and `node_modules`, a link
- * to its installed dependencies. A folder is written under another name and renamed, so one that is there is whole.
+ * A deployment's files, in a folder named by its digest: `bundle.mjs`, `bundle.mjs.map`, `validators.cjs`, `spec.json`; `files`, those that ship as they
+ * are; `node_modules`, a link to its installed dependencies, and `python/<function>`, links to its Python environments. A folder is written under another name and renamed, so one that is there is whole.
  */
 import { existsSync } from "node:fs";
 import { mkdir, open, readdir, rename, rm, symlink } from "node:fs/promises";
-import { join, relative } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { AthanorError } from "../../protocol/errors.ts";
-import type { DeploymentUpload } from "../../protocol/spec.ts";
+import type { DeploymentUpload, ShippedFile } from "../../protocol/spec.ts";
 
 export const BUNDLE_FILE = "bundle.mjs";
 export const VALIDATORS_FILE = "validators.cjs";
+/** Folder of the files that ship as they are. */
+export const FILES_DIR = "files";
+/** Folder of the links to Python environments, one for each function in Python. */
+export const PYTHON_DIR = "python";
 const TEMPORARY = ".new-";
 
 let temporaries = 0;
@@ -27,13 +31,18 @@ export async function removeTemporaries(dir: string): Promise<void> {
   }
 }
 
+/** The interpreter of a function's environment, by the link in its deployment's folder. */
+export function interpreterOf(dir: string, fn: string): string {
+  return join(dir, PYTHON_DIR, fn, "bin", "python");
+}
+
 /** Writes `<root>/<digest>` and returns it; does nothing where it is there. Throws storage_full. */
 export async function writeDeployment(p: {
   root: string;
   upload: DeploymentUpload;
   validators: string;
-  /** The folder of installed packages. */
-  nodeModules: string | null;
+  /** To what is installed for it elsewhere: where each link goes, and to which folder. */
+  links: ReadonlyMap<string, string>;
 }): Promise<string> {
   const dir = join(p.root, p.upload.digest);
   if (existsSync(dir)) return dir;
@@ -44,8 +53,8 @@ export async function writeDeployment(p: {
     await writeDurably(join(temporary, `${BUNDLE_FILE}.map`), p.upload.sourceMap);
     await writeDurably(join(temporary, VALIDATORS_FILE), p.validators);
     await writeDurably(join(temporary, "spec.json"), `${JSON.stringify(p.upload.spec, null, 2)}\n`);
-    // Relative, so that the data folder can be moved.
-    if (p.nodeModules !== null) await symlink(relative(dir, p.nodeModules), join(temporary, "node_modules"), "dir");
+    await writeShipped(join(temporary, FILES_DIR), p.upload.files);
+    for (const [at, target] of p.links) await link(temporary, at, relative(join(dir, dirname(at)), target));
     await syncDir(temporary);
     await rename(temporary, dir);
     await syncDir(p.root);
@@ -63,9 +72,24 @@ export function diskError(error: unknown, what: string): unknown {
   return new AthanorError("storage_full", `${what}: ${message}`, { cause: error });
 }
 
-async function writeDurably(path: string, text: string): Promise<void> {
-  await using file = await open(path, "wx", 0o600);
-  await file.writeFile(text);
+async function writeShipped(root: string, files: ShippedFile[]): Promise<void> {
+  for (const { path, content, encoding, executable } of files) {
+    const file = join(root, path);
+    await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+    await writeDurably(file, Buffer.from(content, encoding), executable ? 0o700 : 0o600);
+  }
+}
+
+/** Relative, so that the data folder can be moved. */
+async function link(dir: string, at: string, target: string): Promise<void> {
+  const path = join(dir, at);
+  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  await symlink(target, path, "dir");
+}
+
+async function writeDurably(path: string, content: string | Uint8Array, mode = 0o600): Promise<void> {
+  await using file = await open(path, "wx", mode);
+  await file.writeFile(content);
   await file.sync();
 }
 

@@ -14,6 +14,7 @@ import type { Log } from "../log.ts";
 import type { DeploymentRecord } from "../store/store.ts";
 import { Dependencies } from "./dependencies.ts";
 import { BUNDLE_FILE, removeTemporaries, temporaryIn, writeDeployment } from "./files.ts";
+import { PythonEnvironments } from "./python/environments.ts";
 import { checkUpload } from "./upload.ts";
 import { compileInThread } from "./validators.ts";
 
@@ -25,6 +26,7 @@ export interface UploadBlobs {
 export class DeploymentFolders {
   readonly root: string;
   readonly #dependencies: Dependencies;
+  readonly #python: PythonEnvironments;
   readonly #blobs: UploadBlobs;
   readonly #log: Log;
   /** Under way, by digest. */
@@ -33,17 +35,18 @@ export class DeploymentFolders {
   constructor(p: { dataDir: string; blobs: UploadBlobs; log: Log; env: NodeJS.ProcessEnv }) {
     this.root = join(p.dataDir, "deployments");
     this.#dependencies = new Dependencies({ root: join(p.dataDir, "dependencies"), log: p.log, env: p.env });
+    this.#python = new PythonEnvironments({ root: join(p.dataDir, "python"), log: p.log, env: p.env });
     this.#blobs = p.blobs;
     this.#log = p.log;
   }
 
   async start(): Promise<void> {
     await mkdir(this.root, { recursive: true, mode: 0o700 });
-    await Promise.all([removeTemporaries(this.root), this.#dependencies.start()]);
+    await Promise.all([removeTemporaries(this.root), this.#dependencies.start(), this.#python.start()]);
   }
 
   async stop(): Promise<void> {
-    await this.#dependencies.stop();
+    await Promise.all([this.#dependencies.stop(), this.#python.stop()]);
     await Promise.allSettled(this.#ensuring.values());
   }
 
@@ -80,7 +83,8 @@ export class DeploymentFolders {
       renameSync(join(this.root, digest), temporary);
       return temporary;
     });
-    removed.push(...this.#dependencies.takeUnused([...kept].map((digest) => join(this.root, digest))));
+    const left = [...kept].map((digest) => join(this.root, digest));
+    removed.push(...this.#dependencies.takeUnused(left), ...this.#python.takeUnused(left));
     for (const dir of removed) await rm(dir, { recursive: true, force: true });
     return removed.length;
   }
@@ -103,10 +107,12 @@ export class DeploymentFolders {
   }
 
   async #write(upload: DeploymentUpload): Promise<void> {
-    const [nodeModules, validators] = await Promise.all([
+    const [nodeModules, validators, links] = await Promise.all([
       this.#dependencies.install(upload.dependencies),
       compileInThread(upload.spec),
+      this.#python.install(upload.spec),
     ]);
-    await writeDeployment({ root: this.root, upload, validators, nodeModules });
+    if (nodeModules !== null) links.set("node_modules", nodeModules);
+    await writeDeployment({ root: this.root, upload, validators, links });
   }
 }

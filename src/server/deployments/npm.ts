@@ -1,8 +1,5 @@
-import { type ChildProcess, spawn } from "node:child_process";
 import { accessSync, constants, existsSync, realpathSync } from "node:fs";
 import { delimiter, dirname, join } from "node:path";
-
-const MAX_OUTPUT_CHARS = 16 * 1024;
 
 /** What npm may see of the server's environment: how to reach and trust its registry, and where its cache and settings are. */
 const PASSED = new Set(
@@ -58,60 +55,3 @@ const isReadable = (path: string): boolean => {
     return false;
   }
 };
-
-export interface NpmResult {
-  ok: boolean;
-  /** Why it is not ok. */
-  reason: string;
-  /** The last lines of what it printed. */
-  lastLines: string;
-}
-
-/** Runs npm in the folder, in a process group of its own, which is killed when the time is over or the signal aborts. */
-export async function runNpm(p: {
-  npm: string;
-  args: string[];
-  cwd: string;
-  timeoutMs: number;
-  signal: AbortSignal;
-  env: NodeJS.ProcessEnv;
-}): Promise<NpmResult> {
-  const child = spawn(process.execPath, [p.npm, ...p.args], {
-    cwd: p.cwd,
-    env: npmEnvironment(p.env),
-    stdio: ["ignore", "pipe", "pipe"],
-    detached: true,
-  });
-  let output = "";
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.setEncoding("utf8").on("data", (text: string) => {
-      output = (output + text).slice(-MAX_OUTPUT_CHARS);
-    });
-  }
-  const stop = AbortSignal.any([p.signal, AbortSignal.timeout(p.timeoutMs)]);
-  const onStop = (): void => killGroup(child);
-  stop.addEventListener("abort", onStop, { once: true });
-  const reason = await new Promise<string>((resolve) => {
-    child.once("error", (error) => resolve(`npm could not be started: ${error.message}`));
-    child.once("close", (code, signal) =>
-      resolve(code === 0 ? "" : `npm ended with ${code === null ? signal : `status ${code}`}`),
-    );
-    if (stop.aborted) onStop();
-  });
-  stop.removeEventListener("abort", onStop);
-  const stopped = p.signal.aborted
-    ? "the server stopped"
-    : stop.aborted
-      ? `npm took longer than ${p.timeoutMs / 1000} s`
-      : reason;
-  return { ok: reason === "", reason: stopped, lastLines: output.trim().split("\n").slice(-15).join("\n") };
-}
-
-function killGroup(child: ChildProcess): void {
-  if (child.pid === undefined) return;
-  try {
-    process.kill(-child.pid, "SIGKILL");
-  } catch {
-    // It has gone by itself.
-  }
-}

@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { endpointSpec, functionSpec } from "../../../test/harness/specs.ts";
+import { endpointSpec, functionSpec, serviceSpec } from "../../../test/harness/specs.ts";
+import { SERVER_DEFAULTS } from "../../protocol/defaults.ts";
 import { digestUpload } from "../../protocol/digest.ts";
 import { AthanorError, type ErrorCode } from "../../protocol/errors.ts";
-import type { DeploymentUpload, FunctionSpec } from "../../protocol/spec.ts";
+import type { DeploymentUpload, FunctionSpec, ShippedFile } from "../../protocol/spec.ts";
 import { checkUpload } from "./upload.ts";
 
 function uploadOf(functions: FunctionSpec[], changes: Partial<DeploymentUpload> = {}): DeploymentUpload {
@@ -12,6 +13,7 @@ function uploadOf(functions: FunctionSpec[], changes: Partial<DeploymentUpload> 
     bundle: "export {};",
     sourceMap: "{}",
     dependencies: null,
+    files: [],
     ...changes,
   };
   return { digest: digestUpload(upload), ...upload };
@@ -94,6 +96,81 @@ test("every field must be there, of its type, and known", () => {
   );
   for (const field of ["name", "queue", "retries", "input", "output", "placement"] as const) {
     refused((u) => Reflect.deleteProperty(first(u), field), "deployment_invalid", new RegExp(field));
+  }
+});
+
+test("files that ship stay in their folder, in order, within limits", () => {
+  const file = (path: string, content = "x"): ShippedFile => ({ path, executable: false, encoding: "utf8", content });
+  checkUpload(uploadOf(good(), { files: [file("app/main.py"), file("app/templates/ä b.html"), file("main.py")] }));
+  for (const path of [
+    "",
+    "/etc/x",
+    "../x",
+    "a/../x",
+    "a/..",
+    ".",
+    "./x",
+    "a//b",
+    "a/",
+    "a\\b",
+    "a\nb",
+    "a\0b",
+    "x".repeat(256),
+  ]) {
+    refused((u) => Object.assign(u, { files: [file(path)] }), "deployment_invalid", /files\.0\.path/);
+  }
+  refused((u) => Object.assign(u, { files: [file("b"), file("a")] }), "deployment_invalid", /sorted.*a follows b/);
+  refused((u) => Object.assign(u, { files: [file("a"), file("a")] }), "deployment_invalid", /each once/);
+  refused((u) => Object.assign(u, { files: [file("a"), file("a/b")] }), "deployment_invalid", /a is both a file and a/);
+  const large = "x".repeat(SERVER_DEFAULTS.maxShippedBytes);
+  refused((u) => Object.assign(u, { files: [file("a", large), file("b")] }), "deployment_invalid", /bytes; at most/);
+});
+
+test("Python requirements name packages, and nothing of the server's own", () => {
+  const python = { target: "main:app", paths: ["."], requirements: [] as string[], pythonVersion: null, workers: 1 };
+  const withLine = (line: string): FunctionSpec =>
+    serviceSpec("web", "asgi", { python: { ...python, requirements: [line] } });
+  const taken = [
+    "flask",
+    "uvicorn[standard]==0.54.0",
+    'tomli>=2; python_version < "3.11"',
+    "flask @ https://files.example.com/flask.whl",
+    "flask @ git+ssh://git@example.com/flask.git",
+    "--extra-index-url https://index.example.com/simple",
+    "flask==3.1.0 --hash=sha256:aa --hash=sha256:bb",
+  ];
+  for (const line of taken) checkUpload(uploadOf([withLine(line)]));
+  const lines = [
+    "",
+    "-r other.txt",
+    "-e .",
+    "--find-links /etc",
+    "./package",
+    "/etc/passwd",
+    "file:///etc",
+    "x @ file:///etc",
+    "x @ ./y",
+  ];
+  lines.push(
+    "flask\n-r /etc/passwd",
+    "x @ https://me:secret@example.com/x.whl",
+    "--index-url https://token@example.com/",
+  );
+  for (const line of lines) {
+    refused((u) => u.spec.functions.push(withLine(line)), "deployment_invalid", /requirements\.0/);
+  }
+  for (const change of [
+    { target: "main" },
+    { target: "a b:c" },
+    { paths: ["../x"] },
+    { paths: [] },
+    { pythonVersion: "; rm" },
+  ]) {
+    refused(
+      (u) => u.spec.functions.push(serviceSpec("web", "asgi", { python: { ...python, ...change } })),
+      "deployment_invalid",
+      /service\.python/,
+    );
   }
 });
 

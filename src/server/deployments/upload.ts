@@ -25,6 +25,7 @@ import type {
 } from "../../protocol/spec.ts";
 import { scheduleFault } from "../../schedule/ticks.ts";
 import { array, bool, type Check, invalid, json, nullable, number, object, oneOf, record, text } from "./shape.ts";
+import { checkFiles, relativePath, requirement, shippedFile } from "./shipped.ts";
 
 const MAX_FUNCTIONS = 500;
 const MAX_SCHEMA_DEPTH = 100;
@@ -110,7 +111,10 @@ const service = object<ServiceSpec>({
   python: nullable(
     object<PythonSpec>({
       target: text({ max: 500, pattern: /^[\w.]+:[\w.]+$/, what: "module:attribute" }),
-      requirements: array(text({ max: 1000 }), 10_000),
+      paths: array(relativePath, 10, 1),
+      requirements: array(requirement, 10_000),
+      pythonVersion: nullable(text({ max: 100, pattern: /^[\d.,<>=!~* ]+$/, what: "a version or a range of them" })),
+      workers: count(1, 100),
     }),
   ),
   ...face,
@@ -215,6 +219,7 @@ const upload = object<DeploymentUpload>({
       lockfile: nullable(text({ max: SERVER_DEFAULTS.maxDeploymentBytes })),
     }),
   ),
+  files: array(shippedFile, SERVER_DEFAULTS.maxShippedFiles),
   digest: text({ max: 64, pattern: /^[0-9a-f]{64}$/, what: "a SHA-256 in hex" }),
 });
 
@@ -223,6 +228,7 @@ export function checkUpload(value: unknown): DeploymentUpload {
   upload(value, "");
   const checked = value as DeploymentUpload;
   checkFunctions(checked.spec);
+  checkFiles(checked.files);
   const digest = digestUpload(checked);
   if (digest !== checked.digest) {
     throw new AthanorError(

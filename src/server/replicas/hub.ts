@@ -10,6 +10,7 @@ import { httpFaceOf, type ReplicaGroup } from "../../protocol/groups.ts";
 import { formatId } from "../../protocol/names.ts";
 import { type AssignMessage, FrameType, MAX_FRAME_BYTES } from "../../protocol/replica.ts";
 import type { AppSpec } from "../../protocol/spec.ts";
+import { FILES_DIR, interpreterOf } from "../deployments/files.ts";
 import { LiveSession } from "./live-session.ts";
 import { parseHello } from "./messages.ts";
 import type { StartingReplica } from "./session.ts";
@@ -215,6 +216,7 @@ function startupTimeoutMs(group: ReplicaGroup): number {
 
 function assignMessage(request: StartReplicaRequest, process: ReplicaProcess): AssignMessage {
   const { deployment, group } = request;
+  const python = group.functions.find(({ service }) => service?.python);
   return {
     replicaId: request.replicaId,
     app: deployment.app,
@@ -222,6 +224,8 @@ function assignMessage(request: StartReplicaRequest, process: ReplicaProcess): A
     bundlePath: deployment.bundlePath,
     validatorsPath: deployment.validatorsPath,
     compileCacheDir: join(deployment.dir, COMPILE_CACHE_DIR),
+    filesDir: join(deployment.dir, FILES_DIR),
+    python: python === undefined ? null : interpreterOf(deployment.dir, python.name),
     workDir: process.workDir,
     env: process.env,
     functions: group.functions,
