@@ -157,6 +157,25 @@ export const PYTHON_DEFAULTS = {
   findMs: 30 * SECOND_MS,
 } as const;
 
+/** Between the gateway and the services that it connects to. */
+export const HOP_DEFAULTS = {
+  /** An idle connection is kept for so long where the service does not say for how long it keeps it; common servers close theirs after 5 s. */
+  idleMs: 4 * SECOND_MS,
+  /** Where it says so, ours is closed so much earlier. */
+  idleMarginMs: 1 * SECOND_MS,
+  maxIdleMs: MINUTE_S * SECOND_MS,
+  /** No server closes a connection that has been idle for less. */
+  surelyOpenMs: 1 * SECOND_MS,
+  /** A replica whose connection broke is waited for so long to be known as gone. */
+  goneMs: 1 * SECOND_MS,
+  /** A request is given to so many replicas, one after the other, where it came to none. */
+  maxAttempts: 3,
+  /** Of a WebSocket that was sent its closing frame, for the client's own. */
+  goodbyeMs: 2 * SECOND_MS,
+  /** After so long without traffic the client's system is asked whether it is still there. */
+  keepAliveProbeMs: 30 * SECOND_MS,
+} as const;
+
 export const SCHEDULE_LIMITS = {
   minEveryS: 1,
   maxEveryS: 366 * 24 * HOUR_S,

@@ -1,6 +1,6 @@
 import type { ReplicaExit } from "../../src/engines/engine.ts";
 import { AthanorError } from "../../src/protocol/errors.ts";
-import type { OpenJob, ReadyMessage } from "../../src/protocol/replica.ts";
+import type { OpenJob, ReadyMessage, ServiceAddress } from "../../src/protocol/replica.ts";
 import type { ReplicaStarter, StartReplicaRequest } from "../../src/server/replicas/hub.ts";
 import type {
   CancelReason,
@@ -34,6 +34,8 @@ export const exitOf = (changes: Partial<ReplicaExit> = {}): ReplicaExit => ({
 export class FakeReplica implements StartingReplica {
   readonly request: StartReplicaRequest;
   readonly pid = null;
+  /** Of a service; set it before the replica is ready. */
+  address: ServiceAddress | null = null;
   readonly startedAt = Date.now();
   readonly calls: FakeCall[] = [];
   readonly ready: Promise<ReadyMessage>;
@@ -78,7 +80,7 @@ export class FakeReplica implements StartingReplica {
 
   becomeReady(): void {
     this.state = "ready";
-    this.#ready.resolve({ address: null, timings: { loadMs: 0, enterMs: 0 } });
+    this.#ready.resolve({ address: this.address, timings: { loadMs: 0, enterMs: 0 } });
   }
 
   failToStart(error: Error): void {
@@ -143,6 +145,8 @@ export class FakeStarter implements ReplicaStarter {
   readonly calls: FakeCall[] = [];
   /** Ready in the same turn. */
   autoReady = true;
+  /** Called for each replica before it is ready. */
+  onStart: (replica: FakeReplica) => void = () => {};
   /** Called for each job that a replica is given. */
   onCall: (call: FakeCall, replica: FakeReplica) => void = () => {};
   #watchers: (() => void)[] = [];
@@ -154,6 +158,7 @@ export class FakeStarter implements ReplicaStarter {
       this.#changed();
     });
     this.replicas.push(replica);
+    this.onStart(replica);
     if (this.autoReady) replica.becomeReady();
     this.#changed();
     return replica;

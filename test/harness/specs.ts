@@ -81,7 +81,12 @@ export function endpointSpec(
   });
 }
 
-export function serviceSpec(name: string, kind: ServiceKind, service: Partial<ServiceSpec> = {}): FunctionSpec {
+export function serviceSpec(
+  name: string,
+  kind: ServiceKind,
+  service: Partial<ServiceSpec> = {},
+  changes: Partial<FunctionSpec> = {},
+): FunctionSpec {
   return functionSpec(name, {
     kind,
     queue: null,
@@ -98,6 +103,7 @@ export function serviceSpec(name: string, kind: ServiceKind, service: Partial<Se
       drainTimeoutS: 5,
       ...service,
     },
+    ...changes,
   });
 }
 

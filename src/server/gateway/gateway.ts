@@ -10,10 +10,24 @@ import type { Exchange } from "../http/exchange.ts";
 import { preferencesOf } from "../http/prefer.ts";
 import { allowOrigin, preflightHeaders } from "./cors.ts";
 import { serveDocs } from "./docs.ts";
-import { requestHeaders } from "./headers.ts";
+import { type ForwardedRequest, requestHeaders } from "./headers.ts";
+import { Hops } from "./hops.ts";
 import { callAsJob } from "./queued.ts";
-import { type AppRoutes, type EndpointRoute, type RouteTable, routeTable, type Target, targetOf } from "./routes.ts";
+import {
+  type AppRoutes,
+  type EndpointRoute,
+  type RouteTable,
+  rawPathOf,
+  routeTable,
+  type ServiceRoute,
+  serviceAt,
+  type Target,
+  targetOf,
+} from "./routes.ts";
+import { callService } from "./service.ts";
 import { callEndpoint } from "./sync.ts";
+
+const SERVICE_METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]);
 
 /** First path segments that are the API's, not an app's. */
 const API_PATH = /^\/(?:$|v1(?:\/|$)|healthz$|readyz$|metrics$|openapi\.json$)/;
@@ -22,6 +36,7 @@ const API_PATH = /^\/(?:$|v1(?:\/|$)|healthz$|readyz$|metrics$|openapi\.json$)/;
 export class Gateway {
   readonly #context: GatewayContext;
   readonly #publicHost: string | null;
+  readonly #hops = new Hops();
   #routes: RouteTable = new Map();
 
   constructor(context: GatewayContext) {
@@ -62,7 +77,43 @@ export class Gateway {
   #serveApp(x: Exchange, target: Target, app: AppRoutes): Promise<void> | void {
     const route = app.byPath.get(target.path);
     if (route) return this.#serveEndpoint(x, target, route);
+    const rawPath = app.services.length === 0 ? null : rawPathOf(x.rawPath, target);
+    const found = rawPath === null ? null : serviceAt(app.services, rawPath);
+    if (found) return this.#serveService(x, target, found.route, found.path);
     return this.#serveOwn(x, target, app);
+  }
+
+  /** `path`: as the service sees it. */
+  #serveService(x: Exchange, target: Target, route: ServiceRoute, path: string): Promise<void> {
+    const { access, cors } = route.fn.service;
+    const origin = cors !== null && allowOrigin(x, cors);
+    // Only what a browser asks of its own accord: any other OPTIONS is for the service.
+    if (cors !== null && x.method === "OPTIONS" && x.header("access-control-request-method") !== undefined) {
+      sendEmpty(x, 204, origin ? preflightHeaders(x, cors, SERVICE_METHODS) : {});
+      return Promise.resolve();
+    }
+    if (access === "token") this.#requireToken(x, target.app);
+    const { client } = this.#origins(x, target);
+    return callService(x, {
+      scheduler: this.#context.scheduler,
+      hops: this.#hops,
+      log: this.#context.log,
+      route,
+      path,
+      origin: client,
+      forwarded: this.#forwarded(x, target, { prefix: `${target.prefix}${route.prefix}`, access }),
+    });
+  }
+
+  #forwarded(x: Exchange, target: Target, p: { prefix: string; access: "public" | "token" }): ForwardedRequest {
+    const { scheme, host } = this.#origins(x, target);
+    return {
+      host,
+      scheme,
+      prefix: p.prefix,
+      behindProxy: this.#publicHost !== null,
+      hideAuthorization: p.access === "token",
+    };
   }
 
   #serveEndpoint(x: Exchange, target: Target, route: EndpointRoute): Promise<void> {
@@ -127,7 +178,7 @@ export class Gateway {
     if (!own) {
       throw new AthanorError(
         "not_found",
-        `the app ${target.app} has no endpoint at ${JSON.stringify(target.path.slice(0, 200))}`,
+        `the app ${target.app} has no endpoint and no service at ${JSON.stringify(target.path.slice(0, 200))}`,
         { hint: `Its endpoints are listed at ${target.prefix || "/"}.` },
       );
     }
@@ -158,27 +209,20 @@ export class Gateway {
 
   #requireToken(x: Exchange, app: string): void {
     const principal = this.#context.auth.authenticate(x.header("authorization"));
-    if (principal === null)
-      throw new AthanorError("unauthorized", "this endpoint is for holders of the server's token");
+    if (principal === null) throw new AthanorError("unauthorized", "this is for holders of the server's token");
     if (principal.kind === "replica" && principal.app !== app)
       throw new AthanorError("unauthorized", `this token is a replica's and holds for the app ${principal.app} alone`);
   }
 
   #message(x: Exchange, target: Target, route: EndpointRoute, hasBody: boolean): OpenHttp {
-    const { client, scheme, host } = this.#origins(x, target);
+    const { client } = this.#origins(x, target);
     return {
       kind: "http",
       requestId: x.requestId,
       function: route.fn.name,
       method: x.method,
       url: `${client}${target.prefix}${encodeURI(target.path)}${x.search === "" ? "" : `?${x.search}`}`,
-      headers: requestHeaders(x, {
-        host,
-        scheme,
-        prefix: target.prefix,
-        behindProxy: this.#publicHost !== null,
-        hideAuthorization: route.fn.endpoint.access === "token",
-      }),
+      headers: requestHeaders(x, this.#forwarded(x, target, { ...target, access: route.fn.endpoint.access })),
       hasBody,
       maxBodyBytes: route.maxBodyBytes,
       upgrade: null,

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Exchange } from "../http/exchange.ts";
 
 /** Belong to one connection, not to the message (RFC 9110, 7.6.1), and the framing, which each hop has of its own. */
-const HOP_BY_HOP: ReadonlySet<string> = new Set([
+export const HOP_BY_HOP: ReadonlySet<string> = new Set([
   "connection",
   "keep-alive",
   "proxy-authenticate",
@@ -26,12 +26,23 @@ const FORWARDED: ReadonlySet<string> = new Set([
   "x-request-id",
 ]);
 
+export interface ForwardedRequest {
+  scheme: string;
+  host: string;
+  prefix: string;
+  behindProxy: boolean;
+  hideAuthorization: boolean;
+}
+
 /** What the function sees: the client's own headers, and where the request came from. */
-export function requestHeaders(
-  x: Exchange,
-  p: { scheme: string; host: string; prefix: string; behindProxy: boolean; hideAuthorization: boolean },
-): [string, string][] {
+export function requestHeaders(x: Exchange, p: ForwardedRequest): [string, string][] {
   const headers: [string, string][] = [];
+  eachRequestHeader(x, p, (name, value) => headers.push([name, value]));
+  return headers;
+}
+
+/** Names in lower case. */
+export function eachRequestHeader(x: Exchange, p: ForwardedRequest, add: (name: string, value: string) => void): void {
   const named = connectionTokens(x.req);
   const raw = x.req.rawHeaders;
   for (let i = 0; i + 1 < raw.length; i += 2) {
@@ -39,16 +50,13 @@ export function requestHeaders(
     if (HOP_BY_HOP.has(name) || FORWARDED.has(name) || named?.has(name) === true) continue;
     // The server's own token opened the endpoint; it is not the function's to see.
     if (p.hideAuthorization && name === "authorization") continue;
-    headers.push([name, raw[i + 1] as string]);
+    add(name, raw[i + 1] as string);
   }
-  headers.push(
-    ["x-forwarded-for", forwardedFor(x, p.behindProxy)],
-    ["x-forwarded-host", p.host],
-    ["x-forwarded-proto", p.scheme],
-    ["x-forwarded-prefix", p.prefix],
-    ["x-request-id", x.requestId],
-  );
-  return headers;
+  add("x-forwarded-for", forwardedFor(x, p.behindProxy));
+  add("x-forwarded-host", p.host);
+  add("x-forwarded-proto", p.scheme);
+  add("x-forwarded-prefix", p.prefix);
+  add("x-request-id", x.requestId);
 }
 
 /** Headers that the Connection header names go no further either. */

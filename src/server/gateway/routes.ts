@@ -1,4 +1,4 @@
-import type { FunctionSpec } from "../../protocol/spec.ts";
+import type { FunctionSpec, ServiceSpec } from "../../protocol/spec.ts";
 import { bodyLimitBytes } from "../../schema/body.ts";
 import type { LoadedDeployment } from "../deployments/loaded.ts";
 
@@ -12,16 +12,70 @@ export interface EndpointRoute {
   maxBodyBytes: number;
 }
 
+/** One service of a live deployment. */
+export interface ServiceRoute {
+  deployment: LoadedDeployment;
+  fn: FunctionSpec & { service: ServiceSpec };
+  /** Below the app, `/api`; empty for the one at the app's root. */
+  prefix: string;
+}
+
 /** One app's paths, without the app's prefix: `/hello`. */
 export interface AppRoutes {
   deployment: LoadedDeployment;
   byPath: ReadonlyMap<string, EndpointRoute>;
+  /** Those with the longest path first. */
+  services: readonly ServiceRoute[];
 }
 
 export type RouteTable = ReadonlyMap<string, AppRoutes>;
 
 export function routeTable(live: LoadedDeployment[]): RouteTable {
-  return new Map(live.map((deployment) => [deployment.app, { deployment, byPath: pathsOf(deployment) }]));
+  return new Map(
+    live.map((deployment) => [
+      deployment.app,
+      { deployment, byPath: pathsOf(deployment), services: servicesOf(deployment) },
+    ]),
+  );
+}
+
+function servicesOf(deployment: LoadedDeployment): ServiceRoute[] {
+  return deployment.spec.functions
+    .filter((fn): fn is ServiceRoute["fn"] => fn.service !== null)
+    .map((fn) => ({ deployment, fn, prefix: fn.service.path === "/" ? "" : fn.service.path }))
+    .toSorted((a, b) => b.prefix.length - a.prefix.length);
+}
+
+/**
+ * The service that a path belongs to, and the path as it sees it. The path is the client's own text: segments are compared decoded, so that
+ * `/ap%69/x` is `/api/x`, while the `%2F` in `/api%2Fx` separates nothing; what is left goes to the service as it was written.
+ */
+export function serviceAt(
+  services: readonly ServiceRoute[],
+  rawPath: string,
+): { route: ServiceRoute; path: string } | null {
+  for (const route of services) {
+    const path = below(rawPath, route.prefix);
+    if (path !== null) return { route, path };
+  }
+  return null;
+}
+
+/** The app's own part of the client's path, undecoded. */
+export function rawPathOf(rawPath: string, target: Target): string | null {
+  return below(rawPath, target.prefix);
+}
+
+/** What follows `prefix`, which is decoded, in a path that is not; at least `/`. Null where the path is not below it. */
+function below(rawPath: string, prefix: string): string | null {
+  let end = 0;
+  for (const segment of prefix === "" ? [] : prefix.slice(1).split("/")) {
+    const next = rawPath.indexOf("/", end + 1);
+    const raw = rawPath.slice(end + 1, next < 0 ? undefined : next);
+    if (raw !== segment && decodeURIComponent(raw) !== segment) return null;
+    end = next < 0 ? rawPath.length : next;
+  }
+  return end === rawPath.length ? "/" : rawPath.slice(end);
 }
 
 function pathsOf(deployment: LoadedDeployment): Map<string, EndpointRoute> {

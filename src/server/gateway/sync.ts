@@ -5,9 +5,10 @@ import { MAX_TIMER_MS } from "../alarm.ts";
 import { endAnswer, writeWithBackPressure } from "../http/answer.ts";
 import { acceptBody, arrivedBody, bodyStream } from "../http/body.ts";
 import type { Exchange } from "../http/exchange.ts";
-import type { HttpCall } from "../replicas/session.ts";
+import type { HttpCall, RequestBody } from "../replicas/session.ts";
 import type { Lease, Scheduler } from "../scheduler/scheduler.ts";
 import { setAnswerHead } from "./headers.ts";
+import { mayGoElsewhere } from "./retry.ts";
 import type { EndpointRoute } from "./routes.ts";
 
 /**
@@ -16,18 +17,37 @@ import type { EndpointRoute } from "./routes.ts";
  *   waiting --a replica has room--> open --head and body--> done
  *   open --timeoutS is over--> CANCEL, 504 --the code goes on for the grace--> its replica is killed
  *   open --the client leaves--> CANCEL
+ *   open --the replica dies--> waiting, where nothing was sent or the request may be made twice
  */
-export async function callEndpoint(
-  x: Exchange,
-  p: { scheduler: Scheduler; route: EndpointRoute; message: (hasBody: boolean) => OpenHttp },
-): Promise<void> {
+export async function callEndpoint(x: Exchange, p: EndpointCall): Promise<void> {
   const { route, scheduler } = p;
   const { deployment, fn } = route;
   // Before a replica is asked for: a body that is too large needs none.
   if ((x.contentLength ?? 0) > route.maxBodyBytes) acceptBody(x, route.maxBodyBytes);
-  const lease = scheduler.tryAcquire(deployment, fn) ?? (await scheduler.acquire({ deployment, fn, signal: x.signal }));
-  const call = await openCall(x, lease, p);
-  const timer = new TimeLimit(call, lease, fn.timeoutS);
+  const kept: KeptBody = { body: null };
+  for (let attempt = 1; ; attempt++) {
+    const lease =
+      scheduler.tryAcquire(deployment, fn) ?? (await scheduler.acquire({ deployment, fn, signal: x.signal }));
+    let call: HttpCall | null = null;
+    try {
+      call = await openCall(x, lease, p, kept);
+      await exchange(x, lease, call, fn.timeoutS);
+      return;
+    } catch (error) {
+      const sent = call === null ? "nothing" : x.hasBody ? "body" : "head";
+      if (!mayGoElsewhere(x, { attempt, sent, error })) throw error;
+    }
+  }
+}
+
+export interface EndpointCall {
+  scheduler: Scheduler;
+  route: EndpointRoute;
+  message: (hasBody: boolean) => OpenHttp;
+}
+
+async function exchange(x: Exchange, lease: Lease, call: HttpCall, timeoutS: number): Promise<void> {
+  const timer = new TimeLimit(call, lease, timeoutS);
   const left = (): void => {
     if (!x.res.writableFinished) call.cancel("disconnected");
   };
@@ -40,19 +60,22 @@ export async function callEndpoint(
     await passAnswer(x, call);
   } catch (error) {
     call.cancel("disconnected");
+    x.res.off("close", left);
     throw error;
   }
 }
 
-async function openCall(
-  x: Exchange,
-  lease: Lease,
-  { route, message }: { route: EndpointRoute; message: (hasBody: boolean) => OpenHttp },
-): Promise<HttpCall> {
+/** Read from the connection once, for whichever replica it goes to. */
+interface KeptBody {
+  body: RequestBody;
+}
+
+async function openCall(x: Exchange, lease: Lease, p: EndpointCall, kept: KeptBody): Promise<HttpCall> {
   try {
-    acceptBody(x, route.maxBodyBytes);
-    if (!x.hasBody) return lease.session.openHttp(message(false), null);
-    return lease.session.openHttp(message(true), (await arrivedBody(x)) ?? bodyStream(x));
+    acceptBody(x, p.route.maxBodyBytes);
+    if (!x.hasBody) return lease.session.openHttp(p.message(false), null);
+    kept.body ??= (await arrivedBody(x)) ?? bodyStream(x);
+    return lease.session.openHttp(p.message(true), kept.body);
   } catch (error) {
     lease.release();
     throw error;

@@ -11,6 +11,8 @@ export class Exchange {
   readonly method: string;
   /** Decoded, begins with `/`. */
   readonly path: string;
+  /** As the client wrote it. */
+  readonly rawPath: string;
   /** Without `?`; undecoded. */
   readonly search: string;
   /** Lower case, with the port where one was given; empty where the client sent none. */
@@ -25,6 +27,7 @@ export class Exchange {
     this.method = req.method ?? "GET";
     const target = splitTarget(req.url ?? "/");
     this.path = target.path;
+    this.rawPath = target.rawPath;
     this.search = target.search;
     this.host = hostOf(req, target.host);
   }
@@ -69,16 +72,16 @@ function requestIdOf(given: string | string[] | undefined): string {
 }
 
 /** Of a request target in origin-form (`/path?query`) or absolute-form, which a client of a proxy sends. */
-function splitTarget(target: string): { path: string; search: string; host: string | null } {
+function splitTarget(target: string): { path: string; rawPath: string; search: string; host: string | null } {
   if (!target.startsWith("/")) {
     const url = URL.parse(target);
     if (!url || !/^https?:$/.test(url.protocol))
       throw new AthanorError("bad_request", "the request's target is neither a path nor an http URL");
-    return { path: decodePath(url.pathname), search: url.search.slice(1), host: url.host };
+    return { path: decodePath(url.pathname), rawPath: url.pathname, search: url.search.slice(1), host: url.host };
   }
   const end = target.indexOf("?");
-  const path = end < 0 ? target : target.slice(0, end);
-  return { path: decodePath(path), search: end < 0 ? "" : target.slice(end + 1), host: null };
+  const rawPath = end < 0 ? target : target.slice(0, end);
+  return { path: decodePath(rawPath), rawPath, search: end < 0 ? "" : target.slice(end + 1), host: null };
 }
 
 function decodePath(path: string): string {

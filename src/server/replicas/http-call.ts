@@ -7,8 +7,8 @@ import { FrameType, type HeadMessage, type OpenHttp } from "../../protocol/repli
 import { Inflow, Outflow } from "../../protocol/streams.ts";
 import { exitError } from "./exit.ts";
 import type { OpenCall } from "./job-call.ts";
-import { parseHead } from "./messages.ts";
-import type { CancelReason, HttpCall, RequestBody } from "./session.ts";
+import { parseHead, parseTrailers } from "./messages.ts";
+import type { CancelReason, HttpCall, HttpListeners, RequestBody } from "./session.ts";
 
 type Head = { status: number; headers: [string, string][] };
 
@@ -29,6 +29,8 @@ export class OpenHttpCall implements OpenCall, HttpCall {
   readonly #output: Outflow;
   readonly #input: Inflow;
   readonly #headSettled = Promise.withResolvers<Head>();
+  readonly #on: HttpListeners;
+  trailers: [string, string][] = [];
   readonly #over = Promise.withResolvers<void>();
   #state: "waiting" | "streaming" | "failed" | "cancelled" | "done" = "waiting";
   wasFatal = false;
@@ -39,8 +41,10 @@ export class OpenHttpCall implements OpenCall, HttpCall {
     stream: number;
     open: OpenHttp;
     body: RequestBody;
+    on?: HttpListeners | undefined;
   }) {
     this.#replicaId = p.replicaId;
+    this.#on = p.on ?? {};
     this.#connection = p.connection;
     this.#stream = p.stream;
     this.#output = new Outflow(p.connection, p.stream);
@@ -78,7 +82,8 @@ export class OpenHttpCall implements OpenCall, HttpCall {
     else throw new FrameError(`A frame of type ${type} came on the stream of an HTTP call`);
   }
 
-  end(): void {
+  end(payload: Buffer): void {
+    this.trailers = parseTrailers(payload);
     if (this.#state === "waiting") throw new FrameError("The stream of an HTTP call ended without an answer");
     this.#finish();
     this.#input.end();
@@ -92,7 +97,10 @@ export class OpenHttpCall implements OpenCall, HttpCall {
   }
 
   #gotHead(head: HeadMessage): void {
-    if (head.kind === "information") return;
+    if (head.kind === "information") {
+      if (this.#state === "waiting") this.#on.information?.(head.status, head.headers);
+      return;
+    }
     if (head.kind === "result") throw new FrameError("An HTTP call was answered as a job");
     if (head.kind === "error") {
       this.wasFatal = head.fatal === true;
@@ -116,11 +124,17 @@ export class OpenHttpCall implements OpenCall, HttpCall {
   async #sendBody(body: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<void> {
     try {
       for await (const bytes of body) if (!(await this.#output.write(bytes))) return;
-      if (this.#state !== "done") this.#connection.bare(FrameType.END, this.#stream);
+      if (this.#state !== "done") this.#sendEnd();
     } catch {
       // The client broke off its upload.
       this.cancel("disconnected");
     }
+  }
+
+  #sendEnd(): void {
+    const trailers = this.#on.trailers?.() ?? [];
+    if (trailers.length === 0) this.#connection.bare(FrameType.END, this.#stream);
+    else this.#connection.json(FrameType.END, this.#stream, trailers);
   }
 }
 

@@ -15,8 +15,8 @@ export interface OpenCall {
   /** Its error was thrown out of band: the replica leaves for it, and its other calls are not to blame. */
   readonly wasFatal: boolean;
   frame(type: FrameType, payload: Buffer): void;
-  /** END came: the replica is done with the call. */
-  end(): void;
+  /** END came, with what it bears: the replica is done with the call. */
+  end(payload: Buffer): void;
   lost(exit: ReplicaExit, blameless: boolean): void;
 }
 

@@ -9,6 +9,7 @@ import {
   type LoggedLine,
   type OpenHttp,
   type ReadyMessage,
+  type ServiceAddress,
 } from "../../protocol/replica.ts";
 import { startExitError } from "./exit.ts";
 import { OpenHttpCall } from "./http-call.ts";
@@ -18,6 +19,7 @@ import { type CallLines, OpenCalls } from "./open-calls.ts";
 import { RawLines } from "./raw-lines.ts";
 import type {
   HttpCall,
+  HttpListeners,
   JobCall,
   JobListeners,
   LineWriter,
@@ -64,6 +66,7 @@ export class LiveSession implements StartingReplica {
   #process: ReplicaProcess | null = null;
   #connection: FrameConnection | null = null;
   #killed = false;
+  #address: ServiceAddress | null = null;
 
   constructor(options: LiveSessionOptions) {
     this.#options = options;
@@ -89,6 +92,10 @@ export class LiveSession implements StartingReplica {
     if (!this.takesCalls) return;
     this.#probed = true;
     this.#connection?.bare(FrameType.PING, 0);
+  }
+
+  get address(): ServiceAddress | null {
+    return this.#address;
   }
 
   get pid(): number | null {
@@ -145,10 +152,10 @@ export class LiveSession implements StartingReplica {
     return call;
   }
 
-  openHttp(open: OpenHttp, body: RequestBody, on?: { log(line: LoggedLine): void }): HttpCall {
+  openHttp(open: OpenHttp, body: RequestBody, on?: HttpListeners): HttpCall {
     const connection = this.#connectionForCalls();
     const stream = this.#calls.nextStream();
-    const call = new OpenHttpCall({ replicaId: this.id, connection, stream, open, body });
+    const call = new OpenHttpCall({ replicaId: this.id, connection, stream, open, body, on });
     this.#calls.add(stream, call, { on, writer: { function: open.function, jobId: null } });
     return call;
   }
@@ -210,6 +217,7 @@ export class LiveSession implements StartingReplica {
   #becomeReady(message: ReadyMessage): void {
     clearTimeout(this.#startupTimer);
     this.#state = "ready";
+    this.#address = message.address;
     this.#readiness.resolve(message);
   }
 
@@ -228,7 +236,7 @@ export class LiveSession implements StartingReplica {
   #logged(line: LoggedLine): void {
     if (line.fd === "stderr") this.#lastStderr.push(line.line, 0);
     const lines = this.#calls.lines(line.stream);
-    lines?.on?.log(line);
+    lines?.on?.log?.(line);
     if (line.dropped !== undefined)
       this.#listen({ ...line, fd: "stderr", line: droppedLinesMark(line.dropped) }, lines);
     this.#listen(line, lines);

@@ -75,6 +75,11 @@ export function parseChunk(payload: Buffer): ChunkMessage {
   return { index: integer(index), value: (value ?? null) as Json };
 }
 
+/** What follows a body; an END without a payload has none. */
+export function parseTrailers(payload: Buffer): [string, string][] {
+  return payload.length === 0 ? [] : headers(parsePayload<unknown>(payload));
+}
+
 export function parseHead(payload: Buffer): HeadMessage {
   const head = fields(payload);
   if (head.kind === "http") return { kind: "http", status: status(head.status), headers: headers(head.headers) };

@@ -6,7 +6,7 @@ import type { LineWriter } from "./session.ts";
 
 /** Where the lines of a call go, and what wrote them. */
 export interface CallLines {
-  on: { log(line: LoggedLine): void } | undefined;
+  on: { log?(line: LoggedLine): void } | undefined;
   writer: LineWriter;
 }
 
@@ -55,7 +55,7 @@ export class OpenCalls {
       call.frame(type, payload);
       return;
     }
-    call.end();
+    call.end(payload);
     if (call.wasFatal) this.#blamed = true;
     this.#forget(stream, call);
   }

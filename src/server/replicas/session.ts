@@ -10,6 +10,7 @@ import type {
   OpenJob,
   ProgressMessage,
   ReadyMessage,
+  ServiceAddress,
 } from "../../protocol/replica.ts";
 
 /** An OPEN whose input is JSON text, as it is stored, and goes on as it is. */
@@ -36,6 +37,8 @@ export interface ReplicaSession {
   readonly pid: number | null;
   /** Milliseconds since 1970. */
   readonly startedAt: number;
+  /** Where its service listens, once it is ready; null where it is called in frames. */
+  readonly address: ServiceAddress | null;
   readonly state: "starting" | "ready" | "draining" | "ended";
   /** Open jobs. */
   readonly jobs: number;
@@ -51,7 +54,7 @@ export interface ReplicaSession {
   /** Only while `ready`; `media` are the attachments that `m.media` gives the sizes of. */
   openJob(m: OpeningJob, media: Uint8Array[], on: JobListeners): JobCall;
   /** Only while `ready`. */
-  openHttp(m: OpenHttp, body: RequestBody, on?: { log(line: LoggedLine): void }): HttpCall;
+  openHttp(m: OpenHttp, body: RequestBody, on?: HttpListeners): HttpCall;
   /** No new calls; open ones finish, exit hooks run, the process leaves. Idempotent. */
   drain(): Promise<ReplicaExit>;
   /** Kills the process group at once. Idempotent. */
@@ -98,11 +101,21 @@ export type JobAnswer =
 /** Whole, or as it comes; null: the request has none. */
 export type RequestBody = Uint8Array | AsyncIterable<Uint8Array> | null;
 
+export interface HttpListeners {
+  log?(line: LoggedLine): void;
+  /** A head that comes before the answer's own: a 1xx other than 101. */
+  information?(status: number, headers: [string, string][]): void;
+  /** What follows the request's body; asked once that has ended. */
+  trailers?(): [string, string][];
+}
+
 export interface HttpCall {
   /** Rejects with AthanorError replica_crashed, out_of_memory or cancelled where no head came. */
   readonly head: Promise<{ status: number; headers: [string, string][] }>;
   /** Ends with the answer; throws where the replica dies before it. Read it once. */
   readonly body: AsyncIterable<Uint8Array>;
+  /** What follows the body; empty until that has ended. */
+  readonly trailers: [string, string][];
   /** The body, where all of it is there already, as that of a small answer is once its head is; else null. In place of `body`. */
   whole(): Uint8Array | null;
   /**

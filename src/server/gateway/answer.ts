@@ -1,0 +1,76 @@
+import type { Exchange } from "../http/exchange.ts";
+import { HOP_BY_HOP } from "./headers.ts";
+import { mayTrail } from "./hop-request.ts";
+
+type Pairs = readonly [string, string][];
+
+/** Said by the gateway alone where the service has a `cors` option. */
+const CORS = /^access-control-(?:allow-origin|allow-credentials|expose-headers)$/;
+
+export interface PassedHead {
+  status: number;
+  headers: Pairs;
+  /** The body comes in chunks, and trailers may follow it. */
+  chunked: boolean;
+}
+
+/** Sets the head of a service's answer; it leaves with the first bytes, or by `flushHeaders`. `ownCors`: the gateway has said who may read it. */
+export function beginAnswer(x: Exchange, head: PassedHead, ownCors: boolean): void {
+  const { res } = x;
+  const named = connectionTokens(head.headers);
+  const flat: string[] = [];
+  for (const [name, value] of head.headers) {
+    if (HOP_BY_HOP.has(name) || name === "x-request-id" || named?.has(name) === true) continue;
+    if (ownCors && CORS.test(name)) continue;
+    if (name === "content-length" && (head.chunked || head.status === 204)) continue;
+    flat.push(name, value);
+  }
+  if (head.chunked && mayHaveTrailers(x)) {
+    const trailer = head.headers.find(([name]) => name === "trailer");
+    if (trailer) flat.push(...trailer);
+  }
+  if (res.getHeaderNames().length === 0) {
+    flat.push("x-request-id", x.requestId);
+    res.writeHead(head.status, flat);
+    return;
+  }
+  for (let i = 0; i < flat.length; i += 2) res.appendHeader(flat[i] as string, flat[i + 1] as string);
+  res.setHeader("x-request-id", x.requestId);
+  res.writeHead(head.status);
+}
+
+function connectionTokens(headers: Pairs): Set<string> | null {
+  let named: Set<string> | null = null;
+  for (const [name, value] of headers) {
+    if (name !== "connection" || value === "keep-alive" || value === "close") continue;
+    named ??= new Set();
+    for (const token of value.split(",")) named.add(token.trim().toLowerCase());
+  }
+  return named;
+}
+
+/** In HTTP/1.0, and where no body follows, there is no place for them. */
+function mayHaveTrailers(x: Exchange): boolean {
+  return x.req.httpVersionMinor === 1 && x.req.httpVersionMajor === 1 && x.method !== "HEAD";
+}
+
+/** Call before the answer is ended. */
+export function addTrailers(x: Exchange, trailers: Pairs): void {
+  const passed = trailers.filter(([name]) => mayTrail(name));
+  if (passed.length > 0 && mayHaveTrailers(x)) x.res.addTrailers(passed as [string, string][]);
+}
+
+/** A head that comes before the answer's own: early hints. Clients of HTTP/1.0 know none. */
+export function passInformation(x: Exchange, status: number, headers: Pairs): void {
+  const { res, req } = x;
+  // The gateway itself has said 100 when it began to read the body.
+  if (status === 100 || res.headersSent || req.httpVersion === "1.0" || typeof res.writeInformation !== "function")
+    return;
+  const named = connectionTokens(headers);
+  const passed: Record<string, string[]> = {};
+  for (const [name, value] of headers) {
+    if (HOP_BY_HOP.has(name) || named?.has(name) === true || name === "content-length") continue;
+    passed[name] = [...(passed[name] ?? []), value];
+  }
+  res.writeInformation(status, passed);
+}

@@ -1,0 +1,98 @@
+import type { AthanorError } from "../../protocol/errors.ts";
+import type { OpenHttp } from "../../protocol/replica.ts";
+import { endAnswer, toAthanorError, writeWithBackPressure } from "../http/answer.ts";
+import { bodyStream } from "../http/body.ts";
+import type { Exchange } from "../http/exchange.ts";
+import type { HttpCall, ReplicaSession } from "../replicas/session.ts";
+import { addTrailers, beginAnswer, passInformation } from "./answer.ts";
+import type { Unanswered } from "./hop-exchange.ts";
+import { requestTrailers } from "./hop-request.ts";
+
+/** One exchange with a service that is called in frames; the states are those of HopExchange. */
+export class FrameExchange {
+  /** Null: answered, or the client has gone. */
+  readonly done: Promise<Unanswered | null>;
+  /** The head has come, or the exchange is over. Never rejects. */
+  readonly answered: Promise<void>;
+  /** The replica is done with it. */
+  readonly closed: Promise<void>;
+  readonly #x: Exchange;
+  readonly #call: HttpCall;
+  readonly #ownCors: boolean;
+
+  /** Throws replica_crashed where the replica takes no calls. */
+  constructor(p: { x: Exchange; session: ReplicaSession; message: OpenHttp; ownCors: boolean }) {
+    const { x } = p;
+    this.#x = x;
+    this.#ownCors = p.ownCors;
+    this.#call = p.session.openHttp(p.message, bodyStream(x), {
+      information: (status, headers) => passInformation(x, status, headers),
+      trailers: () => requestTrailers(x),
+    });
+    this.closed = this.#call.closed;
+    this.answered = this.#call.head.then(
+      () => {},
+      () => {},
+    );
+    this.done = this.#run();
+  }
+
+  /** Nothing more of it goes to the client. Does nothing once a head has come. */
+  cancel(error: AthanorError): void {
+    this.#call.cancel("timeout", error);
+  }
+
+  async #run(): Promise<Unanswered | null> {
+    const x = this.#x;
+    const left = (): void => {
+      if (!x.res.writableFinished) this.#call.cancel("disconnected");
+    };
+    x.res.once("close", left);
+    try {
+      await this.#passAnswer();
+      return null;
+    } catch (error) {
+      this.#call.cancel("disconnected");
+      if (x.res.destroyed) return null;
+      return { error: errorOf(error), sent: x.hasBody ? "body" : "head" };
+    } finally {
+      x.res.off("close", left);
+    }
+  }
+
+  async #passAnswer(): Promise<void> {
+    const x = this.#x;
+    const { status, headers } = await this.#call.head;
+    const { res } = x;
+    if (res.headersSent || res.destroyed) return;
+    const declared = headers.find(([name]) => name === "content-length");
+    const whole = this.#call.whole();
+    const mayHaveBody = x.method !== "HEAD" && status !== 204 && status !== 304;
+    const { trailers } = this.#call;
+    if (declared === undefined && whole !== null && trailers.length === 0 && mayHaveBody)
+      headers.push(["content-length", String(whole.length)]);
+    // Else a body of another length than it says would run into the next answer on the client's connection.
+    else res.strictContentLength = declared !== undefined && mayHaveBody;
+    const chunked = !headers.some(([name]) => name === "content-length");
+    beginAnswer(x, { status, headers, chunked }, this.#ownCors);
+    if (whole === null) await this.#passBody();
+    if (chunked) addTrailers(x, this.#call.trailers);
+    if (!res.destroyed) endAnswer(x, whole ?? undefined);
+  }
+
+  async #passBody(): Promise<void> {
+    const { res, signal } = this.#x;
+    // The head leaves with the first bytes, or by itself where those are long in coming.
+    const flush = setImmediate(() => res.flushHeaders());
+    try {
+      for await (const chunk of this.#call.body) if (!(await writeWithBackPressure(res, chunk, signal))) return;
+    } finally {
+      clearImmediate(flush);
+    }
+  }
+}
+
+function errorOf(thrown: unknown): AthanorError {
+  if ((thrown as NodeJS.ErrnoException).code !== "ERR_HTTP_CONTENT_LENGTH_MISMATCH") return toAthanorError(thrown);
+  return new AthanorError("answer_invalid", `the answer's body is not of the length that its Content-Length says`);
+}

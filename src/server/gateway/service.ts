@@ -1,0 +1,123 @@
+import { SERVER_DEFAULTS } from "../../protocol/defaults.ts";
+import { AthanorError } from "../../protocol/errors.ts";
+import type { OpenHttp, ServiceAddress } from "../../protocol/replica.ts";
+import { MAX_TIMER_MS } from "../alarm.ts";
+import { acceptBody } from "../http/body.ts";
+import type { Exchange } from "../http/exchange.ts";
+import type { Log } from "../log.ts";
+import type { ReplicaSession } from "../replicas/session.ts";
+import type { Lease, Scheduler } from "../scheduler/scheduler.ts";
+import { FrameExchange } from "./frame-exchange.ts";
+import type { ForwardedRequest } from "./headers.ts";
+import { requestHeaders } from "./headers.ts";
+import { HopExchange, type Unanswered } from "./hop-exchange.ts";
+import { hopRequest } from "./hop-request.ts";
+import type { Hops } from "./hops.ts";
+import { isGone, isRepeatable, mayGoElsewhere } from "./retry.ts";
+import type { ServiceRoute } from "./routes.ts";
+
+export interface ServiceCall {
+  scheduler: Scheduler;
+  hops: Hops;
+  log: Pick<Log, "warn">;
+  route: ServiceRoute;
+  /** As the service sees it, undecoded. */
+  path: string;
+  /** `http://shop.example.com`, as the client sees the server. */
+  origin: string;
+  forwarded: ForwardedRequest;
+}
+
+/**
+ * One exchange with a service: over a connection of the gateway's own to where it listens, or in frames. Resolves once the client has its answer,
+ * or has gone; throws what is to be answered as a problem.
+ */
+export async function callService(x: Exchange, p: ServiceCall): Promise<void> {
+  const { scheduler, route } = p;
+  const { deployment, fn } = route;
+  for (let attempt = 1; ; attempt++) {
+    const lease =
+      scheduler.tryAcquire(deployment, fn) ?? (await scheduler.acquire({ deployment, fn, signal: x.signal }));
+    const { session } = lease;
+    const unanswered = await (session.address === null ? inFrames(x, p, lease) : overHop(x, p, lease, session.address));
+    if (unanswered === null) return;
+    const { error, sent } = unanswered;
+    if (mayGoElsewhere(x, { attempt, sent, error }) && (await isGone(session))) continue;
+    p.log.warn(
+      { requestId: x.requestId, app: deployment.app, function: fn.name, replica: session.id, code: error.code },
+      `${x.method} ${x.path} was not answered in whole: ${error.detail}`,
+    );
+    throw error;
+  }
+}
+
+async function overHop(x: Exchange, p: ServiceCall, lease: Lease, address: ServiceAddress): Promise<Unanswered | null> {
+  const { fn, deployment } = p.route;
+  const { session } = lease;
+  let timer: NodeJS.Timeout | undefined;
+  try {
+    const exchange = new HopExchange({
+      x,
+      pool: p.hops.poolOf(session, address, fn.concurrency),
+      request: hopRequest(x, { path: p.path, forwarded: p.forwarded, upgrade: false }),
+      name: `${fn.name} of ${deployment.app} on ${session.id}`,
+      ownCors: fn.service.cors !== null,
+      repeatable: isRepeatable(x),
+      answered: () => clearTimeout(timer),
+    });
+    timer = setTimeout(() => exchange.cancel(tooLate(p.route, session)), Math.min(fn.timeoutS * 1000, MAX_TIMER_MS));
+    return await exchange.done;
+  } finally {
+    clearTimeout(timer);
+    lease.release();
+  }
+}
+
+async function inFrames(x: Exchange, p: ServiceCall, lease: Lease): Promise<Unanswered | null> {
+  const { fn } = p.route;
+  const { session } = lease;
+  acceptBody(x, Number.POSITIVE_INFINITY);
+  let exchange: FrameExchange;
+  try {
+    exchange = new FrameExchange({ x, session, message: openMessage(x, p), ownCors: fn.service.cors !== null });
+  } catch (error) {
+    lease.release();
+    // Its connection has broken: nothing was sent.
+    if (error instanceof AthanorError) return { error, sent: "nothing" };
+    throw error;
+  }
+  void exchange.closed.then(() => lease.release());
+  const timer = setTimeout(
+    () => exchange.cancel(tooLate(p.route, session)),
+    Math.min(fn.timeoutS * 1000, MAX_TIMER_MS),
+  );
+  void exchange.answered.then(() => clearTimeout(timer));
+  try {
+    return await exchange.done;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function openMessage(x: Exchange, p: ServiceCall): OpenHttp {
+  return {
+    kind: "http",
+    requestId: x.requestId,
+    function: p.route.fn.name,
+    method: x.method,
+    url: `${p.origin}${p.path}${x.search === "" ? "" : `?${x.search}`}`,
+    headers: requestHeaders(x, p.forwarded),
+    hasBody: x.hasBody,
+    maxBodyBytes: Number.MAX_SAFE_INTEGER,
+    upgrade: null,
+  };
+}
+
+/** No answer has begun in time. Others of the replica go on, unless its event loop is what hangs: then it is killed. */
+function tooLate({ fn }: ServiceRoute, session: ReplicaSession): AthanorError {
+  session.probe();
+  setTimeout(() => {
+    if (session.state === "ready" && !session.takesCalls) void session.kill();
+  }, SERVER_DEFAULTS.cancelGraceMs).unref();
+  return new AthanorError("timeout", `${fn.name} did not begin to answer within ${fn.timeoutS} s`);
+}
