@@ -1,4 +1,4 @@
-import type { AthanorError } from "../../protocol/errors.ts";
+import { AthanorError } from "../../protocol/errors.ts";
 import type { OpenHttp } from "../../protocol/replica.ts";
 import { endAnswer, toAthanorError, writeWithBackPressure } from "../http/answer.ts";
 import { bodyStream } from "../http/body.ts";
