@@ -147,6 +147,10 @@ async function declareTypes(out: string): Promise<void> {
 async function copyFiles(out: string): Promise<void> {
   const viewer = path.join(ROOT, "node_modules", "swagger-ui-dist");
   for (const file of DOCS_VIEWER) await cp(path.join(viewer, file), path.join(out, "docs-viewer", file));
+  // What runs apps in Python; the runtime looks for it beside itself.
+  for await (const file of glob("src/runtime/services/python/*.py", { cwd: ROOT })) {
+    await cp(path.join(ROOT, file), path.join(out, "python", path.basename(file)));
+  }
   // The store reads its SQL relative to its own module, which in `dist` is a file of the top folder.
   for await (const file of glob("src/server/store/**/*.sql", { cwd: ROOT })) {
     await cp(path.join(ROOT, file), path.join(out, path.relative("src/server/store", file)));

@@ -127,10 +127,12 @@ export class Replica {
     if (assign.compileCacheDir !== null) setTimeout(flushCompileCache, CACHE_FLUSH_MS).unref();
   }
 
-  #startService(app: LoadedApp, { workDir }: AssignMessage): Promise<RunningService | null> {
+  #startService(app: LoadedApp, assign: AssignMessage): Promise<RunningService | null> {
     return startService({
       functions: app.functions.values(),
-      workDir,
+      workDir: assign.workDir,
+      filesDir: assign.filesDir,
+      python: assign.python,
       shortDir: this.#shortDir,
       write: (fd, bytes) => this.#logs.write(fd, bytes),
       ended: (exitCode) => this.#serviceEnded(exitCode),

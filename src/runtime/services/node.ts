@@ -1,11 +1,8 @@
 import { chmodSync, rmSync } from "node:fs";
-import { join } from "node:path";
 import { type NodeApp, nodeAppOf } from "./node-app.ts";
 import type { RunningService, ServiceStart } from "./service.ts";
+import { socketPath } from "./socket-path.ts";
 import { inTime } from "./startup.ts";
-
-/** What a socket's address can hold on the systems that Node runs on, its final zero left out. */
-const MAX_SOCKET_PATH_BYTES = 103;
 
 /** Makes the app of a `node` service, and lets it listen on a unix socket unless it listens already. */
 export async function startNode(start: ServiceStart): Promise<RunningService> {
@@ -35,9 +32,4 @@ function running({ address, close }: NodeApp, ownPath: string | null): RunningSe
       }
     },
   };
-}
-
-function socketPath({ workDir, shortDir }: ServiceStart): string {
-  const usual = join(workDir, "service.sock");
-  return Buffer.byteLength(usual) <= MAX_SOCKET_PATH_BYTES ? usual : join(shortDir, `${process.pid}.sock`);
 }

@@ -17,6 +17,10 @@ export interface RunningService {
 export interface ServiceStart {
   fn: LoadedFunction & { spec: FunctionSpec & { service: ServiceSpec } };
   workDir: string;
+  /** Of the files that ship with the deployment. */
+  filesDir: string;
+  /** The interpreter of its Python environment, if it is in Python. */
+  python: string | null;
   /** Another folder that only this user can enter, with a shorter path. */
   shortDir: string;
   /** What the program of the service writes. */
@@ -43,6 +47,9 @@ async function startKind(start: ServiceStart): Promise<RunningService> {
       return (await import("./node.ts")).startNode(start);
     case "webServer":
       return (await import("./web-server.ts")).startWebServer(start);
+    case "asgi":
+    case "wsgi":
+      return (await import("./python.ts")).startPython(start);
     default:
       throw new Error(`This version of Athanor cannot run a service of kind ${start.fn.spec.kind}`);
   }
