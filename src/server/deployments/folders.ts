@@ -16,7 +16,7 @@ import { Dependencies } from "./dependencies.ts";
 import { BUNDLE_FILE, removeTemporaries, temporaryIn, writeDeployment } from "./files.ts";
 import { PythonEnvironments } from "./python/environments.ts";
 import { checkUpload } from "./upload.ts";
-import { compileInThread } from "./validators.ts";
+import { ValidatorCompiler } from "./validators.ts";
 
 export interface UploadBlobs {
   put(bytes: Uint8Array): Promise<string>;
@@ -27,6 +27,7 @@ export class DeploymentFolders {
   readonly root: string;
   readonly #dependencies: Dependencies;
   readonly #python: PythonEnvironments;
+  readonly #validators = new ValidatorCompiler();
   readonly #blobs: UploadBlobs;
   readonly #log: Log;
   /** Under way, by digest. */
@@ -109,7 +110,7 @@ export class DeploymentFolders {
   async #write(upload: DeploymentUpload): Promise<void> {
     const [nodeModules, validators, links] = await Promise.all([
       this.#dependencies.install(upload.dependencies),
-      compileInThread(upload.spec),
+      this.#validators.compile(upload.spec),
       this.#python.install(upload.spec),
     ]);
     if (nodeModules !== null) links.set("node_modules", nodeModules);
