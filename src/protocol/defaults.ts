@@ -14,6 +14,7 @@ export const FUNCTION_DEFAULTS = {
   minReplicas: 0,
   maxReplicas: 1,
   keepWarmS: 10 * MINUTE_S,
+  scaleUpDelayS: 0,
   eventsWindow: 1000,
   eventsWindowBytes: 16 * MIB,
   priority: 0,
@@ -235,6 +236,29 @@ export const POSTGRES_DEFAULTS = {
   signalPollMs: 5 * SECOND_MS,
   /** Verbs that one transaction takes together. */
   maxBatchCalls: 500,
+} as const;
+
+/** How many replicas a group has, and when a failed start is tried again. The windows and the threshold are those of Knative's autoscaler. */
+export const SCALING_DEFAULTS = {
+  /** How far back the average looks by which the number of replicas falls. */
+  stableWindowMs: MINUTE_S * SECOND_MS,
+  /** The same of the average that notices a burst. */
+  panicWindowMs: 6 * SECOND_MS,
+  /** A burst is so many times what the replicas that share the calls can hold. */
+  panicThreshold: 2,
+  /** The share of a replica's places that is planned to be in use, so that there is room for what comes unevenly. */
+  targetUtilization: 0.7,
+  /** The wait after the first failed start; it doubles with each further one, up to the longest. */
+  startBackoffFirstMs: 500,
+  startBackoffMaxMs: 30 * SECOND_MS,
+  /** A replica that was ready for so long has not failed to start, whatever becomes of it. */
+  provenMs: 30 * SECOND_MS,
+  /** So many replicas that die in a row before they have finished a call are a crash loop. */
+  crashLoop: 3,
+  /** Ends of replicas that are told of each group. */
+  lastExits: 10,
+  /** Of the stderr of each. */
+  lastExitLines: 5,
 } as const;
 
 /** The client's patience. */

@@ -16,7 +16,8 @@ export function groupsOf(spec: AppSpec): ReplicaGroup[] {
       groups.push({ name: fn.name, functions: [fn] });
       continue;
     }
-    const key = JSON.stringify([fn.placement, fn.minReplicas, fn.maxReplicas, fn.keepWarmS, fn.concurrency]);
+    const { placement, minReplicas, maxReplicas, keepWarmS, scaleUpDelayS, concurrency } = fn;
+    const key = JSON.stringify([placement, minReplicas, maxReplicas, keepWarmS, scaleUpDelayS, concurrency]);
     const group = shared.get(key);
     if (group) group.functions.push(fn);
     else {

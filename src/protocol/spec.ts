@@ -37,6 +37,8 @@ export interface FunctionSpec {
   minReplicas: number;
   maxReplicas: number;
   keepWarmS: number;
+  /** Seconds for which there must be more calls than places before one more replica is started; the first is never delayed. */
+  scaleUpDelayS: number;
   retries: RetrySpec;
   limits: LimitsSpec;
   /** Of jobs that are spawned without one; higher starts sooner. */

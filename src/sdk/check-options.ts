@@ -136,6 +136,7 @@ const OPTION_RULES: Record<string, OptionRule> = {
   minReplicas: { scopes: ALL, ...integer(0, 10_000) },
   maxReplicas: { scopes: ALL, ...integer(1, 10_000) },
   keepWarmS: { scopes: ALL, ...number(0, YEAR_S, " of seconds") },
+  scaleUpDelayS: { scopes: ALL, ...number(0, 24 * 3600, " of seconds") },
   retries: {
     scopes: JOBS,
     allowed: `${retryCount.allowed}, or {max, delayS, backoff, maxDelayS, jitter, retryOn}`,

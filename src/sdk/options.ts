@@ -37,8 +37,13 @@ export interface ReplicaOptions {
   minReplicas?: number | undefined;
   /** The most replicas at a time. Default 1. */
   maxReplicas?: number | undefined;
-  /** Seconds that an idle replica is kept. Default 600. */
+  /** Seconds that an idle replica is kept. Default 600; with 0 it leaves with its last call. */
   keepWarmS?: number | undefined;
+  /**
+   * Seconds for which there must be more calls than the replicas have places, before one more is started. Default 0: at once. It never delays the
+   * first replica, nor those of `minReplicas`.
+   */
+  scaleUpDelayS?: number | undefined;
 }
 
 /** Options of what runs as jobs. */

@@ -28,6 +28,7 @@ test("a function has the defaults, a queue, and one job at a time", () => {
     minReplicas: 0,
     maxReplicas: 1,
     keepWarmS: 600,
+    scaleUpDelayS: 0,
     retries: { max: 0, delayS: 1, backoff: 2, maxDelayS: 300, jitter: 0.1 },
     limits: { concurrency: null, keyConcurrency: 1, rate: null },
     priority: 0,

@@ -27,6 +27,7 @@ export type ResolvedOptions = Pick<
   | "minReplicas"
   | "maxReplicas"
   | "keepWarmS"
+  | "scaleUpDelayS"
   | "retries"
   | "limits"
   | "priority"
@@ -67,6 +68,7 @@ export function resolveOptions(sources: OptionSources): ResolvedOptions {
     minReplicas,
     maxReplicas,
     keepWarmS: all.keepWarmS ?? F.keepWarmS,
+    scaleUpDelayS: all.scaleUpDelayS ?? F.scaleUpDelayS,
     retries: resolveRetries(all.retries),
     limits: {
       concurrency: limit,

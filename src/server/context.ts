@@ -25,6 +25,7 @@ import { boundedResolve } from "./net/public-host.ts";
 import { ReplicaHub } from "./replicas/hub.ts";
 import type { ReplicaSession } from "./replicas/session.ts";
 import { Rescue } from "./rescue.ts";
+import type { ReplicaTrouble } from "./scheduler/lifecycle.ts";
 import { Scheduler } from "./scheduler/scheduler.ts";
 import { Schedules } from "./schedules/schedules.ts";
 import { makeSocketFolder } from "./socket-folder.ts";
@@ -132,6 +133,7 @@ export async function createContext(p: ContextOptions): Promise<WiredContext> {
       chaos?.replica(session);
     },
     onState: (change) => serverEvents.replica(change),
+    onTrouble: (trouble) => keepTrouble(logs, trouble),
   });
   const blobs = new Blobs({ dir: config.blobsDir, shared: store.shared });
   const events = new EventLog({ store, log, now: () => store.clock() });
@@ -301,9 +303,25 @@ export async function createContext(p: ContextOptions): Promise<WiredContext> {
   };
 }
 
+/** Why a replica is not there stands among the lines of those that are. */
+function keepTrouble(logs: ReplicaLogs, { deployment, group, replicaId, message }: ReplicaTrouble): void {
+  logs.append(deployment, {
+    at: new Date().toISOString(),
+    replica_id: replicaId ?? "",
+    function: onlyFunction(group),
+    job_id: null,
+    stream: "stderr",
+    line: `[athanor] ${message}`,
+  });
+}
+
+/** A line of no known call, of a replica of several functions, may be any one's. */
+function onlyFunction({ functions }: ReplicaGroup): string | null {
+  return functions.length === 1 ? (functions[0]?.name ?? null) : null;
+}
+
 function keepLines(logs: ReplicaLogs, session: ReplicaSession, deployment: number, group: ReplicaGroup): void {
-  // A line of no known call, of a replica of several functions, may be any one's.
-  const fn = group.functions.length === 1 ? (group.functions[0]?.name ?? null) : null;
+  const fn = onlyFunction(group);
   logs.open(deployment, session.ended);
   session.onLog(({ fd, line, at }, writer) => {
     logs.append(deployment, {

@@ -179,6 +179,71 @@ const DEPLOYMENT_SCHEMA = object({
   },
 });
 
+const integer = { type: "integer", minimum: 0 };
+const amount = { type: "number", minimum: 0 };
+
+const REPLICA_END_SCHEMA = object({
+  replica_id: text,
+  at: time,
+  reason: { enum: ["start_failed", "exited", "out_of_memory", "frozen", "stopped"] },
+  status: text,
+  ready_s: nullable(amount),
+  last_stderr: { type: "array", items: text },
+});
+
+const GROUP_REPLICA_SCHEMA = object({
+  replica_id: text,
+  status: { enum: ["starting", "ready", "draining"] },
+  pid: nullable(integer),
+  started_at: time,
+  ready_at: nullable(time),
+  running: integer,
+  idle_since: nullable(time),
+  timings: object({
+    queued_ms: amount,
+    process_ms: nullable(amount),
+    from_pool: nullable({ type: "boolean" }),
+    connect_ms: nullable(amount),
+    load_ms: nullable(amount),
+    enter_ms: nullable(amount),
+    listen_ms: nullable(amount),
+  }),
+});
+
+const REPLICA_GROUP_SCHEMA = object({
+  name: text,
+  functions: { type: "array", items: text },
+  scaling: object({
+    min_replicas: integer,
+    max_replicas: integer,
+    concurrency: integer,
+    keep_warm_s: amount,
+    scale_up_delay_s: amount,
+  }),
+  wanted: integer,
+  starting: integer,
+  ready: integer,
+  draining: integer,
+  running: integer,
+  waiting: integer,
+  demand: nullable(
+    object({ stable_average: amount, panic_average: amount, peak: integer, panic_until: nullable(time) }),
+  ),
+  last_failure: nullable(object({ code: text, message: text, failures: integer, at: time, next_try_at: time })),
+  last_exits: { type: "array", items: REPLICA_END_SCHEMA },
+  replicas: { type: "array", items: GROUP_REPLICA_SCHEMA },
+});
+
+const DEPLOYMENT_DETAIL_SCHEMA = {
+  allOf: [
+    DEPLOYMENT_SCHEMA,
+    {
+      ...object({ replica_groups: { type: "array", items: REPLICA_GROUP_SCHEMA } }),
+      description: "What runs of it on the server that answers; another server of the store has replicas of its own.",
+    },
+  ],
+};
+
 const APP_SCHEMA = object({
   app: text,
   deployment_id: text,
@@ -235,6 +300,7 @@ export const API_SCHEMAS: { [name: string]: JsonObject } = {
   App: APP_SCHEMA,
   AppPage: page(APP_SCHEMA),
   Deployment: DEPLOYMENT_SCHEMA,
+  DeploymentDetail: DEPLOYMENT_DETAIL_SCHEMA,
   DeploymentPage: page(DEPLOYMENT_SCHEMA),
   DeployResult: object({
     deployment: DEPLOYMENT_SCHEMA,

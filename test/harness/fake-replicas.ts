@@ -10,6 +10,7 @@ import type {
   JobListeners,
   OpeningJob,
   StartingReplica,
+  StartTimings,
 } from "../../src/server/replicas/session.ts";
 
 /** One job that a fake replica was given; the test decides what becomes of it. */
@@ -36,6 +37,14 @@ export class FakeReplica implements StartingReplica {
   readonly pid = null;
   /** Of a service; set it before the replica is ready. */
   address: ServiceAddress | null = null;
+  readonly timings: StartTimings = {
+    processMs: null,
+    fromPool: null,
+    connectMs: null,
+    loadMs: null,
+    enterMs: null,
+    listenMs: null,
+  };
   readonly startedAt = Date.now();
   readonly calls: FakeCall[] = [];
   readonly ready: Promise<ReadyMessage>;

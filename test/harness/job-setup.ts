@@ -89,7 +89,7 @@ export class Setup implements AsyncDisposable {
       starter: this.starter,
       access: () => ({ serverUrl: "", serverToken: "" }),
       nextReplica: () => ++Setup.#replicas,
-      policy: { backoffBaseMs: 20, backoffMaxMs: 40 },
+      policy: { startBackoffFirstMs: 20, startBackoffMaxMs: 40 },
       log,
     });
     const { fn: _fn, ...rest } = options;

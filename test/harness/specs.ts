@@ -43,6 +43,7 @@ export function functionSpec(name: string, changes: Partial<FunctionSpec> = {}):
     minReplicas: 0,
     maxReplicas: 1,
     keepWarmS: 600,
+    scaleUpDelayS: 0,
     retries: { max: 0, delayS: 0, backoff: 1, maxDelayS: 1, jitter: 0 },
     limits: { concurrency: null, keyConcurrency: 1, rate: null },
     priority: 0,

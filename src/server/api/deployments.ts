@@ -1,7 +1,7 @@
 import { SERVER_DEFAULTS } from "../../protocol/defaults.ts";
 import { AthanorError } from "../../protocol/errors.ts";
 import { formatId, parseId } from "../../protocol/names.ts";
-import type { DeploymentJson, DeployResult, Page } from "../../protocol/wire.ts";
+import type { DeploymentDetailJson, DeploymentJson, DeployResult, Page } from "../../protocol/wire.ts";
 import type { Context } from "../context.ts";
 import { Phases } from "../deployments/phases.ts";
 import type { Deployed } from "../deployments/service.ts";
@@ -85,9 +85,16 @@ export const deploymentRoutes: Route[] = [
     method: "GET",
     path: "/v1/deployments/:deployment",
     access: "operator",
-    summary: "One deployment",
-    answers: { 200: "Deployment" },
-    handle: async (call) => sendJson(call.x, 200, shownBy(call.context)(await recordOf(call))),
+    summary: "One deployment, with what runs of it on this server",
+    answers: { 200: "DeploymentDetail" },
+    handle: async (call) => {
+      const record = await recordOf(call);
+      const detail: DeploymentDetailJson = {
+        ...shownBy(call.context)(record),
+        replica_groups: call.context.scheduler.show(record.deployment),
+      };
+      sendJson(call.x, 200, detail);
+    },
   },
   {
     method: "GET",

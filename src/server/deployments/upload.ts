@@ -177,6 +177,7 @@ const fn = object<FunctionSpec>({
   minReplicas: count(0, 1000),
   maxReplicas: count(1, 1000),
   keepWarmS: seconds(0, 30 * DAY_S),
+  scaleUpDelayS: seconds(0, DAY_S),
   retries: object<RetrySpec>({
     max: count(0, 1000),
     delayS: seconds(0, DAY_S),

@@ -109,12 +109,15 @@ export class Dispatcher {
   /** Gives the group's due jobs to its replicas with room; asks for more replicas where that is not enough. */
   #pump(group: Group): void {
     if (!this.#mayClaim || group.dueJobs <= 0) return;
-    const replicas = group.replicas.filter(({ state, session }) => state === "ready" && session.takesCalls);
-    const loads = replicas.map(({ load }) => load);
-    const shares = allot(loads, group.concurrency, Math.min(group.dueJobs, MAX_CLAIM));
-    for (const [index, places] of shares.entries()) {
-      const replica = replicas[index];
-      if (replica !== undefined && places > 0) this.#claim(replica, places);
+    let left = Math.min(group.dueJobs, MAX_CLAIM);
+    for (const replicas of group.inOrder()) {
+      const loads = replicas.map(({ load }) => load);
+      for (const [index, places] of allot(loads, group.concurrency, left).entries()) {
+        const replica = replicas[index];
+        if (replica === undefined || places === 0) continue;
+        this.#claim(replica, places);
+        left -= places;
+      }
     }
     if (group.dueJobs > 0) this.#options.scheduler.replan(group);
   }
@@ -163,7 +166,7 @@ export class Dispatcher {
       }, CLAIM_RETRY_MS);
       this.due.raise(group, places);
     }
-    this.#options.scheduler.give(replica, places - taken);
+    this.#options.scheduler.giveUnused(replica, places - taken);
     if (group.dueJobs > 0) this.#pumpSoon(group);
   }
 

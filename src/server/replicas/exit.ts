@@ -22,7 +22,7 @@ export function exitError(replicaId: string, exit: ReplicaExit): AthanorError {
   return new AthanorError(code, `${replicaId} died during the call: ${describeExit(exit)}`);
 }
 
-/** The error of a replica that died before it was ready; for the deployer, so with its last lines. */
+/** The error of a replica that died before it was ready. Its last lines, below the first, are for the deployer and the logs. */
 export function startExitError(replicaId: string, exit: ReplicaExit): AthanorError {
   const lines = exit.lastStderr.length === 0 ? "" : `\n${exit.lastStderr.join("\n")}`;
   const code = exit.reason === "memory" ? "out_of_memory" : "startup_failed";

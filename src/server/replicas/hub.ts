@@ -132,8 +132,8 @@ export class ReplicaHub implements ReplicaStarter {
       });
       this.#sessionOfToken.set(process.token, session);
       void session.ended.then(() => this.#sessionOfToken.delete(process.token));
-      session.attach(process);
       const blank = this.#blanks.get(process.token);
+      session.attach(process, blank !== undefined);
       this.#blanks.delete(process.token);
       if (blank) this.#join(blank, session);
     } catch (error) {

@@ -26,7 +26,9 @@ import type {
   OpeningJob,
   RequestBody,
   StartingReplica,
+  StartTimings,
 } from "./session.ts";
+import { StartPhases } from "./start-phases.ts";
 
 const LAST_STDERR_LINES = 20;
 /** After its connection closed a process mostly ends by itself, and then says why. */
@@ -63,6 +65,7 @@ export class LiveSession implements StartingReplica {
   readonly #logListeners: ((line: LoggedLine, writer: LineWriter | null) => void)[] = [];
   readonly #lastStderr = new NewestBuffer<string>(LAST_STDERR_LINES, Number.POSITIVE_INFINITY);
   readonly #rawLines = new RawLines((line) => this.#logged(line));
+  readonly #phases = new StartPhases();
   #process: ReplicaProcess | null = null;
   #connection: FrameConnection | null = null;
   #killed = false;
@@ -110,9 +113,14 @@ export class LiveSession implements StartingReplica {
     return this.#calls.requests;
   }
 
-  /** The engine has started a process for it. */
-  attach(process: ReplicaProcess): void {
+  get timings(): Readonly<StartTimings> {
+    return this.#phases.timings;
+  }
+
+  /** The engine has started a process for it; or given it one of the pool, which has connected already. */
+  attach(process: ReplicaProcess, fromPool: boolean): void {
     this.#process = process;
+    this.#phases.hasProcess(fromPool);
     // Bytes that reach a file descriptor bear no call's name; with one call open they are taken for its own.
     process.onLine((fd, line, dropped) =>
       this.#rawLines.push({
@@ -140,6 +148,7 @@ export class LiveSession implements StartingReplica {
       return;
     }
     this.#connection = connection;
+    this.#phases.connected();
     connection.json(FrameType.ASSIGN, 0, this.#options.assign(this.#process));
     connection.flush();
   }
@@ -218,6 +227,7 @@ export class LiveSession implements StartingReplica {
     clearTimeout(this.#startupTimer);
     this.#state = "ready";
     this.#address = message.address;
+    this.#phases.ready(message.timings);
     this.#readiness.resolve(message);
   }
 

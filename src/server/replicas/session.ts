@@ -72,9 +72,20 @@ export interface LineWriter {
   jobId: string | null;
 }
 
+/** Milliseconds of the phases of a start; null: it has not come so far. */
+export interface StartTimings {
+  processMs: number | null;
+  fromPool: boolean | null;
+  connectMs: number | null;
+  loadMs: number | null;
+  enterMs: number | null;
+  listenMs: number | null;
+}
+
 /** A session that is being started: `ready` rejects with startup_failed, startup_timeout or out_of_memory, and never hangs. */
 export interface StartingReplica extends ReplicaSession {
   readonly ready: Promise<ReadyMessage>;
+  readonly timings: Readonly<StartTimings>;
 }
 
 export interface JobListeners {

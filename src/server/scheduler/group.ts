@@ -4,9 +4,11 @@ import type { FunctionSpec } from "../../protocol/spec.ts";
 import { Alarm, MAX_TIMER_MS } from "../alarm.ts";
 import type { ReplicaSession, StartingReplica } from "../replicas/session.ts";
 import type { ClaimFunction } from "../store/store.ts";
+import { DemandHistory } from "./demand.ts";
 import type { RunnableDeployment } from "./deployment.ts";
 import { HeldRequests } from "./held.ts";
-import type { GroupSnapshot } from "./plan.ts";
+import { type GroupSnapshot, NO_MEMORY, type PlanMemory, type ScalingPolicy } from "./plan.ts";
+import type { ReplicaEnd } from "./replica-end.ts";
 import type { StartFailure } from "./start-failure.ts";
 
 /** One replica as the scheduler counts it; lifecycle.ts has the states, the scheduler keeps the places. */
@@ -19,8 +21,16 @@ export interface Replica {
   /** Milliseconds since 1970; null while it is not ready or has a call. */
   idleSince: number | null;
   readyAt: number | null;
+  /** Milliseconds since 1970. */
+  readonly startedAt: number;
+  /** For so long its group waited for its turn to start it. */
+  readonly queuedMs: number;
   /** It has been given a call; one that dies before has failed to start, whatever it said. */
   used: boolean;
+  /** It has finished a call: whatever becomes of it, its code works. */
+  proven: boolean;
+  /** Its start failed. */
+  failed: boolean;
 }
 
 /** A place on a ready replica, for one call. Release it once, when the call is over. */
@@ -29,6 +39,13 @@ export interface Lease {
   /** Aborts when a call that would never end by itself, such as a WebSocket, is to be ended: see Group.endCalls. */
   readonly ending: AbortSignal;
   release(): void;
+}
+
+export interface GroupParts {
+  /** Called when the group's alarm rings. */
+  wake(group: Group): void;
+  now(): number;
+  policy: ScalingPolicy;
 }
 
 /** The functions that live together in a replica, with the replicas they have and the calls that wait for one. */
@@ -40,14 +57,14 @@ export class Group {
   /** Its functions with what limits their jobs, as a claim asks for them. */
   readonly claims: ClaimFunction[];
   readonly replicas: Replica[] = [];
-  readonly held = new HeldRequests<Lease>();
+  readonly held: HeldRequests<Lease>;
   #live = false;
   #ending = new AbortController();
   #endTimer: NodeJS.Timeout | null = null;
+  /** What the last plan found, for the next. Kept by the scheduler. */
+  memory: PlanMemory = NO_MEMORY;
   /** Replicas that are kept although nothing needs them yet: the deployment is about to be live. Kept by preparations.ts. */
   prepared = 0;
-  /** Jobs of the group that could run now; kept by the dispatcher. May be too high, never too low. */
-  dueJobs = 0;
   /** Jobs may be due that only a limit of their function keeps from running; kept by the dispatcher. */
   heldBack = false;
   /** Grows whenever `dueJobs` is raised, so that an answer from the store that is older than that is known as such. */
@@ -55,13 +72,28 @@ export class Group {
   /** The rate limit of the group's one function lets no job start before this time. */
   heldUntil = 0;
   failure: StartFailure | null = null;
+  /** Replicas in a row that died before they had finished a call, though they had one. */
+  crashes = 0;
+  /** Newest last. */
+  readonly ends: ReplicaEnd[] = [];
+  /** Since when the group has waited for its turn to start a replica; null: it does not. */
+  askedAt: number | null = null;
   /** Rings when the group is to be planned again although nothing happened to it. */
   readonly alarm: Alarm;
   /** Taken out of the scheduler; a new object stands for the group if it is needed again. */
   forgotten = false;
   readonly #first: FunctionSpec;
+  readonly #now: () => number;
+  readonly #policy: ScalingPolicy;
+  #dueJobs = 0;
+  /** Places taken, of replicas that are gone too, until they are given back. */
+  #taken = 0;
+  /** Null while nothing has asked for it, and where there is one replica at most, and nothing hangs on it. */
+  #demand: DemandHistory | null = null;
 
-  constructor(deployment: RunnableDeployment, group: ReplicaGroup, wake: (group: Group) => void, now: () => number) {
+  constructor(deployment: RunnableDeployment, group: ReplicaGroup, p: GroupParts) {
+    this.#now = p.now;
+    this.#policy = p.policy;
     const first = group.functions[0];
     if (first === undefined) throw new Error(`group ${group.name} has no functions`);
     this.#first = first;
@@ -74,7 +106,8 @@ export class Group {
       concurrency,
       rate: rate === null ? null : { limit: rate.limit, perMs: rate.perS * 1000 },
     }));
-    this.alarm = new Alarm({ now, ring: () => wake(this) });
+    this.held = new HeldRequests(() => this.#nobodyWaits());
+    this.alarm = new Alarm({ now: p.now, ring: () => p.wake(this) });
   }
 
   get live(): boolean {
@@ -106,14 +139,44 @@ export class Group {
     this.#endTimer = null;
   }
 
-  /** The ready replica with the fewest calls that has room for one more. */
+  /** Of the ready replicas that share the calls, the one with the fewest; where these are full, the first of the others with room. */
   leastLoaded(): Replica | null {
     let best: Replica | null = null;
+    let seen = 0;
     for (const replica of this.replicas) {
-      if (replica.state !== "ready" || replica.load >= this.concurrency || !replica.session.takesCalls) continue;
-      if (best === null || replica.load < best.load) best = replica;
+      if (replica.state !== "ready" || !replica.session.takesCalls) continue;
+      if (best !== null && seen >= this.memory.sharing) break;
+      seen++;
+      if (replica.load < this.concurrency && (best === null || replica.load < best.load)) best = replica;
     }
     return best;
+  }
+
+  /** Ready replicas that take calls: those that share them, and those that get what these have no place for. */
+  inOrder(): [sharing: Replica[], spare: Replica[]] {
+    const ready = this.replicas.filter(({ state, session }) => state === "ready" && session.takesCalls);
+    return [ready.slice(0, this.memory.sharing), ready.slice(this.memory.sharing)];
+  }
+
+  /** Jobs of the group that could run now; kept by the dispatcher. May be too high, never too low. */
+  get dueJobs(): number {
+    return this.#dueJobs;
+  }
+
+  set dueJobs(count: number) {
+    this.#dueJobs = count;
+    this.#nobodyWaits();
+  }
+
+  /** Calls that wait for a place. */
+  get waiting(): number {
+    return this.held.size + Math.max(0, this.#dueJobs);
+  }
+
+  /** So many places more are taken; fewer where it is negative. */
+  placesTaken(places: number): void {
+    this.#taken += places;
+    this.#demand?.set(this.#taken + this.waiting, this.#now());
   }
 
   /**
@@ -155,6 +218,11 @@ export class Group {
     return this.#first.keepWarmS * 1000;
   }
 
+  get scaleUpDelayMs(): number {
+    // A deployment of an older version has none.
+    return (this.#first.scaleUpDelayS ?? FUNCTION_DEFAULTS.scaleUpDelayS) * 1000;
+  }
+
   /** Time that a draining replica has before it is killed. */
   get drainMs(): number {
     const seconds = this.group.functions.map((fn) => httpFaceOf(fn)?.drainTimeoutS ?? FUNCTION_DEFAULTS.drainTimeoutS);
@@ -174,6 +242,9 @@ export class Group {
   }
 
   snapshot(): GroupSnapshot {
+    const now = this.#now();
+    if (this.maxReplicas > 1) this.#demand ??= new DemandHistory(this.#policy, now);
+    this.#demand?.set(this.#taken + this.waiting, now);
     return {
       live: this.live,
       minReplicas: this.minReplicas,
@@ -181,7 +252,9 @@ export class Group {
       maxReplicas: this.maxReplicas,
       concurrency: this.concurrency,
       keepWarmMs: this.keepWarmMs,
-      waiting: this.held.size + this.dueJobs + (this.#keepsOne ? 1 : 0),
+      scaleUpDelayMs: this.scaleUpDelayMs,
+      waiting: this.waiting + (this.#keepsOne ? 1 : 0),
+      demand: this.#demand?.read(now) ?? null,
       backoffUntil: this.failure?.until ?? null,
       replicas: this.replicas.map(({ session, state, load, idleSince }) => ({
         id: session.id,
@@ -189,6 +262,12 @@ export class Group {
         load,
         idleSince,
       })),
+      memory: this.memory,
     };
+  }
+
+  /** The time for which there are more calls than places begins anew. */
+  #nobodyWaits(): void {
+    if (this.waiting === 0 && this.memory.shortSince !== null) this.memory = { ...this.memory, shortSince: null };
   }
 }

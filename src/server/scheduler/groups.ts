@@ -1,6 +1,6 @@
 import type { FunctionSpec } from "../../protocol/spec.ts";
 import type { RunnableDeployment } from "./deployment.ts";
-import { Group } from "./group.ts";
+import { Group, type GroupParts } from "./group.ts";
 import { noSuchFunction } from "./refusals.ts";
 
 /**
@@ -10,15 +10,12 @@ import { noSuchFunction } from "./refusals.ts";
  *   known   --forgetUnused(), all of it unused-->   unknown     `forgotten` for whoever still holds it; asked for again, it is a new one
  */
 export class Groups {
-  readonly #wake: (group: Group) => void;
-  readonly #now: () => number;
+  readonly #parts: GroupParts;
   readonly #byFunction = new Map<FunctionSpec, Group>();
   readonly #byDeployment = new Map<number, Group[]>();
 
-  /** `wake` is called when a group's alarm rings. */
-  constructor(p: { wake(group: Group): void; now(): number }) {
-    this.#wake = p.wake;
-    this.#now = p.now;
+  constructor(parts: GroupParts) {
+    this.#parts = parts;
   }
 
   /** Throws function_not_found. */
@@ -34,7 +31,7 @@ export class Groups {
   of(deployment: RunnableDeployment): readonly Group[] {
     const known = this.#byDeployment.get(deployment.number);
     if (known !== undefined) return known;
-    const groups = deployment.groups.map((group) => new Group(deployment, group, this.#wake, this.#now));
+    const groups = deployment.groups.map((group) => new Group(deployment, group, this.#parts));
     this.#byDeployment.set(deployment.number, groups);
     for (const group of groups) for (const fn of group.group.functions) this.#byFunction.set(fn, group);
     return groups;

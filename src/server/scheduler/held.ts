@@ -10,6 +10,12 @@ interface Held<T> {
 export class HeldRequests<T> {
   // A Set keeps the order of insertion and lets one that gave up leave from the middle.
   readonly #queue = new Set<Held<T>>();
+  readonly #emptied: () => void;
+
+  /** `emptied` is called when the last one that waits has left. */
+  constructor(emptied: () => void) {
+    this.#emptied = emptied;
+  }
 
   get size(): number {
     return this.#queue.size;
@@ -28,6 +34,7 @@ export class HeldRequests<T> {
           clearTimeout(timer);
           p.signal.removeEventListener("abort", gone);
           this.#queue.delete(held);
+          if (this.#queue.size === 0) this.#emptied();
         },
       };
       const give = (error: AthanorError): void => {

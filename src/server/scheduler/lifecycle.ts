@@ -9,8 +9,9 @@ import type { ReplicaStarter } from "../replicas/hub.ts";
 import type { ReplicaSession, StartingReplica } from "../replicas/session.ts";
 import type { RunnableDeployment } from "./deployment.ts";
 import type { Group, Replica } from "./group.ts";
-import type { SchedulerPolicy } from "./plan.ts";
-import { diedUnused, startFailure } from "./start-failure.ts";
+import type { ScalingPolicy } from "./plan.ts";
+import { replicaEnd } from "./replica-end.ts";
+import { crashLoop, diedUnused, startFailure } from "./start-failure.ts";
 
 export interface LifecycleOptions {
   starter: ReplicaStarter;
@@ -23,6 +24,8 @@ export interface LifecycleOptions {
   onReplica?(session: ReplicaSession, deployment: RunnableDeployment, group: ReplicaGroup): void;
   /** Called at each change of a replica's state; `reason` says why it left or did not start, where that is known. */
   onState?(p: ReplicaStateChange): void;
+  /** Called with what those who read the replicas' logs should know: a start has failed, a replica has died. */
+  onTrouble?(p: ReplicaTrouble): void;
 }
 
 export interface ReplicaStateChange {
@@ -31,6 +34,14 @@ export interface ReplicaStateChange {
   deployment: number;
   state: Replica["state"] | "ended";
   reason: string | null;
+}
+
+export interface ReplicaTrouble {
+  deployment: number;
+  group: ReplicaGroup;
+  /** Null: not even a process came of it. */
+  replicaId: string | null;
+  message: string;
 }
 
 /** What becomes of replicas, for whoever plans. */
@@ -51,9 +62,6 @@ function exitReason(exit: ReplicaExit): string | null {
   return exit.reason === "memory" ? "out_of_memory" : `replica_crashed: ${exitStatus(exit)}`;
 }
 
-/** A replica that lived so long after it was ready did not fail to start. */
-const STABLE_MS = 30_000;
-
 /**
  * Takes each replica from its start to its end. The only one that changes a replica's `state` and a group's `failure`.
  *
@@ -62,16 +70,16 @@ const STABLE_MS = 30_000;
  *   starting --its session fails-->              draining   killed; listener.startFailed
  *   starting --drain(): nobody waits for it-->   draining   killed
  *   ready    --drain()-->                        draining   its calls have drainMs to finish, then it is killed
- *   any      --its process is gone-->            (none)     listener.gone; of one that was ready for a moment only and had no call,
- *                                                           listener.startFailed
+ *   any      --its process is gone-->            (none)     listener.gone; listener.startFailed, where it was ready for a moment only and had
+ *                                                           no call, or is one of several in a row that died before they finished one
  */
 export class Lifecycle {
   readonly #options: LifecycleOptions;
-  readonly #policy: SchedulerPolicy;
+  readonly #policy: ScalingPolicy;
   readonly #now: () => number;
   readonly #listener: LifecycleListener;
 
-  constructor(options: LifecycleOptions, policy: SchedulerPolicy, now: () => number, listener: LifecycleListener) {
+  constructor(options: LifecycleOptions, policy: ScalingPolicy, now: () => number, listener: LifecycleListener) {
     this.#options = options;
     this.#policy = policy;
     this.#now = now;
@@ -84,9 +92,10 @@ export class Lifecycle {
     try {
       session = this.#startSession(group);
     } catch (error) {
-      this.#failed(group, error);
+      this.#failed(group, error, null);
       return null;
     }
+    const now = this.#now();
     const replica: Replica = {
       session,
       group,
@@ -94,7 +103,11 @@ export class Lifecycle {
       load: 0,
       idleSince: null,
       readyAt: null,
+      startedAt: now,
+      queuedMs: group.askedAt === null ? 0 : Math.max(0, now - group.askedAt),
       used: false,
+      proven: false,
+      failed: false,
     };
     group.replicas.push(replica);
     const { deployment, functionNames } = group;
@@ -146,26 +159,60 @@ export class Lifecycle {
     const wanted = replica.state === "starting";
     // It no longer counts as one that is coming; it counts against the maximum until its process is gone.
     replica.state = "draining";
-    if (wanted) this.#tell(replica, "draining", messageOf(error));
-    if (wanted) this.#failed(replica.group, error);
+    if (wanted) {
+      replica.failed = true;
+      this.#tell(replica, "draining", messageOf(error));
+      this.#failed(replica.group, error, replica.session.id);
+    }
     void replica.session.kill();
   }
 
   #ended(replica: Replica, exit: ReplicaExit): void {
     const { group, session, state } = replica;
+    const now = this.#now();
     const index = group.replicas.indexOf(replica);
     if (index !== -1) group.replicas.splice(index, 1);
+    group.ends.push(replicaEnd(replica, exit, now));
+    if (group.ends.length > this.#policy.lastExits) group.ends.shift();
     this.#tell(replica, "ended", exitReason(exit));
     this.#options.log.info(
       { replica: session.id, app: group.deployment.app, code: exit.code, signal: exit.signal, reason: exit.reason },
       "replica ended",
     );
-    if (state === "ready" && !replica.used && this.#now() - Number(replica.readyAt) < STABLE_MS) {
-      this.#failed(group, diedUnused(exit));
+    const failure = this.#failureOf(replica, exit, state, now);
+    if (failure !== null) {
+      this.#failed(group, failure, session.id);
       return;
     }
-    if (replica.used || state === "ready") group.failure = null;
+    if (state === "ready" && exit.reason !== "stopped")
+      this.#trouble(group, session.id, `it died: ${exitReason(exit)}`);
     this.#listener.gone(group);
+  }
+
+  /** Null: it ended in a way that says nothing against starting the next at once. */
+  #failureOf(replica: Replica, exit: ReplicaExit, state: Replica["state"], now: number): AthanorError | null {
+    const { group, readyAt, used, proven } = replica;
+    if (state !== "ready" || readyAt === null || proven) return null;
+    if (now - readyAt >= this.#policy.provenMs) {
+      this.proven(replica);
+      return null;
+    }
+    if (!used) return diedUnused(exit);
+    // Killed for a call that did not end in time: that is the call's matter.
+    if (exit.reason === "stopped") return null;
+    group.crashes++;
+    return group.crashes < this.#policy.crashLoop ? null : crashLoop(exit, group.crashes);
+  }
+
+  /** It has finished a call, or lived for long: its group's code starts, and works. */
+  proven(replica: Replica): void {
+    replica.proven = true;
+    replica.group.failure = null;
+    replica.group.crashes = 0;
+  }
+
+  #trouble({ deployment, group }: Group, replicaId: string | null, message: string): void {
+    this.#options.onTrouble?.({ deployment: deployment.number, group, replicaId, message });
   }
 
   #tell({ session, group }: Replica, state: ReplicaStateChange["state"], reason: string | null = null): void {
@@ -173,13 +220,16 @@ export class Lifecycle {
     this.#options.onState?.({ replicaId: session.id, app, deployment: number, state, reason });
   }
 
-  #failed(group: Group, cause: unknown): void {
+  #failed(group: Group, cause: unknown, replicaId: string | null): void {
     group.failure = startFailure({ cause, before: group.failure, policy: this.#policy, now: this.#now() });
     const { error, failures, delayMs } = group.failure;
     this.#options.log.warn(
       { app: group.deployment.app, functions: group.functionNames, code: error.code, failures, delayMs },
       `replica did not start: ${error.detail}`,
     );
+    const row = failures === 1 ? "" : `, the ${failures}th time in a row`;
+    const next = `the next start is tried in ${delayMs / 1000} s`;
+    this.#trouble(group, replicaId, `it did not start${row}; ${next}: ${messageOf(error)}`);
     this.#listener.startFailed(group);
   }
 }

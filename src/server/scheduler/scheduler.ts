@@ -1,23 +1,25 @@
-import { FUNCTION_DEFAULTS, SERVER_DEFAULTS } from "../../protocol/defaults.ts";
+import { FUNCTION_DEFAULTS, SCALING_DEFAULTS, SERVER_DEFAULTS } from "../../protocol/defaults.ts";
 import { AthanorError } from "../../protocol/errors.ts";
 import { httpFaceOf } from "../../protocol/groups.ts";
 import { formatId } from "../../protocol/names.ts";
 import type { FunctionSpec } from "../../protocol/spec.ts";
-import type { ReplicaJson } from "../../protocol/wire.ts";
+import type { ReplicaGroupJson, ReplicaJson } from "../../protocol/wire.ts";
 import { MAX_TIMER_MS } from "../alarm.ts";
 import type { RunnableDeployment } from "./deployment.ts";
 import type { Group, Lease, Replica } from "./group.ts";
 import { Groups } from "./groups.ts";
 import { Lifecycle, type LifecycleOptions } from "./lifecycle.ts";
-import { plan, type SchedulerPolicy } from "./plan.ts";
+import { type GroupPlan, plan, type ScalingPolicy } from "./plan.ts";
 import { Preparations } from "./preparations.ts";
 import { heldTooLong, noReplicaStarts, shuttingDown, tooManyHeld } from "./refusals.ts";
+import { replicaGroupJson } from "./show.ts";
 import { StartTurns } from "./start-turns.ts";
 
 export type { Lease } from "./group.ts";
 
 export interface SchedulerOptions extends LifecycleOptions {
-  policy?: SchedulerPolicy;
+  /** Default SCALING_DEFAULTS. */
+  policy?: Partial<ScalingPolicy>;
   /** Default SERVER_DEFAULTS.maxHeldRequests, for each group. */
   maxHeldRequests?: number;
   /** Default SERVER_DEFAULTS.maxConcurrentStarts, over all groups. */
@@ -49,6 +51,7 @@ export type RoomListener = (group: Group) => void;
 export class Scheduler implements AsyncDisposable {
   readonly #maxHeld: number;
   readonly #now: () => number;
+  readonly #policy: ScalingPolicy;
   readonly #groups: Groups;
   readonly #turns: StartTurns<Group>;
   readonly #lifecycle: Lifecycle;
@@ -59,14 +62,14 @@ export class Scheduler implements AsyncDisposable {
   constructor(options: SchedulerOptions) {
     this.#maxHeld = options.maxHeldRequests ?? SERVER_DEFAULTS.maxHeldRequests;
     this.#now = options.now ?? Date.now;
-    this.#groups = new Groups({ now: this.#now, wake: (group) => this.replan(group) });
+    this.#policy = { ...SCALING_DEFAULTS, ...options.policy };
+    this.#groups = new Groups({ now: this.#now, policy: this.#policy, wake: (group) => this.replan(group) });
     this.#turns = new StartTurns({
       max: options.maxConcurrentStarts ?? SERVER_DEFAULTS.maxConcurrentStarts,
       turnMs: options.startTurnMs ?? SERVER_DEFAULTS.startTurnMs,
       freed: () => this.#startInTurn(),
     });
-    const policy = options.policy ?? { backoffBaseMs: 500, backoffMaxMs: 30_000 };
-    this.#lifecycle = new Lifecycle(options, policy, this.#now, {
+    this.#lifecycle = new Lifecycle(options, this.#policy, this.#now, {
       ready: (replica) => this.#becameReady(replica),
       startFailed: (group) => this.#startFailed(group),
       gone: (group) => this.replan(group),
@@ -179,6 +182,12 @@ export class Scheduler implements AsyncDisposable {
     return [...this.groups()].flatMap((group) => group.replicas.map((replica) => replicaJson(replica)));
   }
 
+  /** What runs of a deployment, and why; for people. Empty where nothing does, or should. */
+  show(deployment: number): ReplicaGroupJson[] {
+    const now = this.#now();
+    return this.#groups.peek(deployment).map((group) => replicaGroupJson(group, this.#policy, now));
+  }
+
   // For the dispatcher of jobs
 
   /** The one listener that is told when a replica with room may take jobs of a group that has due ones. */
@@ -205,12 +214,22 @@ export class Scheduler implements AsyncDisposable {
     replica.load += places;
     replica.idleSince = null;
     replica.used = true;
+    replica.group.placesTaken(places);
   }
 
+  /** Calls are over. */
   give(replica: Replica, places: number): void {
+    // Under one that is gone they were cut off.
+    if (!replica.proven && replica.session.state !== "ended") this.#lifecycle.proven(replica);
+    this.giveUnused(replica, places);
+  }
+
+  /** Places that were taken for calls, and then had none. */
+  giveUnused(replica: Replica, places: number): void {
     if (places === 0) return;
     replica.load -= places;
     const { group } = replica;
+    group.placesTaken(-places);
     if (group.held.size > 0) this.#serveHeld(group);
     if (group.dueJobs > 0 && replica.load < group.concurrency) this.#onRoom(group);
     if (replica.load === 0 && replica.state === "ready") this.#becameIdle(replica);
@@ -226,23 +245,41 @@ export class Scheduler implements AsyncDisposable {
   replan(group: Group): void {
     group.alarm.clear();
     if (this.#stopping || group.forgotten) return;
-    const { start, drain, wakeAt } = plan(group.snapshot(), this.#now());
-    if (start > 0) this.#turns.ask(group);
+    const { start, drain } = this.#look(group);
+    if (start > 0) {
+      group.askedAt ??= this.#now();
+      this.#turns.ask(group);
+    }
     for (const replica of group.replicas.filter(({ session }) => drain.includes(session.id)))
       this.#lifecycle.drain(replica);
-    if (wakeAt !== null) group.alarm.at(wakeAt);
     if (group.unused) this.#groups.forgetUnused(group.deployment.number);
     this.#startInTurn();
+  }
+
+  /** Asks the plan, and keeps what it says to the next one; what it says to do is left to do. */
+  #look(group: Group): GroupPlan {
+    const planned = plan(group.snapshot(), this.#policy, this.#now());
+    group.memory = planned.memory;
+    if (planned.wakeAt !== null) group.alarm.at(planned.wakeAt);
+    return planned;
   }
 
   /** Starts a replica of one group after the other, while turns are free. What a group wants is asked when its turn has come. */
   #startInTurn(): void {
     for (let group = this.#turns.next(); group !== null; group = this.#turns.next()) {
-      const { start } = plan(group.snapshot(), this.#now());
-      if (start === 0 || group.forgotten) continue;
+      const { start } = group.forgotten ? { start: 0 } : this.#look(group);
+      if (start === 0) {
+        group.askedAt = null;
+        continue;
+      }
       if (start > 1) this.#turns.ask(group);
       const replica = this.#lifecycle.start(group);
-      if (replica !== null) this.#turns.begin(replica.session.ready);
+      if (start === 1) group.askedAt = null;
+      if (replica === null) continue;
+      this.#turns.begin(replica.session.ready);
+      // Whether one more is to follow is asked anew from now on.
+      group.memory = { ...group.memory, shortSince: null };
+      this.#look(group);
     }
   }
 
