@@ -151,9 +151,9 @@ export interface StartTimingsJson {
   connect_ms: number | null;
   /** The bundle was imported. */
   load_ms: number | null;
-  /** `@app.enter()` and what makes a service. */
+  /** `@app.enter()`. */
   enter_ms: number | null;
-  /** All else until it was ready: of a service, until it listened. */
+  /** All else until it was ready: of a service, until it was made and listened. */
   listen_ms: number | null;
 }
 

@@ -110,8 +110,10 @@ export class Replica {
       return this.#startFailed(error, "import_failed");
     }
     const loadedAt = performance.now();
+    let enteredAt = loadedAt;
     try {
       await this.#app.enter();
+      enteredAt = performance.now();
       this.#service = await this.#startService(this.#app, assign);
     } catch (error) {
       return this.#startFailed(error, "startup_failed");
@@ -120,7 +122,7 @@ export class Replica {
     this.#state = "ready";
     const ready: ReadyMessage = {
       address: this.#service?.address ?? null,
-      timings: { loadMs: loadedAt - startedAt, enterMs: performance.now() - loadedAt },
+      timings: { loadMs: loadedAt - startedAt, enterMs: enteredAt - loadedAt },
     };
     this.#connection.json(FrameType.READY, 0, ready);
     // A replica is mostly killed, and a killed process writes no cache of its own.

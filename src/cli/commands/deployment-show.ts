@@ -2,10 +2,11 @@ import type { DeployPhaseJson } from "../../protocol/wire.ts";
 import { type Command, requireArg } from "../command.ts";
 import { fields, printable } from "../output.ts";
 import { showFunctions } from "../show.ts";
+import { showReplicaGroups } from "../show-replicas.ts";
 
 export const deploymentShow: Command = {
   name: "deployment show",
-  summary: "Show a deployment",
+  summary: "Show a deployment, and how its replicas do on this server",
   args: [{ name: "id", description: "deployments:7, or 7" }],
   async run(call) {
     const api = await call.api();
@@ -21,7 +22,8 @@ export const deploymentShow: Command = {
         ["stderr", lastLines(deployment.error?.last_stderr ?? [])],
         ["took", showPhases(deployment.phases)],
       ]);
-      return `${head}\n\n${showFunctions(deployment.functions, api.url)}`;
+      const functions = showFunctions(deployment.functions, api.url);
+      return `${head}\n\n${functions}\n\n${showReplicaGroups(deployment.replica_groups)}`;
     });
   },
 };

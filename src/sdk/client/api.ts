@@ -5,6 +5,7 @@ import type {
   CallRequest,
   CancelManyRequest,
   CancelManyResult,
+  DeploymentDetailJson,
   DeploymentJson,
   DeployResult,
   JobJson,
@@ -59,7 +60,7 @@ export class Api {
     return this.#json("GET", "/v1/deployments", { query });
   }
 
-  getDeployment(id: string): Promise<DeploymentJson> {
+  getDeployment(id: string): Promise<DeploymentDetailJson> {
     return this.#json("GET", `/v1/deployments/${encodeURIComponent(id)}`);
   }
 
