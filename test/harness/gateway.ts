@@ -45,7 +45,7 @@ export async function startGateway(
     access: () => ({ serverUrl: "", serverToken: "" }),
     nextReplica: () => ++number,
     log: { info: () => {}, warn: () => {} },
-    policy: { backoffBaseMs: 1, backoffMaxMs: 1 },
+    policy: { startBackoffFirstMs: 1, startBackoffMaxMs: 1 },
   });
   const stop = new AbortController();
   let url = "";
