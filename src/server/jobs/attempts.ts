@@ -25,7 +25,8 @@ export interface AttemptsListener {
  *
  *   claimed --run()--> running --the replica's answer, or its loss--> ending --its end is stored--> over
  *
- * The end is issued to the store before the place is given away, so that the job that takes it is claimed after that.
+ * The end is issued to the store before the place is given away, so that the job that takes it is claimed after that; stored, where others may wait
+ * for it by a limit and the store is a shared one.
  */
 export class Attempts {
   readonly #options: JobsOptions;
@@ -143,7 +144,8 @@ export class Attempts {
         ? outcome.then((stored) => this.#flushed(attempt, stored))
         : this.#flushed(attempt, outcome);
     };
-    const change = await this.#finisher.finish(record, prepare, giveBack);
+    const change = await this.#finisher.finish(record, prepare, this.#claimsMayOvertake(attempt) ? () => {} : giveBack);
+    giveBack();
     this.#byJob.delete(record.job);
     if (change !== null) this.#listener.ended(change, record, replica);
     else this.#listener.released(record);
@@ -158,6 +160,14 @@ export class Attempts {
     const over = outcome.type === "retry" || outcome.type === "lose" ? "attempt" : "job";
     const written = this.#options.events.flush(record.job, over).catch(() => {});
     return chunked ? written.then(() => outcome) : outcome;
+  }
+
+  /**
+   * A shared store keeps no order of calls: the claim for the place could come before the end, and find the limit still used up. Nothing would
+   * tell it to look again.
+   */
+  #claimsMayOvertake({ record, fn }: Attempt): boolean {
+    return this.#options.store.shared && (fn.limits.concurrency !== null || record.concurrencyKey !== null);
   }
 
   #outcome(attempt: Attempt, answer: AttemptAnswer, now: number): JobOutcome | Promise<JobOutcome> {

@@ -202,3 +202,38 @@ it("a job is run at once where a claim of the same turn may come before its inse
     assert.equal((await server.end(job)).result, String(nth));
   }
 });
+
+describe("where a claim of the same turn may come before the end of the job whose place it fills", () => {
+  const overtaken = (disk: Disk): Store =>
+    Object.create(disk.store, {
+      shared: { value: true },
+      jobFinish: {
+        value: async (p: Parameters<Store["jobFinish"]>[0]) => {
+          await settle();
+          return disk.store.jobFinish(p);
+        },
+      },
+    });
+
+  it("a job that waits for the function's limit runs", async () => {
+    await using disk = await Disk.make();
+    const fn = { concurrency: 8, limits: { concurrency: 1, keyConcurrency: 1, rate: null } };
+    await using server = await Setup.started(disk, { store: overtaken(disk), fn });
+    const jobs = [await server.spawn(), await server.spawn(), await server.spawn()];
+    const first = await server.starter.call(1);
+    server.starter.onCall = (call) => call.answer(result("done"));
+    first.answer(result("done"));
+    for (const job of jobs) assert.equal((await server.end(job)).status, "succeeded");
+  });
+
+  it("a job that waits for its concurrency key runs", async () => {
+    await using disk = await Disk.make();
+    await using server = await Setup.started(disk, { store: overtaken(disk), fn: { concurrency: 8 } });
+    const jobs: number[] = [];
+    for (let i = 0; i < 3; i++) jobs.push(await server.call({ concurrencyKey: "ann" }));
+    const first = await server.starter.call(1);
+    server.starter.onCall = (call) => call.answer(result("done"));
+    first.answer(result("done"));
+    for (const job of jobs) assert.equal((await server.end(job)).status, "succeeded");
+  });
+});
