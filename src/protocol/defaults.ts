@@ -177,6 +177,30 @@ export const HOP_DEFAULTS = {
   keepAliveProbeMs: 30 * SECOND_MS,
 } as const;
 
+/** What the listener takes from clients, and how long it waits for them. */
+export const HTTP_DEFAULTS = {
+  /** Connections at a time; more are closed at once. */
+  maxConnections: 20_000,
+  /** The request's line and its header fields. Also of the trailers, and of the extensions of chunks. */
+  maxHeadBytes: 16 * KIB,
+  maxHeaders: 100,
+  /** Path and query. */
+  maxTargetBytes: 8 * KIB,
+  /** Requests of one connection that may be under way; more in a pipeline end it. */
+  maxPipelined: 100,
+  /** From the first byte of a head, or from the opening of a connection, to the head's end. */
+  headTimeoutMs: 20 * SECOND_MS,
+  /** A body whose answer has not begun must bring `minBodyBytes`, or its end, in each such time. */
+  bodyTimeoutMs: 30 * SECOND_MS,
+  minBodyBytes: KIB,
+  /** An answer of which the client has taken nothing for so long is cut. */
+  answerTimeoutMs: 60 * SECOND_MS,
+  /** Above what clients and proxies keep idle connections for, so that it is not the server that closes one just as it is used. */
+  keepAliveMs: 75 * SECOND_MS,
+  /** How often slow connections are looked for. */
+  slowCheckMs: 5 * SECOND_MS,
+} as const;
+
 export const SCHEDULE_LIMITS = {
   minEveryS: 1,
   maxEveryS: 366 * 24 * HOUR_S,

@@ -36,6 +36,9 @@ export const ERRORS = {
   rollback_impossible: { status: 409, cause: "user", title: "Cannot be made live again", hint: "List deployments with `athanor deployment list`; one that was live before and is still kept can be." },
   webhook_invalid: { status: 401, cause: "user", title: "Not a webhook of this secret", hint: "Check that the secret is the one that the job was spawned with, and that the body is verified as it was received, before anything parses it." },
   header_too_large: { status: 431, cause: "user", title: "Headers too large", hint: "Send smaller headers." },
+  uri_too_long: { status: 414, cause: "user", title: "URI too long", hint: "Send long parameters in a body: an endpoint whose `methods` have POST takes them there." },
+  request_timeout: { status: 408, cause: "user", title: "Request too slow", hint: "Send the request, body included, without long pauses." },
+  expectation_failed: { status: 417, cause: "user", title: "Expectation failed", hint: "The one expectation that is known is `100-continue`; leave others out." },
 
   // The deployer's app
   deployment_invalid: { status: 422, cause: "user", title: "Invalid deployment", hint: "Deploy with the same version of athanor as the server's." },

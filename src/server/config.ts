@@ -1,7 +1,7 @@
 import { randomInt } from "node:crypto";
 import { homedir } from "node:os";
 import { isAbsolute, join, resolve } from "node:path";
-import { POSTGRES_DEFAULTS, SERVER_DEFAULTS } from "../protocol/defaults.ts";
+import { HTTP_DEFAULTS, POSTGRES_DEFAULTS, SERVER_DEFAULTS } from "../protocol/defaults.ts";
 import { AthanorError } from "../protocol/errors.ts";
 import { parseTarget } from "./store/postgres/target.ts";
 
@@ -26,6 +26,7 @@ export interface ServerFlags {
   /** Where uploaded and returned files are; servers of one database share it. */
   blobs?: string | undefined;
   engine?: string | undefined;
+  maxConnections?: number | string | undefined;
   logLevel?: string | undefined;
   /** Blank runtime processes kept ready. */
   blanks?: number | string | undefined;
@@ -59,6 +60,8 @@ export interface Config {
   /** True where `tokenFile` was named by a flag and so is never generated. */
   tokenFileGiven: boolean;
   publicUrl: string | null;
+  /** Of clients, at a time. */
+  maxConnections: number;
   logLevel: LogLevel;
   store: StoreSetting;
   /** Absolute. */
@@ -88,6 +91,12 @@ export function resolveConfig(flags: ServerFlags, env: NodeJS.ProcessEnv): Confi
     tokenFile: flags.tokenFile === undefined ? join(dataDir, "token") : resolve(flags.tokenFile),
     tokenFileGiven: flags.tokenFile !== undefined,
     publicUrl: publicUrlOf(flags.publicUrl ?? nonEmpty(env.ATHANOR_PUBLIC_URL)),
+    maxConnections: integer(
+      "--max-connections",
+      flags.maxConnections ?? nonEmpty(env.ATHANOR_MAX_CONNECTIONS) ?? HTTP_DEFAULTS.maxConnections,
+      1,
+      1_000_000,
+    ),
     logLevel: logLevelOf(flags.logLevel ?? nonEmpty(env.ATHANOR_LOG_LEVEL) ?? "info"),
     store: storeOf(flags, env),
     blobsDir: resolve(flags.blobs ?? nonEmpty(env.ATHANOR_BLOBS) ?? join(dataDir, "blobs")),

@@ -5,6 +5,7 @@ import { serveApi } from "./api/router.ts";
 import { givenToken } from "./auth.ts";
 import { type Config, isLoopback } from "./config.ts";
 import { createContext, type WiredContext } from "./context.ts";
+import { sendEmpty } from "./http/answer.ts";
 import type { Exchange } from "./http/exchange.ts";
 import { Listener } from "./http/listener.ts";
 import { lockDataDir } from "./lock.ts";
@@ -50,6 +51,7 @@ export async function startServer(config: Config): Promise<RunningServer> {
   const started = Promise.withResolvers<void>();
   const listener = new Listener({
     log,
+    maxConnections: config.maxConnections,
     handle: (x) => (context.isReady() ? dispatch(x, context) : started.promise.then(() => dispatch(x, context))),
   });
   undo.defer(() => listener.close({ graceMs: CLOSE_GRACE_MS }));
@@ -67,6 +69,7 @@ export async function startServer(config: Config): Promise<RunningServer> {
 function dispatch(x: Exchange, context: WiredContext): void | Promise<void> {
   if (context.stopping.aborted) throw new AthanorError("shutting_down", "the server is stopping");
   context.chaos?.exchange(x);
+  if (x.path === "*") return sendEmpty(x, 204, { allow: "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS" });
   const target = context.gateway.targetOf(x);
   return target === null ? serveApi(x, context) : context.gateway.serve(x, target);
 }

@@ -16,7 +16,11 @@ const TIMEOUT_MS = 20_000;
  * request only are followed by the end of the sending half: `endAfterMs`.
  */
 export async function exchange(port: number, bytes: Uint8Array, endAfterMs: number | null): Promise<Answer[]> {
-  const received = await send(port, bytes, endAfterMs);
+  return parseAnswers(await send(port, bytes, endAfterMs));
+}
+
+/** Throws where the bytes are not a row of well-formed HTTP/1.1 answers. */
+export function parseAnswers(received: Buffer): Answer[] {
   const answers: Answer[] = [];
   for (let rest = received; rest.length > 0; ) {
     const { answer, end } = parseAnswer(rest);

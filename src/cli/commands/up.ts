@@ -21,6 +21,7 @@ export const up: Command = {
     { flags: "--engine <name>", description: "What starts replicas (default process)" },
     { flags: "--token-file <file>", description: "File that holds the token (default: `token` in the data folder)" },
     { flags: "--public-url <url>", description: "Where clients reach it, if a proxy stands before it" },
+    { flags: "--max-connections <n>", description: "Connections of clients at a time (default 20000)" },
     { flags: "--log-level <level>", description: "trace, debug, info, warn, error, fatal or silent (default info)" },
     { flags: "--blanks <n>", description: "Runtime processes kept ready (default 1)" },
     {
@@ -70,6 +71,7 @@ function flagsOf(call: CommandCall) {
     "storeConnections",
     "blobs",
     "engine",
+    "maxConnections",
     "logLevel",
     "blanks",
   ] as const;

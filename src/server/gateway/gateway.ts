@@ -157,9 +157,7 @@ export class Gateway {
     return callAsJob(x, {
       context: this.#context,
       route,
-      url: new URL(
-        `${origins.client}${target.prefix}${encodeURI(target.path)}${x.search === "" ? "" : `?${x.search}`}`,
-      ),
+      url: new URL(`${origins.client}${x.rawPath}${x.search === "" ? "" : `?${x.search}`}`),
       apiOrigin: origins.api,
       absoluteLinks: target.prefix === "",
       idempotencyKey,
@@ -221,7 +219,7 @@ export class Gateway {
       requestId: x.requestId,
       function: route.fn.name,
       method: x.method,
-      url: `${client}${target.prefix}${encodeURI(target.path)}${x.search === "" ? "" : `?${x.search}`}`,
+      url: `${client}${x.rawPath}${x.search === "" ? "" : `?${x.search}`}`,
       headers: requestHeaders(x, this.#forwarded(x, target, { ...target, access: route.fn.endpoint.access })),
       hasBody,
       maxBodyBytes: route.maxBodyBytes,

@@ -12,7 +12,22 @@ export const HOP_BY_HOP: ReadonlySet<string> = new Set([
   "trailer",
   "transfer-encoding",
   "upgrade",
+  "http2-settings",
   "expect",
+]);
+
+/** Read by everyone on the way, so a client cannot have them left out by naming them in its Connection header. */
+const NEVER_DROPPED: ReadonlySet<string> = new Set([
+  "host",
+  "content-length",
+  "content-type",
+  "content-encoding",
+  "authorization",
+  "cookie",
+  "cache-control",
+  "origin",
+  "traceparent",
+  "tracestate",
 ]);
 
 /** Said by this server alone; what a client sends under these names is not believed. */
@@ -24,6 +39,8 @@ const FORWARDED: ReadonlySet<string> = new Set([
   "x-forwarded-prefix",
   "x-real-ip",
   "x-request-id",
+  // A CGI program reads it as the variable HTTP_PROXY, and sends its own requests there.
+  "proxy",
 ]);
 
 export interface ForwardedRequest {
@@ -48,6 +65,8 @@ export function eachRequestHeader(x: Exchange, p: ForwardedRequest, add: (name: 
   for (let i = 0; i + 1 < raw.length; i += 2) {
     const name = (raw[i] as string).toLowerCase();
     if (HOP_BY_HOP.has(name) || FORWARDED.has(name) || named?.has(name) === true) continue;
+    // To what keeps headers as CGI variables, `X_Forwarded_For` is the same as `X-Forwarded-For`.
+    if (name.includes("_") && FORWARDED.has(name.replaceAll("_", "-"))) continue;
     // The server's own token opened the endpoint; it is not the function's to see.
     if (p.hideAuthorization && name === "authorization") continue;
     add(name, raw[i + 1] as string);
@@ -63,7 +82,8 @@ export function eachRequestHeader(x: Exchange, p: ForwardedRequest, add: (name: 
 function connectionTokens(req: IncomingMessage): Set<string> | null {
   const connection = req.headers.connection;
   if (connection === undefined || connection === "keep-alive" || connection === "close") return null;
-  return new Set(connection.split(",").map((token) => token.trim().toLowerCase()));
+  const tokens = connection.split(",").map((token) => token.trim().toLowerCase());
+  return new Set(tokens.filter((token) => !NEVER_DROPPED.has(token)));
 }
 
 /** Behind a proxy (a public URL is set) the addresses that it added are kept. */

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import type { ServerResponse } from "node:http";
 import { AthanorError, ERRORS, PROBLEM_CONTENT_TYPE } from "../../protocol/errors.ts";
@@ -43,7 +44,7 @@ export function sendProblem(x: Exchange, thrown: unknown, log: Log): void {
   if (x.req.destroyed && !x.req.complete) return;
   const error = toAthanorError(thrown);
   if (ERRORS[error.code].cause === "system" && error.code !== "shutting_down") {
-    log.error({ requestId: x.requestId, code: error.code, err: describe(thrown) }, `${x.method} ${x.path} failed`);
+    log.error({ requestId: x.requestId, code: error.code, err: describe(thrown) }, `${x.method} ${x.rawPath} failed`);
   }
   if (x.res.headersSent) {
     // Too late for a problem; cutting the connection is the one way left to say that the answer is not whole.
@@ -54,6 +55,19 @@ export function sendProblem(x: Exchange, thrown: unknown, log: Log): void {
     "content-type": PROBLEM_CONTENT_TYPE,
     ...headersOf(error),
   });
+}
+
+/** Answers a request that became no exchange; the connection ends with it, since where the next one begins on it is not certain. */
+export function refuseRequest(res: ServerResponse, error: AthanorError): void {
+  const body = Buffer.from(JSON.stringify(error.toProblem()));
+  res.writeHead(error.status, {
+    "content-type": PROBLEM_CONTENT_TYPE,
+    "content-length": body.length,
+    "x-request-id": randomUUID(),
+    "x-content-type-options": "nosniff",
+    connection: "close",
+  });
+  res.end(body);
 }
 
 function headersOf(error: AthanorError): Record<string, string> {

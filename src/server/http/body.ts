@@ -9,6 +9,9 @@ export function expectsContinue(x: { req: object }): void {
   expecting.add(x.req);
 }
 
+/** It still waits: nothing is to come from the client until it is told to go on. */
+export const awaitsContinue = (req: object): boolean => expecting.has(req);
+
 /** Call before a body is read: refuses what is declared too large before any of it is sent. Throws body_too_large. */
 export function acceptBody(x: Exchange, maxBytes: number): void {
   if ((x.contentLength ?? 0) > maxBytes) throw tooLarge(maxBytes, `${x.contentLength}`);

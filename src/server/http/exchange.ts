@@ -1,6 +1,10 @@
 import { randomUUID } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { HTTP_DEFAULTS } from "../../protocol/defaults.ts";
 import { AthanorError } from "../../protocol/errors.ts";
+import { type RequestTarget, readHost, readTarget } from "./target.ts";
+
+const SERVER_WIDE: RequestTarget = { rawPath: "*", path: "*", search: "", authority: null };
 
 /** One HTTP request and its answer, as every part of the server sees it. */
 export class Exchange {
@@ -9,7 +13,7 @@ export class Exchange {
   /** The client's, where it sent a plausible one. */
   readonly requestId: string;
   readonly method: string;
-  /** Decoded, begins with `/`. */
+  /** Decoded but for `%2F` and `%5C`; begins with `/`, or is `*`: OPTIONS of the server as a whole. */
   readonly path: string;
   /** As the client wrote it. */
   readonly rawPath: string;
@@ -19,17 +23,19 @@ export class Exchange {
   readonly host: string;
   #disconnected: AbortController | null = null;
 
-  /** Throws bad_request. */
+  /** Throws bad_request, uri_too_long, header_too_large, method_not_allowed. */
   constructor(req: IncomingMessage, res: ServerResponse) {
     this.req = req;
     this.res = res;
     this.requestId = requestIdOf(req.headers["x-request-id"]);
     this.method = req.method ?? "GET";
-    const target = splitTarget(req.url ?? "/");
+    checkHead(req);
+    const target = isServerWide(req) ? SERVER_WIDE : readTarget(req.url ?? "/");
     this.path = target.path;
     this.rawPath = target.rawPath;
     this.search = target.search;
-    this.host = hostOf(req, target.host);
+    if (req.headers.host === undefined && req.httpVersion === "1.1") throw bad("the Host header is missing");
+    this.host = readHost({ host: req.headers.host, authority: target.authority });
   }
 
   get query(): URLSearchParams {
@@ -67,37 +73,50 @@ export class Exchange {
   }
 }
 
+const bad = (detail: string): AthanorError => new AthanorError("bad_request", detail);
+
+const isServerWide = (req: IncomingMessage): boolean => req.url === "*" && req.method === "OPTIONS";
+
+/** Node's requests of HTTP/2 are told by their stream; a line of HTTP/1 may claim any version. */
+const isHttp2 = (req: object): boolean => (req as { stream?: unknown }).stream !== undefined;
+
 function requestIdOf(given: string | string[] | undefined): string {
   return typeof given === "string" && /^[\w.:-]{1,100}$/.test(given) ? given : randomUUID();
 }
 
-/** Of a request target in origin-form (`/path?query`) or absolute-form, which a client of a proxy sends. */
-function splitTarget(target: string): { path: string; rawPath: string; search: string; host: string | null } {
-  if (!target.startsWith("/")) {
-    const url = URL.parse(target);
-    if (!url || !/^https?:$/.test(url.protocol))
-      throw new AthanorError("bad_request", "the request's target is neither a path nor an http URL");
-    return { path: decodePath(url.pathname), rawPath: url.pathname, search: url.search.slice(1), host: url.host };
-  }
-  const end = target.indexOf("?");
-  const rawPath = end < 0 ? target : target.slice(0, end);
-  return { path: decodePath(rawPath), rawPath, search: end < 0 ? "" : target.slice(end + 1), host: null };
-}
+/** Fields that a request has once, if at all, by the length of their names; with two of them, two programs may each heed another. */
+const SINGLE: readonly (string | null)[] = Array.from(
+  { length: 14 },
+  (_, length) => ["host", "content-type", "authorization"].find((name) => name.length === length) ?? null,
+);
 
-function decodePath(path: string): string {
-  if (!path.includes("%")) return path;
-  try {
-    return decodeURIComponent(path);
-  } catch {
-    throw new AthanorError("bad_request", "the path holds a % that no two hexadecimal digits of UTF-8 follow");
+/** What Node's parser lets by, and another program beside this one may read otherwise. Throws bad_request, header_too_large, expectation_failed, method_not_allowed. */
+function checkHead(req: IncomingMessage): void {
+  const { rawHeaders, headers, httpVersion } = req;
+  if (rawHeaders.length > 2 * HTTP_DEFAULTS.maxHeaders)
+    throw new AthanorError("header_too_large", `the request has over ${HTTP_DEFAULTS.maxHeaders} header fields`);
+  if (httpVersion !== "1.1" && httpVersion !== "1.0" && !isHttp2(req))
+    throw bad(`the request is of HTTP/${httpVersion}`);
+  let seen = 0;
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const field = rawHeaders[i] as string;
+    const name = SINGLE[field.length] ?? null;
+    if (name === null || field.toLowerCase() !== name) continue;
+    if ((seen & (1 << field.length)) !== 0) throw bad(`the header ${name} is there twice`);
+    seen |= 1 << field.length;
   }
-}
-
-function hostOf(req: IncomingMessage, target: string | null): string {
-  const host = (target ?? req.headers.host ?? "").toLowerCase();
-  if (host === "" && req.httpVersion === "1.1" && req.headers.host === undefined)
-    throw new AthanorError("bad_request", "the Host header is missing");
-  if (!/^(?:[a-z0-9._~-]*|\[[0-9a-f:.]+\])(?::\d{0,5})?$/.test(host))
-    throw new AthanorError("bad_request", "the Host header is no host name with an optional port");
-  return host;
+  const coding = headers["transfer-encoding"];
+  if (coding !== undefined) {
+    if (httpVersion !== "1.1") throw bad(`Transfer-Encoding is not of HTTP/${httpVersion}`);
+    if (coding.toLowerCase() !== "chunked")
+      throw bad("Transfer-Encoding is not `chunked`, the one coding that this server takes");
+  }
+  const length = headers["content-length"];
+  if (length !== undefined && !Number.isSafeInteger(Number(length)))
+    throw bad("Content-Length is no length that can be");
+  const { expect } = headers;
+  if (expect !== undefined && httpVersion !== "1.0" && !/^100-continue$/i.test(expect))
+    throw new AthanorError("expectation_failed", `the request expects ${JSON.stringify(expect.slice(0, 100))}`);
+  if (req.method === "TRACE")
+    throw new AthanorError("method_not_allowed", "this server takes no TRACE, which would echo the request's secrets");
 }

@@ -2,11 +2,12 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { connect } from "node:net";
 import { test } from "node:test";
+import { HTTP_DEFAULTS } from "../../protocol/defaults.ts";
 import { AthanorError } from "../../protocol/errors.ts";
 import type { Problem } from "../../protocol/wire.ts";
 import type { Log } from "../log.ts";
 import { sendJson } from "./answer.ts";
-import { readBytes, readJson } from "./body.ts";
+import { bodyStream, readBytes, readJson } from "./body.ts";
 import { type Handler, Listener } from "./listener.ts";
 
 interface Listening extends AsyncDisposable {
@@ -179,4 +180,134 @@ test("closing ends idle connections at once, and waits for an answer that is und
   assert.equal((await answer).status, 200);
   await closed;
   idle.destroy();
+});
+
+/** A connection whose answer is gathered; `until` resolves once it holds a text. */
+function dial(port: number): {
+  socket: ReturnType<typeof connect>;
+  until(text: string): Promise<string>;
+  closed: Promise<string>;
+} {
+  const socket = connect(port, "127.0.0.1").setEncoding("utf8");
+  let answer = "";
+  socket.on("data", (chunk: string) => {
+    answer += chunk;
+  });
+  socket.on("error", () => {});
+  return {
+    socket,
+    until: async (text) => {
+      while (!answer.includes(text)) await once(socket, "data");
+      return answer;
+    },
+    closed: once(socket, "close").then(() => answer),
+  };
+}
+
+test("a body that stalls is refused with 408; one that goes on is not, nor one that waits for 100 Continue or whose answer has begun", async () => {
+  const taken: string[] = [];
+  const arrived = Promise.withResolvers<void>();
+  const goesOn = Promise.withResolvers<void>();
+  await using server = await listen(async (x) => {
+    taken.push(x.path);
+    if (taken.length === 4) arrived.resolve();
+    if (x.path === "/waits") return;
+    if (x.path === "/begun") x.res.write("begun");
+    let size = 0;
+    for await (const chunk of bodyStream(x) ?? []) {
+      size += chunk.length;
+      if (size === 2000) goesOn.resolve();
+    }
+    sendJson(x, 200, {});
+  });
+  const post = (path: string, fields = ""): string =>
+    `POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Length: 3000\r\n${fields}\r\n`;
+  const [stalled, going, waits, begun] = [dial(server.port), dial(server.port), dial(server.port), dial(server.port)];
+  stalled.socket.write(`${post("/stalled")}abc`);
+  going.socket.write(`${post("/going")}abc`);
+  waits.socket.write(post("/waits", "Expect: 100-continue\r\n"));
+  begun.socket.write(post("/begun"));
+  await arrived.promise;
+  const { bodyTimeoutMs } = HTTP_DEFAULTS;
+  server.listener.checkSlow(1);
+  going.socket.write("a".repeat(1997));
+  await goesOn.promise;
+  server.listener.checkSlow(1 + bodyTimeoutMs);
+  assert.match(await stalled.closed, /^HTTP\/1\.1 408 [\s\S]*request_timeout/);
+  going.socket.write("a".repeat(1000));
+  assert.match(await going.until("{}"), /^HTTP\/1\.1 200 /);
+  assert.match(await begun.until("begun"), /^HTTP\/1\.1 200 /);
+  for (const { socket } of [going, waits, begun]) socket.destroy();
+  assert.deepEqual(server.logged, []);
+});
+
+test("an answer that its client does not take is cut, and the handler's signal says so", async () => {
+  const left = Promise.withResolvers<void>();
+  const full = Promise.withResolvers<void>();
+  const listener = new Listener({
+    handle: (x) => {
+      x.signal.addEventListener("abort", () => left.resolve());
+      // More than the buffers of both ends hold.
+      x.res.write(Buffer.alloc(64 << 20));
+      full.resolve();
+    },
+    log: { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} },
+    answerTimeoutMs: 2,
+  });
+  const port = await listener.listen({ host: "127.0.0.1", port: 0 });
+  const socket = connect(port, "127.0.0.1");
+  socket.on("error", () => {});
+  socket.write("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+  await full.promise;
+  listener.checkSlow(1);
+  listener.checkSlow(2);
+  await left.promise;
+  socket.destroy();
+  await listener.close({ graceMs: 0 });
+});
+
+test("what is no request is answered after the answers that are due before it", async () => {
+  const taken = Promise.withResolvers<void>();
+  const finish = Promise.withResolvers<void>();
+  await using server = await listen(async (x) => {
+    taken.resolve();
+    await finish.promise;
+    sendJson(x, 200, {});
+  });
+  const client = dial(server.port);
+  client.socket.write("GET / HTTP/1.1\r\nHost: x\r\n\r\nBLAH\r\n\r\n");
+  await taken.promise;
+  finish.resolve();
+  const answer = await client.closed;
+  assert.match(answer, /^HTTP\/1\.1 200 [\s\S]*\{\}HTTP\/1\.1 400 /);
+});
+
+test("a pipeline is bounded", async () => {
+  let taken = 0;
+  await using server = await listen(() => {
+    taken++;
+  });
+  const client = dial(server.port);
+  client.socket.write("GET / HTTP/1.1\r\nHost: x\r\n\r\n".repeat(HTTP_DEFAULTS.maxPipelined + 10));
+  assert.equal(await client.closed, "");
+  assert.equal(taken, HTTP_DEFAULTS.maxPipelined);
+});
+
+test("connections are bounded, and the log says so", async () => {
+  const logged: string[] = [];
+  const log: Log = {
+    debug: () => {},
+    info: () => {},
+    warn: (_, message) => void logged.push(message),
+    error: () => {},
+  };
+  const listener = new Listener({ handle: echo, log, maxConnections: 1 });
+  const port = await listener.listen({ host: "127.0.0.1", port: 0 });
+  const first = dial(port);
+  first.socket.write("POST / HTTP/1.1\r\nHost: x\r\n\r\n");
+  await first.until("{}");
+  assert.equal(await dial(port).closed, "");
+  assert.match(logged.join(), /--max-connections/);
+  first.socket.destroy();
+  await listener.close({ graceMs: 0 });
 });

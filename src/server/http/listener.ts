@@ -5,12 +5,14 @@
  */
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
-import type { Duplex } from "node:stream";
-import { AthanorError, PROBLEM_CONTENT_TYPE } from "../../protocol/errors.ts";
+import { HTTP_DEFAULTS } from "../../protocol/defaults.ts";
+import { AthanorError } from "../../protocol/errors.ts";
 import type { Log } from "../log.ts";
-import { sendProblem } from "./answer.ts";
+import { refuseRequest, sendProblem } from "./answer.ts";
 import { expectsContinue } from "./body.ts";
+import { Connections } from "./connections.ts";
 import { Exchange } from "./exchange.ts";
+import { parserProblem } from "./refusal.ts";
 
 // An import would read all of the module's exports, some of which load Node's HTTP client: a tenth of the server's start.
 const { createServer } = process.getBuiltinModule("node:http");
@@ -18,55 +20,71 @@ const { createServer } = process.getBuiltinModule("node:http");
 /** Answers the exchange, or throws what is to be answered as a problem. */
 export type Handler = (x: Exchange) => void | Promise<void>;
 
-/** Above what clients and proxies keep idle connections for, so that it is not the server that closes one just as it is used. */
-const KEEP_ALIVE_MS = 75_000;
+/** Connections past the limit are told of in the log once in such a time. */
+const DROP_LOG_MS = 10_000;
+
+const NODE_OPTIONS = {
+  keepAliveTimeout: HTTP_DEFAULTS.keepAliveMs,
+  headersTimeout: HTTP_DEFAULTS.headTimeoutMs,
+  // An upload takes as long as it takes; one that stalls is seen by Connections.
+  requestTimeout: 0,
+  connectionsCheckingInterval: HTTP_DEFAULTS.slowCheckMs,
+  maxHeaderSize: HTTP_DEFAULTS.maxHeadBytes,
+  // Exchange looks, and answers with a problem.
+  requireHostHeader: false,
+  noDelay: true,
+};
 
 export class Listener {
   readonly #log: Log;
   readonly #handle: Handler;
+  readonly #maxConnections: number;
+  readonly #connections: Connections;
   #server: Server | null = null;
-  readonly #sockets = new Set<Socket>();
+  #dropsToldAt = 0;
 
-  constructor(p: { handle: Handler; log: Log }) {
+  constructor(p: { handle: Handler; log: Log; maxConnections?: number; answerTimeoutMs?: number }) {
     this.#handle = p.handle;
     this.#log = p.log;
+    this.#maxConnections = p.maxConnections ?? HTTP_DEFAULTS.maxConnections;
+    this.#connections = new Connections({ answerTimeoutMs: p.answerTimeoutMs ?? HTTP_DEFAULTS.answerTimeoutMs });
   }
 
   /** Resolves with the port. Throws config_invalid where the address can't be bound. */
   async listen(p: { host: string; port: number }): Promise<number> {
-    const server = createServer(
-      { keepAliveTimeout: KEEP_ALIVE_MS, requireHostHeader: false, noDelay: true },
-      (req, res) => this.#take(req, res),
-    );
-    server.on("connection", (socket) => {
-      this.#sockets.add(socket);
-      socket.on("close", () => this.#sockets.delete(socket));
-    });
+    const server = createServer(NODE_OPTIONS);
+    // One more than is allowed, so that it is seen; Node leaves out what is past it without a word.
+    server.maxHeadersCount = HTTP_DEFAULTS.maxHeaders + 1;
+    server.maxConnections = this.#maxConnections;
+    this.#heed(server);
+    await bind(server, p);
+    server.on("error", (error) => this.#log.error({ err: error.message }, "the listening socket failed"));
+    this.#server = server;
+    return (server.address() as AddressInfo).port;
+  }
+
+  #heed(server: Server): void {
+    server.on("connection", (socket) => this.#connections.add(socket));
+    server.on("drop", () => this.#dropped());
+    server.on("request", (req, res) => this.#take(req, res));
     server.on("checkContinue", (req, res) => {
       expectsContinue({ req });
       this.#take(req, res);
     });
     server.on("checkExpectation", (req, res) => this.#take(req, res));
-    server.on("clientError", (error: NodeJS.ErrnoException, socket) => refuse(socket, problemOf(error)));
+    server.on("clientError", (error, socket) => this.#connections.refuse(socket as Socket, parserProblem(error)));
     server.on("connect", (_req, socket) =>
-      refuse(socket, new AthanorError("method_not_allowed", "this server is no proxy: it takes no CONNECT")),
+      this.#connections.refuse(
+        socket as Socket,
+        new AthanorError("method_not_allowed", "this server is no proxy: it takes no CONNECT"),
+      ),
     );
-    await new Promise<void>((resolve, reject) => {
-      server.once("error", (error: NodeJS.ErrnoException) =>
-        reject(
-          new AthanorError("config_invalid", `cannot listen on ${p.host} port ${p.port}: ${error.message}`, {
-            cause: error,
-            hint: bindHint(error),
-          }),
-        ),
-      );
-      server.listen(p.port, p.host, resolve);
-    });
-    server
-      .removeAllListeners("error")
-      .on("error", (error) => this.#log.error({ err: error.message }, "the listening socket failed"));
-    this.#server = server;
-    return (server.address() as AddressInfo).port;
+    server.on("timeout", (socket) => this.#connections.silent(socket));
+  }
+
+  /** Ends exchanges whose client stalls. By itself it looks every `slowCheckMs`; `now` is of performance.now(). */
+  checkSlow(now: number): void {
+    this.#connections.checkSlow(now);
   }
 
   /** Takes no more connections; cuts those that are still busy after `graceMs`. Repeatable. */
@@ -76,29 +94,31 @@ export class Listener {
     this.#server = null;
     const closed = new Promise<void>((resolve) => server.close(() => resolve()));
     // Node counts a connection that has not sent a request yet as busy, so the idle ones are closed here.
-    for (const socket of this.#sockets) if (!answering.has(socket)) socket.destroy();
-    const cut = setTimeout(() => server.closeAllConnections(), p.graceMs);
+    this.#connections.endIdle();
+    const cut = setTimeout(() => this.#connections.endAll(), p.graceMs);
     await closed;
     clearTimeout(cut);
+    this.#connections.endAll();
   }
 
   #take(req: IncomingMessage, res: ServerResponse): void {
+    if (!this.#connections.begin(req, res)) return;
     // A client that resets its connection is no fault of the server.
-    res.on("error", () => {});
-    req.on("error", () => {});
+    res.on("error", ignore);
+    req.on("error", ignore);
+    res.on("close", () => {
+      this.#connections.end(req, res);
+      // A connection whose answer was under way when the server began to close is idle from now on.
+      if (this.#server === null) req.socket.destroySoon();
+    });
     let x: Exchange;
     try {
       x = new Exchange(req, res);
     } catch (error) {
-      refuse(req.socket, error as AthanorError);
+      this.#connections.last(req);
+      refuseRequest(res, error as AthanorError);
       return;
     }
-    answering.set(req.socket, res);
-    res.on("close", () => {
-      if (answering.get(req.socket) === res) answering.delete(req.socket);
-      // A connection whose answer was under way when the server began to close is idle from now on.
-      if (this.#server === null) req.socket.destroySoon();
-    });
     if (this.#server === null) res.setHeader("connection", "close");
     try {
       const done = this.#handle(x);
@@ -107,40 +127,36 @@ export class Listener {
       sendProblem(x, error, this.#log);
     }
   }
+
+  #dropped(): void {
+    const now = performance.now();
+    if (this.#dropsToldAt !== 0 && now - this.#dropsToldAt < DROP_LOG_MS) return;
+    this.#dropsToldAt = now;
+    this.#log.warn(
+      { maxConnections: this.#maxConnections },
+      "connections are closed at once: as many as are allowed are open; raise --max-connections, and the limit of open files",
+    );
+  }
+}
+
+const ignore = (): void => {};
+
+async function bind(server: Server, p: { host: string; port: number }): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", (error: NodeJS.ErrnoException) =>
+      reject(
+        new AthanorError("config_invalid", `cannot listen on ${p.host} port ${p.port}: ${error.message}`, {
+          cause: error,
+          hint: bindHint(error),
+        }),
+      ),
+    );
+    server.listen(p.port, p.host, resolve);
+  });
+  server.removeAllListeners("error");
 }
 
 function bindHint(error: NodeJS.ErrnoException): string {
   if (error.code === "EADDRINUSE") return "Stop what uses the port, or give another with --port (0: any free one).";
   return "Give an address of this machine with --host, and a port that you may use with --port.";
-}
-
-function problemOf(error: NodeJS.ErrnoException): AthanorError {
-  if (error.code === "HPE_HEADER_OVERFLOW")
-    return new AthanorError("header_too_large", "the request's line and headers are over 16 KiB");
-  if (error.code === "ERR_HTTP_REQUEST_TIMEOUT")
-    return new AthanorError("bad_request", "the request did not arrive in time");
-  return new AthanorError(
-    "bad_request",
-    `the request is not valid HTTP/1.1${error.code?.startsWith("HPE_") ? ` (${error.code})` : ""}`,
-  );
-}
-
-/** The answer under way on a connection: once it has begun, another there would be read as part of it. */
-const answering = new WeakMap<Duplex, ServerResponse>();
-
-/** An answer written past Node's own: for what never became a request. */
-function refuse(socket: Duplex, error: AthanorError): void {
-  if (!socket.writable || answering.get(socket)?.headersSent === true) {
-    socket.destroy();
-    return;
-  }
-  const body = JSON.stringify(error.toProblem());
-  const head = [
-    `HTTP/1.1 ${error.status} ${error.toProblem().title}`,
-    `content-type: ${PROBLEM_CONTENT_TYPE}`,
-    `content-length: ${Buffer.byteLength(body)}`,
-    "connection: close",
-  ];
-  socket.once("error", () => socket.destroy());
-  socket.end(`${head.join("\r\n")}\r\n\r\n${body}`, () => socket.destroy());
 }
