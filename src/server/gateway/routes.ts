@@ -1,3 +1,4 @@
+import { AthanorError } from "../../protocol/errors.ts";
 import type { FunctionSpec, ServiceSpec } from "../../protocol/spec.ts";
 import { bodyLimitBytes } from "../../schema/body.ts";
 import type { LoadedDeployment } from "../deployments/loaded.ts";
@@ -48,7 +49,8 @@ function servicesOf(deployment: LoadedDeployment): ServiceRoute[] {
 
 /**
  * The service that a path belongs to, and the path as it sees it. The path is the client's own text: segments are compared decoded, so that
- * `/ap%69/x` is `/api/x`, while the `%2F` in `/api%2Fx` separates nothing; what is left goes to the service as it was written.
+ * `/ap%69/x` is `/api/x`, while the `%2F` in `/api%2Fx` separates nothing; what is left goes to the service as it was written. Throws bad_request
+ * where that begins with two slashes: programs that resolve it against a base take what follows for a host.
  */
 export function serviceAt(
   services: readonly ServiceRoute[],
@@ -56,6 +58,8 @@ export function serviceAt(
 ): { route: ServiceRoute; path: string } | null {
   for (const route of services) {
     const path = below(rawPath, route.prefix);
+    if (path?.startsWith("//") === true)
+      throw new AthanorError("bad_request", `the path goes on with two slashes behind ${route.prefix || "/"}`);
     if (path !== null) return { route, path };
   }
   return null;

@@ -99,7 +99,7 @@ test("a service sees its own path as the client wrote it, and where the request 
     ["/api?a=%20b", "/?a=%20b"],
     ["/api/x%2Fy/%C3%A9?q=1&q=2", "/x%2Fy/%C3%A9?q=1&q=2"],
     ["/ap%69/x", "/x"],
-    ["/api//x", "//x"],
+    ["/api/x//y/", "/x//y/"],
   ] as const)
     assert.equal((await seen(path)).url, url, path);
   const { headers } = await seen("/api/x", {
@@ -124,6 +124,7 @@ test("a service sees its own path as the client wrote it, and where the request 
   );
   for (const path of ["/apix", "/api%2Fx", "/other"])
     assert.equal((await fetch(`${gateway.url}${path}`)).status, 404, path);
+  await problem(await fetch(`${gateway.url}/api//evil.example/x`), "bad_request", 400);
 });
 
 test("the endpoint's exact path comes first, then the service with the longest path", async () => {
