@@ -36,4 +36,11 @@ export type {
   RetryOptions,
 } from "./sdk/options.ts";
 export type { FetchContext, FetchFactory, FetchHandler, NodeFactory, Service, WebServerStart } from "./sdk/service.ts";
-export type { CommandOptions, NodeOptions, ServiceOptions } from "./sdk/service-options.ts";
+export type {
+  AsgiOptions,
+  CommandOptions,
+  NodeOptions,
+  PythonOptions,
+  ServiceOptions,
+  WsgiOptions,
+} from "./sdk/service-options.ts";

@@ -7,7 +7,7 @@
  */
 import path from "node:path";
 import { digestUpload } from "../protocol/digest.ts";
-import type { DeploymentUpload } from "../protocol/spec.ts";
+import type { AppSpec, DeploymentUpload, ShippedFile } from "../protocol/spec.ts";
 import { Bundler } from "./bundle.ts";
 import { makeDependencies } from "./dependencies.ts";
 import { Importer } from "./import-bundle.ts";
@@ -15,8 +15,10 @@ import { makeSpec } from "./manifest.ts";
 import { forgetPackages } from "./packages.ts";
 import { packagesStamp } from "./packages-stamp.ts";
 import { PROJECT_FILE, readProjectFile } from "./project-file.ts";
+import { completePython } from "./python/index.ts";
 import { analyzeFiles } from "./schema/analyze.ts";
 import { openProject, type Project } from "./schema/program.ts";
+import { Shipper, ships } from "./ship.ts";
 
 export class Builder implements AsyncDisposable {
   readonly #entry: string;
@@ -25,6 +27,9 @@ export class Builder implements AsyncDisposable {
   #project: Project | null = null;
   #packagesStamp = "";
   #bundled: string[] = [];
+  readonly #shipper = new Shipper();
+  /** Files that say what Python apps require. */
+  #python: string[] = [];
 
   constructor(p: { entry: string }) {
     this.#entry = path.resolve(p.entry);
@@ -34,7 +39,13 @@ export class Builder implements AsyncDisposable {
   get inputs(): string[] {
     const bundled = this.#bundled.filter((file) => !file.includes(`${path.sep}node_modules${path.sep}`));
     const beside = path.join(path.dirname(this.#entry), PROJECT_FILE);
-    return [...new Set([this.#entry, beside, ...(this.#project?.watched ?? []), ...bundled])];
+    const shipped = [...this.#python, ...this.#shipper.files];
+    return [...new Set([this.#entry, beside, ...(this.#project?.watched ?? []), ...bundled, ...shipped])];
+  }
+
+  /** Folders in which a file that is new decides as well: those of the files that ship. Absolute. */
+  get inputFolders(): string[] {
+    return this.#shipper.folders;
   }
 
   /** The folder of the nearest package.json at or above the entry, else the entry's own. Known once a build has come so far. */
@@ -55,12 +66,14 @@ export class Builder implements AsyncDisposable {
     this.#bundled = bundle.files;
     const answer = await this.#importer.import({ bundle, root, project });
     const spec = makeSpec({ answer, analysis, entry: path.relative(root, entry) });
+    this.#python = [];
+    completePython(spec, path.dirname(entry), this.#python);
     const upload = {
       spec,
       bundle: bundle.code,
       sourceMap: bundle.map,
       dependencies: makeDependencies(bundle.externals, root),
-      files: [],
+      files: this.#ship(spec),
     };
     return { ...upload, digest: digestUpload(upload) };
   }
@@ -72,6 +85,12 @@ export class Builder implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all([this.#bundler.dispose(), this.#importer.dispose()]);
+  }
+
+  #ship(spec: AppSpec): ShippedFile[] {
+    if (ships(spec)) return this.#shipper.ship(path.dirname(this.#entry));
+    this.#shipper.clear();
+    return [];
   }
 
   #lookAtPackages(): void {

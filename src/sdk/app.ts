@@ -19,7 +19,7 @@ import type {
 import { isWhole, registrationOf, takeSite } from "./registration.ts";
 import { APP_STATE, type AppState, type Registration, registry } from "./registry.ts";
 import type { FetchFactory, NodeFactory, Service, WebServerStart } from "./service.ts";
-import type { CommandOptions, NodeOptions, ServiceOptions } from "./service-options.ts";
+import type { AsgiOptions, CommandOptions, NodeOptions, ServiceOptions, WsgiOptions } from "./service-options.ts";
 
 /** A decorator of a method. */
 export type MethodDecorator = (
@@ -184,6 +184,26 @@ export class App {
   webServer(port: number, start: WebServerStart): Service;
   webServer(...args: unknown[]): unknown {
     return this.#register("webServer", args);
+  }
+
+  /**
+   * Declares a service of an ASGI app in Python (FastAPI, Starlette, Django), run under uvicorn.
+   * @param target `main:app`: the module, below the entry file's folder, and the app in it.
+   */
+  asgi(target: string, options?: Omit<AsgiOptions, "target">): Service;
+  asgi(options: AsgiOptions): Service;
+  asgi(...args: unknown[]): unknown {
+    return this.#register("asgi", args);
+  }
+
+  /**
+   * Declares a service of a WSGI app in Python (Flask, Django), run under gunicorn.
+   * @param target `main:app`: the module, below the entry file's folder, and the app in it.
+   */
+  wsgi(target: string, options?: Omit<WsgiOptions, "target">): Service;
+  wsgi(options: WsgiOptions): Service;
+  wsgi(...args: unknown[]): unknown {
+    return this.#register("wsgi", args);
   }
 
   /** Decorates a method that runs once in each replica, before its first call. Where it throws, the replica does not start. */

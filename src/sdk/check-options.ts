@@ -1,5 +1,6 @@
 import { SPAWN_LIMITS } from "../protocol/defaults.ts";
 import { AthanorError } from "../protocol/errors.ts";
+import { PYTHON_TARGET, PYTHON_VERSION, requirementFault } from "../protocol/python.ts";
 import type { FunctionKind } from "../protocol/spec.ts";
 
 type Scope = FunctionKind | "app" | "project";
@@ -13,6 +14,7 @@ interface OptionRule {
 }
 
 const SERVICES: readonly Scope[] = ["fetch", "node", "webServer", "asgi", "wsgi"];
+const PYTHON: readonly Scope[] = ["asgi", "wsgi"];
 const JOBS: readonly Scope[] = ["function", "endpoint", "app"];
 const ALL: readonly Scope[] = [...JOBS, ...SERVICES];
 const HTTP: readonly Scope[] = ["endpoint", "app", ...SERVICES];
@@ -89,6 +91,17 @@ function isCommand(value: unknown): boolean {
   return (
     Array.isArray(value) && isText(value[0]) && value.every((part) => typeof part === "string" && !part.includes("\0"))
   );
+}
+
+const matches = (pattern: RegExp) => (value: unknown) => typeof value === "string" && pattern.test(value);
+
+/** Of a path below the entry file's folder, as it may be written. */
+function isInside(value: unknown): boolean {
+  return isText(value) && !/^\/|\\|\0|(?:^|\/)\.\.(?:\/|$)/.test(value as string);
+}
+
+function isRequirements(value: unknown): boolean {
+  return isTexts(value) && (value as string[]).every((line) => requirementFault(line) === null);
 }
 
 /** Every option: where it may stand and what it may be. */
@@ -181,6 +194,16 @@ const OPTION_RULES: Record<string, OptionRule> = {
     allowed: "a list of texts, the program first",
     test: isCommand,
   },
+  target: { scopes: PYTHON, allowed: "module:attribute or module:factory()", test: matches(PYTHON_TARGET) },
+  dir: { scopes: PYTHON, allowed: "a folder below the entry file's, such as backend", test: isInside },
+  requirements: { scopes: PYTHON, allowed: "a file below `dir`, such as requirements.txt", test: isInside },
+  packages: { scopes: PYTHON, allowed: "a list of requirements, such as flask>=3", test: isRequirements },
+  pythonVersion: {
+    scopes: PYTHON,
+    allowed: "a version such as 3.12, or a range such as >=3.11,<3.14",
+    test: matches(PYTHON_VERSION),
+  },
+  workers: { scopes: ["wsgi"], ...integer(1, 100, " of processes") },
   methods: { scopes: ENDPOINT, allowed: `a list of ${METHODS.join(", ")}`, test: isMethods },
   summary: { scopes: ENDPOINT, ...text },
   tags: { scopes: ENDPOINT, ...texts },

@@ -9,6 +9,8 @@ const FORMS: Partial<Record<FunctionKind, string>> = {
   fetch: "app.fetch(options?, () => handler)",
   node: "app.node(options?, () => app)",
   webServer: "app.webServer(port, options?, start) or app.webServer(port, { command: [...] })",
+  asgi: 'app.asgi("module:attribute", options?)',
+  wsgi: 'app.wsgi("module:attribute", options?)',
 };
 
 /** What a call of a declaring method says. @throws AthanorError `option_invalid` where it does not take these arguments. */
@@ -17,6 +19,7 @@ export function registrationOf(kind: FunctionKind, given: unknown[]): Registrati
   const site = takeSite(args);
   const path = kind === "endpoint" && typeof args[0] === "string" ? (args.shift() as string) : null;
   const port = kind === "webServer" ? args.shift() : null;
+  const target = isPython(kind) && typeof args[0] === "string" ? { target: args.shift() as string } : {};
   const last = args.at(-1);
   const handler = typeof last === "function" && !isStandardSchemaOptions(last) ? last : null;
   if (handler) args.pop();
@@ -26,13 +29,14 @@ export function registrationOf(kind: FunctionKind, given: unknown[]): Registrati
     kind,
     path,
     port: port as number | null,
-    options,
+    options: typeof options === "object" ? { ...options, ...target } : options,
     handler,
     methodName: null,
   };
   const isPort = Number.isInteger(port) && (port as number) > 0 && (port as number) < 65536;
-  const isComplete = kind !== "webServer" || (isPort && isWhole(registration) !== (handler !== null));
-  if (args.length > 0 || typeof options !== "object" || !isComplete) {
+  const isComplete = kind === "webServer" ? isPort && isWhole(registration) !== (handler !== null) : true;
+  const isRight = isPython(kind) ? isWhole(registration) && handler === null : isComplete;
+  if (args.length > 0 || typeof options !== "object" || !isRight) {
     throw new AthanorError("option_invalid", `app.${kind} was called with arguments that it does not take`, {
       hint: FORMS[kind] ?? "",
     });
@@ -43,7 +47,12 @@ export function registrationOf(kind: FunctionKind, given: unknown[]): Registrati
 
 /** Whether it needs no code of its own: a program does the work. */
 export function isWhole({ kind, options }: Registration): boolean {
+  if (isPython(kind)) return (options as { target?: unknown }).target !== undefined;
   return kind === "webServer" && (options as { command?: unknown }).command !== undefined;
+}
+
+function isPython(kind: FunctionKind): boolean {
+  return kind === "asgi" || kind === "wsgi";
 }
 
 /** Takes the argument that the build inserted off the end. */

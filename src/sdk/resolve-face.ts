@@ -1,10 +1,10 @@
 import { FUNCTION_DEFAULTS as F } from "../protocol/defaults.ts";
-import type { CorsSpec, EndpointSpec, HttpFaceSpec, HttpMethod, ServiceSpec } from "../protocol/spec.ts";
+import type { CorsSpec, EndpointSpec, HttpFaceSpec, HttpMethod, PythonSpec, ServiceSpec } from "../protocol/spec.ts";
 import { invalid, type OptionSources } from "./option-sources.ts";
 import type { CorsOptions, EndpointOptions, HttpFaceOptions } from "./options.ts";
-import type { CommandOptions } from "./service-options.ts";
+import type { CommandOptions, WsgiOptions } from "./service-options.ts";
 
-type AllServiceOptions = HttpFaceOptions & Partial<CommandOptions>;
+type AllServiceOptions = HttpFaceOptions & Partial<CommandOptions> & Partial<WsgiOptions>;
 
 export function resolveEndpoint(sources: OptionSources, all: EndpointOptions): EndpointSpec {
   const path = sources.path ?? `/${sources.name}`;
@@ -19,7 +19,7 @@ export function resolveEndpoint(sources: OptionSources, all: EndpointOptions): E
   };
 }
 
-/** What a service is, by its options; `asgi` and `wsgi` add what is Python's. */
+/** What a service is, by its options. */
 export function resolveService(sources: OptionSources, all: AllServiceOptions): ServiceSpec {
   const path = all.path ?? `/${sources.name}`;
   checkPath(sources, path);
@@ -30,9 +30,27 @@ export function resolveService(sources: OptionSources, all: AllServiceOptions): 
     healthPath: all.healthPath ?? null,
     startupTimeoutS: all.startupTimeoutS ?? (isServer ? F.startupTimeoutS : face.serviceStartupTimeoutS),
     server: isServer ? { port: sources.port ?? 0, command: all.command === undefined ? null : [...all.command] } : null,
-    python: null,
+    python: sources.kind === "asgi" || sources.kind === "wsgi" ? resolvePython(all) : null,
     ...face,
   };
+}
+
+/** As far as options say it: a file of requirements is still named as pip would, `-r requirements.txt`; the build reads it. */
+function resolvePython(all: AllServiceOptions): PythonSpec {
+  const file = all.requirements === undefined ? [] : [`-r ${plain(all.requirements)}`];
+  return {
+    target: all.target ?? "",
+    paths: [plain(all.dir ?? ".")],
+    requirements: [...file, ...(all.packages ?? [])],
+    pythonVersion: all.pythonVersion ?? null,
+    workers: all.workers ?? 1,
+  };
+}
+
+/** `./backend/` -> `backend` */
+function plain(path: string): string {
+  const parts = path.split("/").filter((part) => part !== "" && part !== ".");
+  return parts.length === 0 ? "." : parts.join("/");
 }
 
 function faceOf(sources: OptionSources, all: HttpFaceOptions): HttpFaceSpec {

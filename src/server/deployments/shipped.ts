@@ -1,6 +1,6 @@
 import { SERVER_DEFAULTS } from "../../protocol/defaults.ts";
 import { AthanorError } from "../../protocol/errors.ts";
-import { requirementFault } from "../../protocol/requirements.ts";
+import { requirementFault } from "../../protocol/python.ts";
 import type { ShippedFile } from "../../protocol/spec.ts";
 import { bool, type Check, invalid, object, oneOf, text } from "./shape.ts";
 

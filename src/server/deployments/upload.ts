@@ -2,6 +2,7 @@ import { SCHEDULE_LIMITS, SERVER_DEFAULTS } from "../../protocol/defaults.ts";
 import { digestUpload } from "../../protocol/digest.ts";
 import { AthanorError } from "../../protocol/errors.ts";
 import { NAME_PATTERN, RESERVED_APP_NAMES } from "../../protocol/names.ts";
+import { PYTHON_TARGET, PYTHON_VERSION } from "../../protocol/python.ts";
 import type {
   AppSpec,
   BatchSpec,
@@ -110,10 +111,10 @@ const service = object<ServiceSpec>({
   ),
   python: nullable(
     object<PythonSpec>({
-      target: text({ max: 500, pattern: /^[\w.]+:[\w.]+$/, what: "module:attribute" }),
+      target: text({ max: 500, pattern: PYTHON_TARGET, what: "module:attribute" }),
       paths: array(relativePath, 10, 1),
       requirements: array(requirement, 10_000),
-      pythonVersion: nullable(text({ max: 100, pattern: /^[\d.,<>=!~* ]+$/, what: "a version or a range of them" })),
+      pythonVersion: nullable(text({ max: 100, pattern: PYTHON_VERSION, what: "a version or a range of them" })),
       workers: count(1, 100),
     }),
   ),

@@ -14,3 +14,9 @@ export function requirementFault(line: string): string | null {
 
 const INDEX = /^--(?:extra-)?index-url https?:\/\/\S+$/;
 const NAMED = /^[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?\s*(?:$|[[;(<>=!~@,\s])/;
+
+/** `module:attribute` or `module:factory()`. */
+export const PYTHON_TARGET =
+  /^[\p{L}_][\p{L}\p{N}_]*(?:\.[\p{L}_][\p{L}\p{N}_]*)*:[\p{L}_][\p{L}\p{N}_]*(?:\.[\p{L}_][\p{L}\p{N}_]*)*(?:\(\))?$/u;
+/** `3.12`, or a range as pyproject.toml has it: `>=3.11,<3.14`. */
+export const PYTHON_VERSION = /^(?:[<>=!~]{1,3}\s*)?\d[\d.*]*(?:\s*,\s*[<>=!~]{1,3}\s*\d[\d.*]*)*$/;
