@@ -22,6 +22,7 @@ const PARTS: Part[] = [
   { part: "protocol", mayImport: [], packages: ["node:"] },
   { part: "schema", mayImport: ["protocol"] },
   { part: "schedule", mayImport: ["protocol"], packages: ["croner"] },
+  { part: "plan", mayImport: ["protocol", "schema"], packages: ["node:"] },
   { part: "sdk", mayImport: ["protocol", "sdk/client"] },
   { part: "sdk/client", mayImport: ["protocol", "sdk"], packages: ["eventsource-parser"] },
   { part: "index.ts", mayImport: ["protocol", "sdk", "sdk/client"] },
@@ -30,7 +31,7 @@ const PARTS: Part[] = [
   { part: "engines", mayImport: ["protocol"] },
   { part: "server/store", mayImport: ["protocol"] },
   { part: "server", mayImport: ["protocol", "schema", "schedule", "engines", "server/store"] },
-  { part: "cli", mayImport: ["protocol", "sdk", "sdk/client", "build", ...SERVER_COMMANDS, "cli/doctor.ts"] },
+  { part: "cli", mayImport: ["protocol", "plan", "sdk", "sdk/client", "build", ...SERVER_COMMANDS, "cli/doctor.ts"] },
   { part: "cli/doctor.ts", mayImport: ["protocol", "sdk", "sdk/client", "server/store", "cli"] },
   ...SERVER_COMMANDS.map((part) => ({ part, mayImport: ["protocol", "sdk", "server", "cli"] })),
 ];
