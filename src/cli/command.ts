@@ -37,7 +37,7 @@ export interface CommandCall {
 }
 
 /** Exit statuses of every command. */
-export const EXIT = { ok: 0, failed: 1, usage: 2, unreachable: 3, interrupted: 130 } as const;
+export const EXIT = { ok: 0, failed: 1, usage: 2, unreachable: 3, breaking: 4, interrupted: 130 } as const;
 
 export function requireArg(call: CommandCall, name: string): string {
   const value = call.args[name];

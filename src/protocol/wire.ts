@@ -1,6 +1,6 @@
 import type { JobError, JobStatus, Waiting } from "./job.ts";
 import type { Json } from "./json.ts";
-import type { FunctionKind } from "./spec.ts";
+import type { DependencySet, FunctionKind } from "./spec.ts";
 
 /** A job as the API shows it. Times are ISO 8601; `progress` is 0 to 1. */
 export interface JobJson {
@@ -43,6 +43,13 @@ export interface DeploymentJson {
   error: DeploymentErrorJson | null;
   /** What its deploy took, as far as the server that made it live still remembers. */
   phases: DeployPhaseJson[];
+}
+
+/** Of `GET /v1/deployments/:id/dependencies`. */
+export interface DeploymentDependenciesJson {
+  /** False: its upload is no longer kept. */
+  known: boolean;
+  dependencies: DependencySet | null;
 }
 
 /** Why a deployment is not live. */

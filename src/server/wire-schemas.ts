@@ -307,6 +307,12 @@ export const API_SCHEMAS: { [name: string]: JsonObject } = {
     unchanged: { type: "boolean" },
     links: links("app", "openapi", "docs"),
   }),
+  DeploymentDependencies: object({
+    known: { type: "boolean" },
+    dependencies: nullable(
+      object({ packages: { type: "object", additionalProperties: text }, lockfile: nullable(text) }),
+    ),
+  }),
   AppSpec: object({
     specVersion: { const: 1 },
     name: text,

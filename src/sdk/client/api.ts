@@ -5,6 +5,7 @@ import type {
   CallRequest,
   CancelManyRequest,
   CancelManyResult,
+  DeploymentDependenciesJson,
   DeploymentDetailJson,
   DeploymentJson,
   DeployResult,
@@ -72,6 +73,11 @@ export class Api {
   /** As rollback, to the one before the live one. */
   rollbackApp(app: string): Promise<DeployResult> {
     return this.#json("POST", `/v1/apps/${encodeURIComponent(app)}/rollback`);
+  }
+
+  /** The packages that it installed, where they are still known. */
+  deploymentDependencies(id: string): Promise<DeploymentDependenciesJson> {
+    return this.#json("GET", `/v1/deployments/${encodeURIComponent(id)}/dependencies`);
   }
 
   /** The whole of what was deployed, but its code. It is asked for once per deployment. */

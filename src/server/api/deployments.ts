@@ -1,7 +1,14 @@
 import { SERVER_DEFAULTS } from "../../protocol/defaults.ts";
 import { AthanorError } from "../../protocol/errors.ts";
 import { formatId, parseId } from "../../protocol/names.ts";
-import type { DeploymentDetailJson, DeploymentJson, DeployResult, Page } from "../../protocol/wire.ts";
+import type { DeploymentUpload } from "../../protocol/spec.ts";
+import type {
+  DeploymentDependenciesJson,
+  DeploymentDetailJson,
+  DeploymentJson,
+  DeployResult,
+  Page,
+} from "../../protocol/wire.ts";
 import type { Context } from "../context.ts";
 import { Phases } from "../deployments/phases.ts";
 import type { Deployed } from "../deployments/service.ts";
@@ -112,6 +119,20 @@ export const deploymentRoutes: Route[] = [
         );
       }
       sendJson(call.x, 200, spec);
+    },
+  },
+  {
+    method: "GET",
+    path: "/v1/deployments/:deployment/dependencies",
+    access: "operator",
+    summary: "The packages that its bundle leaves out, with the lock that pins them",
+    answers: { 200: "DeploymentDependencies" },
+    handle: async (call) => {
+      const { uploadBlob } = await recordOf(call);
+      const bytes = uploadBlob === null ? null : await call.context.blobs.get(uploadBlob);
+      const upload = bytes === null ? null : (JSON.parse(Buffer.from(bytes).toString()) as DeploymentUpload);
+      const json: DeploymentDependenciesJson = { known: upload !== null, dependencies: upload?.dependencies ?? null };
+      sendJson(call.x, 200, json);
     },
   },
   {
