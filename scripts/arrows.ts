@@ -31,7 +31,11 @@ const PARTS: Part[] = [
   { part: "engines", mayImport: ["protocol"] },
   { part: "server/store", mayImport: ["protocol"] },
   { part: "server", mayImport: ["protocol", "schema", "schedule", "engines", "server/store"] },
-  { part: "cli", mayImport: ["protocol", "plan", "sdk", "sdk/client", "build", ...SERVER_COMMANDS, "cli/doctor.ts"] },
+  {
+    part: "cli",
+    mayImport: ["protocol", "plan", "sdk", "sdk/client", "build", ...SERVER_COMMANDS, "cli/doctor.ts", "cli/dev"],
+  },
+  { part: "cli/dev", mayImport: ["protocol", "sdk", "sdk/client", "build", "server", "cli"] },
   { part: "cli/doctor.ts", mayImport: ["protocol", "sdk", "sdk/client", "server/store", "cli"] },
   ...SERVER_COMMANDS.map((part) => ({ part, mayImport: ["protocol", "sdk", "server", "cli"] })),
 ];

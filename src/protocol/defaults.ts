@@ -309,6 +309,21 @@ export const CLIENT_DEFAULTS = {
   webUrlPollMs: 250,
 } as const;
 
+/** `athanor dev`. */
+export const DEV_DEFAULTS = {
+  /** In the project's root; it keeps itself out of git. */
+  dataFolder: ".athanor",
+  /** A save may be several changes: this long after the last of them, it is over. */
+  quietMs: 20,
+  /** Changes that never cease are built from all the same. */
+  maxWaitMs: 250,
+  /** Ports that are tried from the server's usual one on. */
+  portTries: 100,
+  maxWatchedFolders: 200,
+  /** The next replica should not have to wait for the one before it to be replaced. */
+  blankReplicas: 2,
+} as const;
+
 /** Faults that `--chaos` makes; a share of 0.1 is every tenth. */
 export const CHAOS_DEFAULTS = {
   /** Of attempts: lost between claim and code. */

@@ -78,6 +78,8 @@ export interface AssignMessage {
   python: string | null;
   workDir: string;
   env: Record<string, string>;
+  /** Open Node's debugger on a free port of this machine. */
+  inspect: boolean;
   functions: FunctionSpec[];
   $defs: { [name: string]: JsonSchema };
   /** For calls from inside a replica: the server, and a token that holds for this app while this replica lives. */

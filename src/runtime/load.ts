@@ -50,6 +50,8 @@ export async function loadApp(assign: AssignMessage): Promise<LoadedApp> {
   setRuntimeGlobal(assign);
   mapStacks({ bundleUrl, mapPath: `${assign.bundlePath}.map`, runtimeUrl: import.meta.url });
   if (assign.compileCacheDir !== null) enableCompileCache(assign.compileCacheDir);
+  // Node itself says on stderr where it listens.
+  if (assign.inspect) process.getBuiltinModule("node:inspector").open(0, "127.0.0.1");
   const validators = loadValidators(readFileSync(assign.validatorsPath, "utf8"));
   await import(bundleUrl);
   return bind(assign, validators);

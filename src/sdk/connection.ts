@@ -1,4 +1,4 @@
-import { SERVER_DEFAULTS } from "../protocol/defaults.ts";
+import { DEV_DEFAULTS, SERVER_DEFAULTS } from "../protocol/defaults.ts";
 import type { ServerFile } from "../protocol/wire.ts";
 import { Api } from "./client/api.ts";
 import { environment, hasNode, nodeModule } from "./node.ts";
@@ -27,8 +27,9 @@ export function dataFolder(given?: string): string {
 }
 
 /**
- * Where calls go: inside a replica its own server; else what is given; else ATHANOR_URL and ATHANOR_TOKEN; else the
- * server that runs on this machine, found by `server.json` and `token` in its data folder; else the default port.
+ * Where calls go: inside a replica its own server; else what is given; else ATHANOR_URL and ATHANOR_TOKEN; else the server that runs on
+ * this machine, found by `server.json` and `token` in its data folder: that of `athanor dev` in the project that this program runs in, or
+ * the user's own; else the default port.
  */
 export function serverAddress(given: GivenAddress = {}): ServerAddress {
   const runtime = runtimeGlobal();
@@ -54,18 +55,46 @@ export function connect(given: GivenAddress = {}): Api {
   return new Api(serverAddress(given));
 }
 
-function localServer(data?: string): { url: string; token: string | null } | null {
+interface LocalServer {
+  url: string;
+  token: string | null;
+}
+
+function localServer(data?: string): LocalServer | null {
+  const isNamed = data !== undefined || environment("ATHANOR_DATA") !== undefined;
+  return (isNamed ? null : devServer()) ?? serverIn(dataFolder(data))?.server ?? null;
+}
+
+/** The one that `athanor dev` runs for the project around the working folder, where it is alive. */
+function devServer(): LocalServer | null {
+  const { dirname, join } = nodeModule("node:path");
+  for (let at = process.cwd(); ; at = dirname(at)) {
+    const found = serverIn(join(at, DEV_DEFAULTS.dataFolder));
+    if (found !== null && isAlive(found.pid)) return found.server;
+    if (dirname(at) === at) return null;
+  }
+}
+
+function serverIn(folder: string): { server: LocalServer; pid: number } | null {
   const { join } = nodeModule("node:path");
-  const folder = dataFolder(data);
   const text = readText(join(folder, "server.json"));
   if (text === null) return null;
   try {
-    const { url } = JSON.parse(text) as ServerFile;
-    return typeof url === "string"
-      ? { url: trimmed(url), token: readText(join(folder, "token"))?.trim() ?? null }
-      : null;
+    const { url, pid } = JSON.parse(text) as ServerFile;
+    if (typeof url !== "string") return null;
+    return { server: { url: trimmed(url), token: readText(join(folder, "token"))?.trim() ?? null }, pid };
   } catch {
     return null;
+  }
+}
+
+/** A killed server leaves its file behind. */
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
   }
 }
 

@@ -3,6 +3,7 @@ import { homedir } from "node:os";
 import { isAbsolute, join, resolve } from "node:path";
 import { HTTP_DEFAULTS, POSTGRES_DEFAULTS, SERVER_DEFAULTS } from "../protocol/defaults.ts";
 import { AthanorError } from "../protocol/errors.ts";
+import { toWireName } from "../protocol/names.ts";
 import { parseTarget } from "./store/postgres/target.ts";
 
 export const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const;
@@ -36,6 +37,8 @@ export interface ServerFlags {
   chaos?: number | string | boolean | undefined;
   /** Allows `chaos` on an address that other machines reach. */
   chaosAnywhere?: boolean | undefined;
+  /** A function whose replicas open a debugger on this machine, and have no time limit. */
+  inspect?: string | undefined;
 }
 
 export type StoreSetting =
@@ -71,6 +74,8 @@ export interface Config {
   allowPrivateWebhooks: boolean;
   /** The seed of the faults that are made on purpose; null: none are. */
   chaos: number | null;
+  /** The wire name of the function whose replicas are debugged; null: none are. */
+  inspect: string | null;
   /** Pages of 4 KiB that the store may grow to; null: what the disk holds. For tests of a full disk. */
   maxStorePages: number | null;
 }
@@ -103,6 +108,7 @@ export function resolveConfig(flags: ServerFlags, env: NodeJS.ProcessEnv): Confi
     blankReplicas: integer("--blanks", flags.blanks ?? SERVER_DEFAULTS.blankReplicas, 0, 64),
     allowPrivateWebhooks: flags.allowPrivateWebhooks ?? flag("ATHANOR_ALLOW_PRIVATE_WEBHOOKS", env),
     chaos: chaosOf(flags, env),
+    inspect: flags.inspect === undefined ? null : toWireName(flags.inspect),
     maxStorePages: null,
   };
 }

@@ -112,7 +112,7 @@ export async function createContext(p: ContextOptions): Promise<WiredContext> {
     address,
     blankReplicas: config.blankReplicas,
   });
-  const hub = new ReplicaHub({ engine, address, log });
+  const hub = new ReplicaHub({ engine, address, log, inspect: config.inspect });
   const access = (deployment: { app: string }, replicaId: string) => ({
     serverUrl: p.url(),
     serverToken: auth.replicaToken(deployment.app, replicaId),
@@ -153,6 +153,7 @@ export async function createContext(p: ContextOptions): Promise<WiredContext> {
     dataDir: config.dataDir,
     log,
     env: p.env,
+    inspect: config.inspect,
     trial,
     prepare: (deployment) => scheduler.prepare(deployment),
     abandon: (deployment) => scheduler.abandon(deployment),

@@ -16,6 +16,16 @@ export interface CliResult {
   stderr: string;
 }
 
+export interface CliOptions {
+  env: Record<string, string>;
+  cwd?: string;
+  input?: string;
+  /** Its stdin stays open, for `type`. */
+  keepStdin?: boolean;
+  /** On a terminal of its own. */
+  terminal?: boolean;
+}
+
 /** A run of `athanor`, as a process of its own. */
 export class CliRun {
   stdout = "";
@@ -24,14 +34,18 @@ export class CliRun {
   readonly #child: ChildProcess;
   #onOutput = Promise.withResolvers<void>();
 
-  constructor(args: string[], options: { env: Record<string, string>; cwd?: string; input?: string }) {
+  constructor(args: string[], options: CliOptions) {
     const { PATH = "", HOME = "" } = process.env;
-    this.#child = spawn(process.execPath, [CLI, ...args], {
+    const own = [process.execPath, CLI, ...args];
+    const quoted = own.map((arg) => `'${arg.replaceAll("'", "'\\''")}'`).join(" ");
+    const [file = "", ...rest] = options.terminal ? ["script", "-qefc", `exec ${quoted}`, "/dev/null"] : own;
+    this.#child = spawn(file, rest, {
       env: { PATH, HOME, ...options.env },
       ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
       stdio: "pipe",
     });
-    this.#child.stdin?.on("error", () => {}).end(options.input ?? "");
+    this.#child.stdin?.on("error", () => {});
+    if (!options.keepStdin) this.#child.stdin?.end(options.input ?? "");
     this.#collect("stdout");
     this.#collect("stderr");
     this.ended = new Promise((resolve, reject) => {
@@ -66,6 +80,11 @@ export class CliRun {
       }
       await Promise.race([this.#onOutput.promise, once(late, "abort")]);
     }
+  }
+
+  /** As on a keyboard. */
+  type(keys: string): void {
+    this.#child.stdin?.write(keys);
   }
 
   signal(signal: NodeJS.Signals): void {

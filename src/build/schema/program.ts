@@ -28,7 +28,7 @@ export function openProject(p: AnalyzeParams, previous?: ts.Program): Project {
     });
   }
   const packageJson = findUp(path.dirname(entry), "package.json");
-  const root = p.root === undefined ? path.dirname(packageJson ?? entry) : path.resolve(p.root);
+  const root = p.root === undefined ? projectRoot(entry) : path.resolve(p.root);
   const tsconfig = p.tsconfig === undefined ? findUp(path.dirname(entry), "tsconfig.json") : path.resolve(p.tsconfig);
   const config = readConfig(tsconfig, path.dirname(entry));
   const host = createHost(config.options);
@@ -46,6 +46,11 @@ export function openProject(p: AnalyzeParams, previous?: ts.Program): Project {
     ...(packageJson === null ? [] : [packageJson]),
   ];
   return { root, program, files, watched };
+}
+
+/** The folder of the nearest package.json at or above the file, else its own. */
+export function projectRoot(file: string): string {
+  return path.dirname(findUp(path.dirname(file), "package.json") ?? file);
 }
 
 interface Config {

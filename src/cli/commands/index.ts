@@ -8,6 +8,7 @@ import { deploymentList } from "./deployment-list.ts";
 import { deploymentLogs } from "./deployment-logs.ts";
 import { deploymentRollback } from "./deployment-rollback.ts";
 import { deploymentShow } from "./deployment-show.ts";
+import { dev } from "./dev.ts";
 import { doctor } from "./doctor.ts";
 import { events } from "./events.ts";
 import { init } from "./init.ts";
@@ -32,6 +33,7 @@ import { up } from "./up.ts";
 /** In the order of help. */
 export const COMMANDS: readonly Command[] = [
   up,
+  dev,
   init,
   deploy,
   run,

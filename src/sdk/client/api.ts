@@ -51,8 +51,10 @@ export class Api {
     return this.#sender.url;
   }
 
-  deploy(upload: DeploymentUpload, signal?: AbortSignal): Promise<DeployResult> {
-    return this.#json("POST", "/v1/deployments", { body: upload, signal });
+  /** With `force` also where the live deployment has this very code. */
+  deploy(upload: DeploymentUpload, options: { force?: boolean; signal?: AbortSignal } = {}): Promise<DeployResult> {
+    const { force, signal } = options;
+    return this.#json("POST", "/v1/deployments", { body: upload, signal, query: force ? { force } : {} });
   }
 
   listDeployments(

@@ -34,11 +34,17 @@ export const deploymentRoutes: Route[] = [
     access: "operator",
     summary: "Deploy an app: check, install, try, make live",
     body: "DeploymentUpload",
+    query: {
+      force: {
+        description: "Also where the live one has this very code: its replicas begin anew.",
+        schema: { type: "boolean" },
+      },
+    },
     answers: { 200: "DeployResult", 201: "DeployResult" },
-    handle: async ({ x, context }) => {
+    handle: async ({ x, context, query }) => {
       const phases = new Phases();
       const upload = await phases.time("upload", () => readJson(x, SERVER_DEFAULTS.maxDeploymentBytes));
-      const deployed = await context.deployments.create(upload, phases);
+      const deployed = await context.deployments.create(upload, phases, query.get("force") === "true");
       const result = deployResult(context, deployed);
       sendJson(x, deployed.unchanged ? 200 : 201, result, {
         location: `/v1/deployments/${result.deployment.deployment_id}`,

@@ -55,6 +55,8 @@ export interface DeploymentServiceOptions extends RolloutOptions {
   dataDir: string;
   log: Log;
   env: NodeJS.ProcessEnv;
+  /** The function whose replicas are debugged; see loadDeployment. */
+  inspect?: string | null;
   /** The live deployments are now these; `added` is new among them, `retired` no longer one. */
   onChange(p: { live: LoadedDeployment[]; added: LoadedDeployment | null; retired: LoadedDeployment | null }): void;
   /** A deployment did not get ready. */
@@ -172,10 +174,13 @@ export class DeploymentService implements Deployments {
     return this.#phases.get(deployment) ?? [];
   }
 
-  /** Checks an upload, writes its files, installs its dependencies, makes its replicas ready, and makes it live; until then the one before stays live. */
-  async create(upload: unknown, phases = new Phases()): Promise<Deployed> {
+  /**
+   * Checks an upload, writes its files, installs its dependencies, makes its replicas ready, and makes it live; until then the one before stays live.
+   * With `force` also where the live one has this very code: its replicas begin anew.
+   */
+  async create(upload: unknown, phases = new Phases(), force = false): Promise<Deployed> {
     const checked = checkUpload(upload);
-    return this.#turns.take(checked.spec.name, () => this.#create(checked, phases));
+    return this.#turns.take(checked.spec.name, () => this.#create(checked, phases, force));
   }
 
   /** Makes a deployment live again that was so before, with its schedules. Throws rollback_impossible, and whatever keeps it from being ready. */
@@ -217,11 +222,11 @@ export class DeploymentService implements Deployments {
     return await this.#folders.prune(kept);
   }
 
-  async #create(upload: DeploymentUpload, phases: Phases): Promise<Deployed> {
+  async #create(upload: DeploymentUpload, phases: Phases, force: boolean): Promise<Deployed> {
     const { store, now } = this.#options;
     const { spec, digest } = upload;
     const before = this.#live.get(spec.name);
-    if (before?.digest === digest && this.#folders.has(digest)) {
+    if (!force && before?.digest === digest && this.#folders.has(digest)) {
       const record = await store.deploymentGet({ deployment: before.number });
       // Another server may have deployed something else since.
       if (record?.status === "live") return { record, unchanged: true };
@@ -324,7 +329,7 @@ export class DeploymentService implements Deployments {
   #load(record: DeploymentRecord): LoadedDeployment {
     let loaded = this.#loaded.get(record.deployment);
     if (!loaded) {
-      loaded = loadDeployment(record, this.#folders.root);
+      loaded = loadDeployment(record, this.#folders.root, this.#options.inspect ?? null);
       this.#loaded.set(record.deployment, loaded);
     }
     return loaded;

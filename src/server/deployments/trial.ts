@@ -19,7 +19,13 @@ export async function tryDeployment(p: {
 }): Promise<void> {
   const { deployment, replicaId } = p;
   const group = trialGroup(deployment);
-  const session = p.starter.startReplica({ replicaId, deployment, group, ...p.access(deployment, replicaId) });
+  const session = p.starter.startReplica({
+    replicaId,
+    deployment,
+    group,
+    isTrial: true,
+    ...p.access(deployment, replicaId),
+  });
   p.onReplica(session, deployment, group);
   const stop = (): void => void session.kill();
   p.signal.addEventListener("abort", stop, { once: true });

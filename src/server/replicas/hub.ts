@@ -32,6 +32,8 @@ export interface StartReplicaRequest {
   group: ReplicaGroup;
   serverUrl: string;
   serverToken: string;
+  /** It is to take no calls; nobody would debug it. */
+  isTrial?: boolean;
 }
 
 /** Starts replicas; what the scheduler depends on. */
@@ -48,6 +50,8 @@ export interface ReplicaHubOptions {
   log: { warn(fields: object, message: string): void };
   /** Default: SERVER_DEFAULTS.helloTimeoutMs. */
   helloTimeoutMs?: number;
+  /** The function whose replicas open a debugger; default none. */
+  inspect?: string | null;
 }
 
 /** Whoever has not said HELLO may not say much. */
@@ -68,6 +72,7 @@ export class ReplicaHub implements ReplicaStarter {
   readonly #address: string;
   readonly #log: ReplicaHubOptions["log"];
   readonly #helloTimeoutMs: number;
+  readonly #inspect: string | null;
   readonly #sessions = new Set<LiveSession>();
   readonly #sessionOfToken = new Map<string, LiveSession>();
   /** Connections that have said HELLO and wait for their process to be assigned, by token. */
@@ -80,6 +85,7 @@ export class ReplicaHub implements ReplicaStarter {
     this.#engine = options.engine;
     this.#address = options.address;
     this.#log = options.log;
+    this.#inspect = options.inspect ?? null;
     this.#helloTimeoutMs = options.helloTimeoutMs ?? SERVER_DEFAULTS.helloTimeoutMs;
   }
 
@@ -114,7 +120,7 @@ export class ReplicaHub implements ReplicaStarter {
       deployment: request.deployment.number,
       group: request.group.name,
       startupTimeoutMs: startupTimeoutMs(request.group),
-      assign: (process) => assignMessage(request, process),
+      assign: (process) => assignMessage(request, process, this.#inspect),
     });
     this.#sessions.add(session);
     void session.ended.then(() => this.#sessions.delete(session));
@@ -214,7 +220,7 @@ function startupTimeoutMs(group: ReplicaGroup): number {
   return Math.max(...seconds) * 1000;
 }
 
-function assignMessage(request: StartReplicaRequest, process: ReplicaProcess): AssignMessage {
+function assignMessage(request: StartReplicaRequest, process: ReplicaProcess, inspect: string | null): AssignMessage {
   const { deployment, group } = request;
   const python = group.functions.find(({ service }) => service?.python);
   return {
@@ -228,6 +234,7 @@ function assignMessage(request: StartReplicaRequest, process: ReplicaProcess): A
     python: python === undefined ? null : interpreterOf(deployment.dir, python.name),
     workDir: process.workDir,
     env: process.env,
+    inspect: request.isTrial !== true && group.functions.some(({ name }) => name === inspect),
     functions: group.functions,
     $defs: deployment.spec.$defs,
     serverUrl: request.serverUrl,
