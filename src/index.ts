@@ -44,3 +44,4 @@ export type {
   ServiceOptions,
   WsgiOptions,
 } from "./sdk/service-options.ts";
+export { type UpgradeOptions, upgradeWebSocket } from "./sdk/upgrade.ts";

@@ -34,6 +34,7 @@ export class Call implements Caller {
   readonly maxLogLines: number;
   finished = false;
   #controller: AbortController | null = null;
+  #cancelListeners: ((reason: AthanorError) => void)[] | null = null;
   #reason: AthanorError | null = null;
 
   constructor(p: {
@@ -66,13 +67,26 @@ export class Call implements Caller {
     return this.#reason;
   }
 
+  /** Once, where it is cancelled before it is finished: cheaper than the signal, for what the runtime itself must stop. */
+  onCancel(listener: (reason: AthanorError) => void): void {
+    if (this.#reason) listener(this.#reason);
+    else {
+      this.#cancelListeners ??= [];
+      this.#cancelListeners.push(listener);
+    }
+  }
+
   cancel(reason: CancelMessage["reason"]): void {
     if (this.#reason || this.finished) return;
-    this.#reason = CANCEL_ERRORS[reason]();
+    const error = CANCEL_ERRORS[reason]();
+    this.#reason = error;
     // A listener runs on behalf of whoever aborts; what it writes is the call's.
-    currentCaller.run(this, () => this.#controller?.abort(this.#reason));
-    // An HTTP answer that nobody reads any more is not sent; what a job has made is.
-    if (this.kind === "http") this.output.close();
+    currentCaller.run(this, () => this.#controller?.abort(error));
+    if (this.kind !== "http") return;
+    // An HTTP answer that nobody reads any more is not sent, what a job has made is; and of the request no more will come.
+    this.output.close();
+    this.input.fail(error);
+    for (const listener of this.#cancelListeners ?? []) listener(error);
   }
 }
 

@@ -3,6 +3,7 @@ import type { OpenHttp } from "../protocol/replica.ts";
 import type { EncodedMedia } from "../schema/encode.ts";
 import { isMediaRef } from "../schema/media.ts";
 import { preferred } from "./accept.ts";
+import type { Call } from "./call.ts";
 import type { HttpHead } from "./http-head.ts";
 import { byteRange } from "./http-range.ts";
 import { header } from "./http-request.ts";
@@ -72,8 +73,13 @@ function encodeRfc8187(text: string): string {
 }
 
 /** A Response that the handler made passes as it is. */
-export async function sendResponse(p: { answer: HttpHead; open: OpenHttp; response: Response }): Promise<void> {
-  const { answer, open, response } = p;
+export async function sendResponse(p: {
+  answer: HttpHead;
+  call: Call;
+  open: OpenHttp;
+  response: Response;
+}): Promise<void> {
+  const { answer, call, open, response } = p;
   if (response.status < 200 || response.status > 599)
     throw new Error(`The handler returned a Response with status ${response.status}`);
   answer.head(response.status, [...response.headers.entries()]);
@@ -82,11 +88,25 @@ export async function sendResponse(p: { answer: HttpHead; open: OpenHttp; respon
     await response.body.cancel();
     return;
   }
-  for await (const chunk of response.body as AsyncIterable<unknown>) {
-    if (!(chunk instanceof Uint8Array))
-      throw new TypeError("The body of the handler's Response yields what is no Uint8Array");
-    if (!(await answer.body(chunk))) return;
+  const reader = (response.body as ReadableStream<unknown>).getReader();
+  // A body that is long in coming would not see by itself that nobody waits for it.
+  const stop = (reason: unknown) => void reader.cancel(reason).catch(() => {});
+  call.onCancel(stop);
+  for (let read = await reader.read(); !read.done; read = await reader.read()) {
+    const bytes = bytesOf(read.value);
+    if (bytes === null) {
+      const error = new TypeError("The body of the handler's Response yields what is no Uint8Array");
+      stop(error);
+      throw error;
+    }
+    if (!(await answer.body(bytes))) return stop(call.cancelled);
   }
+}
+
+/** The standard knows bytes alone; frameworks that were made for Bun yield texts too. */
+function bytesOf(chunk: unknown): Uint8Array | null {
+  if (chunk instanceof Uint8Array) return chunk;
+  return typeof chunk === "string" ? Buffer.from(chunk) : null;
 }
 
 /**

@@ -8,12 +8,19 @@ export function header(open: OpenHttp, name: string): string | null {
   return null;
 }
 
+/** Of which the standard's Request can have no body; one that comes all the same is not read. */
+const BODILESS: ReadonlySet<string> = new Set(["GET", "HEAD"]);
+
 /** The Web-standard request of a call; `withBody`: its bytes, untouched and as they come. */
 export function webRequest(open: OpenHttp, call: Call, withBody: boolean): Request {
-  const body = withBody && open.hasBody ? ReadableStream.from(limited(call.input, open.maxBodyBytes)) : null;
+  const body =
+    withBody && open.hasBody && !BODILESS.has(open.method)
+      ? ReadableStream.from(limited(call.input, open.maxBodyBytes))
+      : null;
   return new Request(open.url, {
     method: open.method,
-    headers: open.headers,
+    headers:
+      open.upgrade === null ? open.headers : [...open.headers, ["upgrade", open.upgrade], ["connection", "Upgrade"]],
     signal: call.signal,
     ...(body === null ? {} : { body, duplex: "half" }),
   });

@@ -22,7 +22,7 @@ export async function runHttp(p: {
   const answer = new HttpHead(call);
   try {
     const value = await invokeHttp(p);
-    if (isResponse(value)) await sendResponse({ answer, open, response: value });
+    if (isResponse(value)) await sendResponse({ answer, call, open, response: value });
     else {
       const chunks = chunksOf(fn, value);
       if (chunks) await sendStream({ answer, open, app, fn, chunks, onError: (error) => report(error, call, logs) });

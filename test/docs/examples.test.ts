@@ -21,6 +21,31 @@ describe("examples", () => {
   after(() => user[Symbol.asyncDispose]());
 
   const tested: Record<string, () => Promise<void>> = {
+    async hono() {
+      const api = `${url}/notes/api/notes`;
+      const noted = await fetch(api, json({ text: "Buy coal for the furnace" }));
+      assert.deepEqual([noted.status, await noted.json()], [201, { id: 1, text: "Buy coal for the furnace" }]);
+      const listed = await fetch(api, { headers: { origin: "http://page.example" } });
+      assert.equal(listed.headers.get("access-control-allow-origin"), "*");
+      assert.equal(((await listed.json()) as unknown[]).length, 1);
+      assert.equal(await (await fetch(`${api}/1/short`, { method: "POST" })).text(), "Buy coal for the fur…");
+      const events = await fetch(`${api}/words`);
+      assert.equal(events.headers.get("content-type"), "text/event-stream");
+      assert.match(await events.text(), /^data: Buy\n\ndata: coal\n\n/);
+      assert.equal((await fetch(`${url}/notes/api/nowhere`)).status, 404);
+    },
+
+    async express() {
+      const health = await fetch(`${url}/guestbook/health`);
+      assert.deepEqual(await health.json(), { status: "ok" });
+      const form = new URLSearchParams({ text: "<b>Ada</b>" });
+      const signed = await fetch(`${url}/guestbook/entries`, { method: "POST", body: form, redirect: "manual" });
+      assert.deepEqual([signed.status, signed.headers.get("location")], [303, "/guestbook/"]);
+      const page = await (await fetch(`${url}/guestbook/`)).text();
+      assert.match(page, /<li>&lt;b>Ada&lt;\/b> \(from (?:::ffff:)?127\.0\.0\.1\)<\/li>/);
+      assert.match(page, /action="\/guestbook\/entries"/);
+    },
+
     async hello() {
       const greeted = await fetch(`${url}/hello/greet`, json({ name: "Ada", times: 2 }));
       assert.deepEqual([greeted.status, await greeted.json()], [200, { message: "Hello, Ada! Hello, Ada!" }]);

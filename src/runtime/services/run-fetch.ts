@@ -8,21 +8,30 @@ import { webRequest } from "../http-request.ts";
 import type { Logs } from "../logs.ts";
 import { FetchContext } from "./fetch-context.ts";
 import { type FetchHandler, whatIs } from "./fetch-handler.ts";
+import type { Upgrade } from "./web-socket.ts";
 
 /** Runs one request of a `fetch` service and sends its answer. Never throws. */
 export async function runFetch(p: { call: Call; open: OpenHttp; handler: FetchHandler; logs: Logs }): Promise<void> {
   const { call, open, handler, logs } = p;
   const answer = new HttpHead(call);
   const context = new FetchContext(open.requestId);
+  let upgrade: Upgrade | null = null;
   try {
-    const response = await handler(webRequest(open, call, true), process.env, context);
+    const request = webRequest(open, call, true);
+    if (open.upgrade === "websocket") upgrade = new (await import("./web-socket.ts")).Upgrade(call, open, request);
+    const response = await handler(request, process.env, context);
     if (!isResponse(response))
       throw new AthanorError(
         "output_invalid",
         `${open.function} returned ${whatIs(response)}, but must return a Response`,
       );
-    await sendResponse({ answer, open, response });
+    if (upgrade?.isAnsweredBy(response)) await upgrade.serve(answer, response);
+    else {
+      upgrade?.refuse();
+      await sendResponse({ answer, call, open, response });
+    }
   } catch (error) {
+    upgrade?.refuse();
     report(error, call, logs);
     answer.fail(toProblemError(error, open.function));
   }

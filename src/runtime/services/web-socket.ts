@@ -1,0 +1,99 @@
+import { once } from "node:events";
+import type { IncomingMessage } from "node:http";
+import { WebSocketServer, type WebSocket as WsWebSocket } from "ws";
+import type { OpenHttp } from "../../protocol/replica.ts";
+import { UPGRADE, type UpgradeOptions } from "../../sdk/upgrade.ts";
+import type { Call } from "../call.ts";
+import type { HttpHead } from "../http-head.ts";
+import { CallSocket } from "./call-socket.ts";
+
+const ACCEPT = "sec-websocket-accept";
+/** As the `ws` package has it. */
+const MAX_MESSAGE_BYTES = 100 * 1024 * 1024;
+
+interface Accepted {
+  socket: WsWebSocket;
+  /** Of the answer with status 101. */
+  headers: [string, string][];
+}
+
+/**
+ * A request that asks to become a WebSocket.
+ *
+ *   asked    --accept(): the code took it-->                 accepted   what it sends waits
+ *   accepted --the code returned the response-->             open       101; the socket says `open`
+ *   accepted --it returned another, or threw-->              closed     the socket is closed, nothing of it was sent
+ *   open     --closing frames, the connection's end-->       closed
+ */
+export class Upgrade {
+  readonly #open: OpenHttp;
+  readonly #socket: CallSocket;
+  #accepted: Accepted | null = null;
+
+  constructor(call: Call, open: OpenHttp, request: Request) {
+    this.#open = open;
+    this.#socket = new CallSocket(call);
+    Object.defineProperty(request, UPGRADE, { value: (options: UpgradeOptions) => this.#accept(options) });
+  }
+
+  /** Whether the code has returned the response that `accept` gave it; frameworks may have copied it, and added headers. */
+  isAnsweredBy(response: Response): boolean {
+    const key = this.#accepted?.headers.find(([name]) => name === ACCEPT)?.[1];
+    return key !== undefined && response.headers.get(ACCEPT) === key;
+  }
+
+  /** Sends the 101, and resolves once the socket is closed. */
+  async serve(answer: HttpHead, response: Response): Promise<void> {
+    const { socket, headers } = this.#accepted as Accepted;
+    const added = [...response.headers].filter(([name]) => !headers.some(([own]) => own === name));
+    answer.head(101, [...headers, ...added]);
+    this.#socket.open();
+    const closed = once(this.#socket, "close");
+    // In a turn of its own: the code may set its listeners after it has returned the response to its framework.
+    setImmediate(() => socket.emit("open"));
+    await closed.catch(() => {});
+  }
+
+  /** The answer is another. */
+  refuse(): void {
+    this.#accepted?.socket.terminate();
+  }
+
+  #accept({ protocol, perMessageDeflate = false, maxMessageBytes = MAX_MESSAGE_BYTES }: UpgradeOptions) {
+    if (this.#accepted) throw new TypeError("upgradeWebSocket was called twice for one request");
+    const headers = Object.fromEntries(this.#open.headers);
+    const offered = (headers["sec-websocket-protocol"] ?? "").split(",").map((name) => name.trim());
+    if (protocol !== undefined && protocol !== "" && !offered.includes(protocol))
+      throw new TypeError(
+        `The protocol ${JSON.stringify(protocol)} is none of those that the client offers: ${offered.join(", ") || "none"}`,
+      );
+    const server = new WebSocketServer({
+      noServer: true,
+      clientTracking: false,
+      perMessageDeflate,
+      maxPayload: maxMessageBytes,
+      handleProtocols: () => protocol || false,
+    });
+    let socket: WsWebSocket | null = null;
+    const request = { method: this.#open.method, headers: { ...headers, upgrade: "websocket" } };
+    server.handleUpgrade(
+      request as unknown as IncomingMessage,
+      this.#socket,
+      Buffer.alloc(0),
+      (made) => (socket = made),
+    );
+    const [status = "", ...lines] = this.#socket.head.split("\r\n");
+    if (socket === null) throw new TypeError(`The request is no WebSocket handshake: ${lines.at(-1)} (${status})`);
+    return this.#taken(socket, lines);
+  }
+
+  #taken(socket: WsWebSocket, lines: string[]): { socket: WsWebSocket; response: Response } {
+    const headers = lines.flatMap((line): [string, string][] => {
+      const at = line.indexOf(":");
+      return at < 0 ? [] : [[line.slice(0, at).toLowerCase(), line.slice(at + 1).trim()]];
+    });
+    socket.binaryType = "blob" as never;
+    this.#accepted = { socket, headers };
+    return { socket, response: new Response(null, { headers }) };
+  }
+}
