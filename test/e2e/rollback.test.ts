@@ -154,6 +154,24 @@ describe("a rollback", () => {
     assert.match(first.detail, /before deployments:1/);
   });
 
+  it("shows what a service says of its own start, until it is ready", async () => {
+    const args = ["--url", server.url, "--token", server.token];
+    await using logs = new CliRun(["deployment", "logs", "1", "--health-path", "/health", ...args], { env: {} });
+    const { status, stdout, stderr } = await logs.ended;
+    assert.equal(status, 0, stderr);
+    const lines = stdout
+      .trim()
+      .split("\n")
+      .filter((line) => line.includes("ladder starts"));
+    assert.deepEqual(
+      lines.map((line) => line.replace(/^\S+ +/, "")),
+      ["ladder starts  weights: 1 of 2", "ladder starts  weights: 2 of 2"],
+    );
+    assert.match(stderr, /ladder is ready/);
+    await using other = new CliRun(["deployment", "logs", "4", "--health-path", "/health", ...args], { env: {} });
+    assert.match((await other.ended).stderr, /deployments:4 is failed: only a live deployment/);
+  });
+
   it("is a command", async () => {
     const run = async (...args: string[]) => {
       await using cli = new CliRun(["deployment", "rollback", ...args, "--url", server.url, "--token", server.token], {

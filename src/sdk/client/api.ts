@@ -51,6 +51,11 @@ export class Api {
     return this.#sender.url;
   }
 
+  /** The header that opens what only holders of the token may call. */
+  get authorization(): Record<string, string> {
+    return this.#sender.token === null ? {} : { authorization: `Bearer ${this.#sender.token}` };
+  }
+
   /** With `force` also where the live deployment has this very code. */
   deploy(upload: DeploymentUpload, options: { force?: boolean; signal?: AbortSignal } = {}): Promise<DeployResult> {
     const { force, signal } = options;

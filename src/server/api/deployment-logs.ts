@@ -61,7 +61,8 @@ class LogFollower implements FrameSource {
   take(): Uint8Array | null {
     let next = this.lines.next();
     if (next.done && this.#new.size > 0) {
-      this.lines = this.#new.take().items.values();
+      const { items, dropped } = this.#new.take();
+      this.lines = (dropped === 0 ? items : [missedLine(dropped), ...items]).values();
       next = this.lines.next();
     }
     return next.done ? null : frame({ event: "log", data: next.value });
@@ -71,4 +72,9 @@ class LogFollower implements FrameSource {
     this.over = true;
     this.#left.abort();
   }
+}
+
+function missedLine(count: number): LogLine {
+  const line = `[athanor] ${count} lines came faster than this reader took them`;
+  return { at: new Date().toISOString(), replica_id: "", function: null, job_id: null, stream: "stderr", line };
 }

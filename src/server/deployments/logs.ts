@@ -81,7 +81,8 @@ export class ReplicaLogs {
     output.readers++;
     while (output.busy !== null) await output.busy;
     output.readers--;
-    // From here on nothing is written until the files are read.
+    // From here on nothing is written until the files are read; what waits for that is in none of them.
+    const { pending } = output;
     const reading = Promise.all(
       [this.#file(deployment, 1), this.#file(deployment, 0)].map((path) => readFile(path, "utf8").catch(() => "")),
     );
@@ -94,7 +95,7 @@ export class ReplicaLogs {
     const texts = await reading;
     output.busy = null;
     this.#writeSoon(deployment, output);
-    return lastLines(texts.join(""), p);
+    return lastLines(texts.join("") + pending, p);
   }
 
   /** The last of what its replicas wrote to stderr; of those that are being ended, all. */

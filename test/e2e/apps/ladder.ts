@@ -8,6 +8,14 @@ export const version = app.endpoint("/version", { methods: ["GET"] }, () => "ver
 
 export const tick = app.function({ schedule: { everyS: 3600 } }, () => "version one");
 
+let asked = 0;
+/** Ready when it was asked for the third time. */
+export const health = app.endpoint("/health", { methods: ["GET"] }, () => {
+  asked++;
+  const tail = ["weights: 1 of 2", "weights: 2 of 2"].slice(0, asked);
+  return Response.json({ startup_log_tail: tail }, { status: asked < 3 ? 503 : 200 });
+});
+
 export class Model {
   @app.enter()
   load(): void {
