@@ -124,8 +124,9 @@ export class Dispatcher {
 
   #claim(replica: Replica, places: number): void {
     const { group } = replica;
-    this.#options.scheduler.take(replica, places);
+    // First no longer due, then under way: in between they would be both.
     group.dueJobs -= places;
+    this.#options.scheduler.take(replica, places);
     const claimed = this.attempts.claiming();
     const claim = this.#claimNow(replica, places, group.dueVersion);
     this.#claims.add(claim);

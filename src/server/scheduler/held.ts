@@ -46,12 +46,12 @@ export class HeldRequests<T> {
     });
   }
 
-  /** Serves the one that came first. */
-  resolveFirst(value: T): void {
+  /** Serves the one that came first; `take` is called when it waits no more. */
+  serveFirst(take: () => T): void {
     const [first] = this.#queue;
     if (first === undefined) throw new Error("no request is held");
     first.leave();
-    first.resolve(value);
+    first.resolve(take());
   }
 
   rejectAll(error: () => AthanorError): void {

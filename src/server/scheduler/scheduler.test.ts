@@ -66,6 +66,13 @@ const code =
   (error: unknown): boolean =>
     error instanceof AthanorError && error.code === expected;
 
+const refusedFor =
+  (expected: string, retryAfterS: number) =>
+  (error: unknown): boolean =>
+    code(expected)(error) &&
+    (error as AthanorError).status === 503 &&
+    (error as AthanorError).headers["retry-after"] === String(retryAfterS);
+
 describe("Scheduler", () => {
   it("starts a replica for the first call, holds calls until it is ready, and serves them in order", async () => {
     await using setup = new Setup({ concurrency: 1 });
@@ -196,18 +203,94 @@ describe("Scheduler", () => {
     assert.equal((await next).session.id, "replicas:2");
   });
 
+  it("tells callers that a service is not there, whatever kept it from starting", async () => {
+    await using setup = new Setup();
+    setup.starter.autoReady = false;
+    const held = setup.acquire();
+    const error = new AthanorError("import_failed", "Cannot find package 'left-pad'\n    at /secret/place.ts:1");
+    (await setup.replica(1)).failToStart(error);
+    await assert.rejects(held, refusedFor("startup_failed", 1));
+    await assert.rejects(setup.acquire(), { detail: "import_failed: Cannot find package 'left-pad'" });
+    assert.equal(setup.scheduler.show(1)[0]?.last_failure?.code, "import_failed");
+  });
+
+  it("backs off where replica after replica dies before it has finished a call, until one has", async () => {
+    await using setup = new Setup({ concurrency: 1 });
+    const die = async (n: number): Promise<void> => {
+      const lease = await setup.acquire();
+      (await setup.replica(n)).end(exitOf({ lastStderr: ["boom"] }));
+      lease.release();
+      await turn();
+    };
+    await die(1);
+    await die(2);
+    (await setup.acquire()).release();
+    await turn();
+    (await setup.replica(3)).end(exitOf());
+    await turn();
+    await die(4);
+    await die(5);
+    await die(6);
+    await assert.rejects(setup.acquire(), {
+      code: "startup_failed",
+      detail: /^replica_crashed: 3 replicas in a row .* exit code 1\.$/,
+    });
+    const [group] = setup.scheduler.show(1);
+    assert.deepEqual(
+      group?.last_exits.map(({ replica_id, reason }) => `${replica_id} ${reason}`),
+      [6, 5, 4, 3, 2, 1].map((n) => `replicas:${n} exited`),
+    );
+    assert.match(String(group?.last_failure?.message), /boom/);
+  });
+
+  it("keeps a replica for as long as it holds a call, on whatever clock", async () => {
+    let now = 1_000_000;
+    await using setup = new Setup({ keepWarmS: 1, concurrency: 100 }, { now: () => now });
+    const socket = await setup.acquire();
+    (await setup.acquire()).release();
+    now += 1e9;
+    setup.scheduler.wake();
+    assert.deepEqual(setup.states, ["ready"]);
+    socket.release();
+    setup.scheduler.wake();
+    assert.deepEqual(setup.states, ["ready"]);
+    now += 1000;
+    setup.scheduler.wake();
+    await (await setup.replica(1)).ended;
+  });
+
+  it("gives calls to the replicas that the last minute needs, and to others only what these have no place for", async () => {
+    let now = 1_000_000;
+    await using setup = new Setup({ maxReplicas: 3, concurrency: 2 }, { now: () => now });
+    const leases = await Promise.all([1, 2, 3, 4, 5, 6].map(() => setup.acquire()));
+    for (const lease of leases) lease.release();
+    const ids = (count: number): (string | undefined)[] =>
+      Array.from({ length: count }, () => setup.tryAcquire()?.session.id);
+    now += 70_000;
+    setup.scheduler.wake();
+    assert.deepEqual(ids(3), ["replicas:1", "replicas:1", "replicas:2"]);
+  });
+
+  it("waits for scaleUpDelayS with all replicas but the first", async () => {
+    await using setup = new Setup({ maxReplicas: 2, concurrency: 1, scaleUpDelayS: 0.02 });
+    await setup.acquire();
+    const held = setup.acquire();
+    assert.equal(setup.starter.replicas.length, 1);
+    assert.equal((await held).session.id, "replicas:2");
+  });
+
   it("bounds what it holds, and how long", async () => {
     await using setup = new Setup({}, { maxHeldRequests: 1 }, 0.02);
     setup.starter.autoReady = false;
     const held = setup.acquire();
-    await assert.rejects(setup.acquire(), code("overloaded"));
-    await assert.rejects(held, code("startup_timeout"));
+    await assert.rejects(setup.acquire(), refusedFor("overloaded", 1));
+    await assert.rejects(held, refusedFor("startup_timeout", 1));
   });
 
   it("says overloaded where replicas are there but busy", async () => {
     await using setup = new Setup({ concurrency: 1 }, {}, 0.02);
     await setup.acquire();
-    await assert.rejects(setup.acquire(), code("overloaded"));
+    await assert.rejects(setup.acquire(), refusedFor("overloaded", 1));
   });
 
   it("lets a caller leave the queue", async () => {

@@ -300,7 +300,7 @@ export class Scheduler implements AsyncDisposable {
     while (group.held.size > 0) {
       const replica = group.leastLoaded();
       if (replica === null) return;
-      group.held.resolveFirst(this.#lease(replica));
+      group.held.serveFirst(() => this.#lease(replica));
     }
   }
 
