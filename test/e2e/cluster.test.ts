@@ -204,6 +204,52 @@ describe("several servers on one database", { skip: postgresMissing() }, () => {
     await cluster.deployed(upload, c);
   });
 
+  it("serve an app that is new on one of them at once, by the gateway and the API", async () => {
+    const [a, b, c] = cluster.running as [ServerProcess, ServerProcess, ServerProcess];
+    assert.equal((await b.api.fetch("/other/version")).status, 404);
+    assert.equal((await c.api.fetch("/v1/apps/other")).status, 404);
+    await a.api.deploy(await build({ entry: join(import.meta.dirname, "apps/other.ts") }));
+    const answers = [b.api.fetch("/other/version"), c.api.fetch("/v1/apps/other"), b.api.fetch("/other/none")];
+    assert.deepEqual(
+      (await Promise.all(answers)).map(({ status }) => status),
+      [200, 200, 404],
+    );
+    assert.equal((await c.api.run("other", "keep", { args: ["four"] })).result, 4);
+    assert.equal((await a.api.fetch("/v1/apps/other", { method: "DELETE" })).status, 204);
+  });
+
+  it("switch each between ready replicas: no request fails on any while one of them deploys", async () => {
+    const { running } = cluster;
+    const [a] = running as [ServerProcess];
+    let deploying = true;
+    const failures: string[] = [];
+    const ask = async ({ api }: ServerProcess): Promise<void> => {
+      while (deploying) {
+        const response = await api.fetch("/cluster/version");
+        const text = await response.text();
+        if (response.status !== 200 || !/^"version-\d+"$/.test(text)) failures.push(`${response.status} ${text}`);
+      }
+    };
+    const asking = running.map(ask);
+    try {
+      for (let version = 10; version < 14; version++) {
+        const next = { ...upload, bundle: upload.bundle.replaceAll("version-1", `version-${version}`) };
+        await cluster.deployed({ ...next, digest: digestUpload(next) }, a);
+        for (const { api } of running) {
+          const ready = (await api.replicas()).filter(
+            ({ functions, status }) => status === "ready" && functions.includes("version"),
+          );
+          assert.ok(ready.length > 0);
+        }
+      }
+      await cluster.deployed(upload, a);
+    } finally {
+      deploying = false;
+      await Promise.all(asking);
+    }
+    assert.deepEqual(failures, []);
+  });
+
   it("are looked at by doctor, which says what the database is, and repeats no password", async () => {
     const [a] = cluster.running as [ServerProcess];
     const store = cluster.postgres.url({ password: "geheim" });
