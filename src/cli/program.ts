@@ -64,6 +64,7 @@ function makeProgram(streams: Streams, json: boolean, run: RunCommand): Commande
 function addGlobalOptions(command: Commander): void {
   command.option("--json", "Results as JSON; errors too, on stderr");
   command.option("--url <url>", "The server's address (env ATHANOR_URL)");
+  command.option("--ca <file>", "Certificates in PEM to trust beside the system's (env ATHANOR_CA)");
   command.option("--token <token>", "The server's token; ATHANOR_TOKEN keeps it out of the list of processes");
 }
 
@@ -107,12 +108,14 @@ function groupOf(program: Commander, name: string): Commander {
 async function connectTo(options: CommandCall["options"]) {
   const { connect } = await import("../sdk/connection.ts");
   const { url, token, data } = options;
+  const ca = options.ca ?? process.env.ATHANOR_CA;
   if (typeof url === "string" && !/^https?:\/\//.test(url)) {
     throw new AthanorError(
       "usage",
       `--url is ${JSON.stringify(url)}; an address such as http://127.0.0.1:7700 is needed`,
     );
   }
+  if (typeof ca === "string" && ca !== "") await trust(ca);
   return connect({
     url: typeof url === "string" ? url : undefined,
     token: typeof token === "string" ? token : undefined,
@@ -128,4 +131,16 @@ function usageStatus(error: CommanderError, json: boolean, streams: Streams): nu
     streams.stderr.write(`${describeFailure(new AthanorError("usage", detail), true)}\n`);
   }
   return EXIT.usage;
+}
+
+/** Of this process alone. Throws usage where the file holds no certificate. */
+async function trust(file: string): Promise<void> {
+  const [{ readFile }, tls] = await Promise.all([import("node:fs/promises"), import("node:tls")]);
+  try {
+    tls.setDefaultCACertificates([...tls.getCACertificates("default"), await readFile(file, "utf8")]);
+  } catch (error) {
+    throw new AthanorError("usage", `--ca ${file} cannot be used: ${(error as Error).message}`, {
+      hint: "Give a file with certificates in PEM.",
+    });
+  }
 }

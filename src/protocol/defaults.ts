@@ -199,6 +199,12 @@ export const HTTP_DEFAULTS = {
   keepAliveMs: 75 * SECOND_MS,
   /** How often slow connections are looked for. */
   slowCheckMs: 5 * SECOND_MS,
+  tlsHandshakeTimeoutMs: 10 * SECOND_MS,
+  /** How often the files of the certificate and its key are looked at. */
+  tlsFilesCheckMs: 10 * SECOND_MS,
+  /** HTTP/2: requests of one connection at a time, and memory that one may take. */
+  maxStreams: 128,
+  maxSessionBytes: 10 * MIB,
 } as const;
 
 export const SCHEDULE_LIMITS = {

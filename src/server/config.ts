@@ -4,6 +4,7 @@ import { isAbsolute, join, resolve } from "node:path";
 import { HTTP_DEFAULTS, POSTGRES_DEFAULTS, SERVER_DEFAULTS } from "../protocol/defaults.ts";
 import { AthanorError } from "../protocol/errors.ts";
 import { toWireName } from "../protocol/names.ts";
+import type { TlsFiles } from "./http/tls.ts";
 import { parseTarget } from "./store/postgres/target.ts";
 
 export const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const;
@@ -28,6 +29,9 @@ export interface ServerFlags {
   blobs?: string | undefined;
   engine?: string | undefined;
   maxConnections?: number | string | undefined;
+  /** PEM files: with both, the server speaks HTTPS. */
+  tlsCert?: string | undefined;
+  tlsKey?: string | undefined;
   logLevel?: string | undefined;
   /** Blank runtime processes kept ready. */
   blanks?: number | string | undefined;
@@ -65,6 +69,8 @@ export interface Config {
   publicUrl: string | null;
   /** Of clients, at a time. */
   maxConnections: number;
+  /** Null: plain HTTP. */
+  tls: TlsFiles | null;
   logLevel: LogLevel;
   store: StoreSetting;
   /** Absolute. */
@@ -102,6 +108,7 @@ export function resolveConfig(flags: ServerFlags, env: NodeJS.ProcessEnv): Confi
       1,
       1_000_000,
     ),
+    tls: tlsOf(flags, env),
     logLevel: logLevelOf(flags.logLevel ?? nonEmpty(env.ATHANOR_LOG_LEVEL) ?? "info"),
     store: storeOf(flags, env),
     blobsDir: resolve(flags.blobs ?? nonEmpty(env.ATHANOR_BLOBS) ?? join(dataDir, "blobs")),
@@ -188,6 +195,15 @@ function storeOf(flags: ServerFlags, env: NodeJS.ProcessEnv): StoreSetting {
   const given = flags.storeConnections ?? nonEmpty(env.ATHANOR_STORE_CONNECTIONS) ?? POSTGRES_DEFAULTS.maxConnections;
   const { label } = parseTarget(store);
   return { kind: "postgres", url: store, label, connections: integer("--store-connections", given, 1, 1000) };
+}
+
+function tlsOf(flags: ServerFlags, env: NodeJS.ProcessEnv): TlsFiles | null {
+  const cert = flags.tlsCert ?? nonEmpty(env.ATHANOR_TLS_CERT);
+  const key = flags.tlsKey ?? nonEmpty(env.ATHANOR_TLS_KEY);
+  if (cert === undefined && key === undefined) return null;
+  if (cert === undefined) throw bad(`--tls-key is ${quoted(key)}, and there is no --tls-cert; both are needed`);
+  if (key === undefined) throw bad(`--tls-cert is ${quoted(cert)}, and there is no --tls-key; both are needed`);
+  return { cert: resolve(cert), key: resolve(key) };
 }
 
 function publicUrlOf(value: string | undefined): string | null {

@@ -87,6 +87,8 @@ export interface ContextOptions {
   env: NodeJS.ProcessEnv;
   /** Known once the socket listens. */
   url(): string;
+  /** The same without TLS, for programs on this machine. */
+  localUrl(): string;
 }
 
 /** The one place that wires. */
@@ -114,7 +116,7 @@ export async function createContext(p: ContextOptions): Promise<WiredContext> {
   });
   const hub = new ReplicaHub({ engine, address, log, inspect: config.inspect });
   const access = (deployment: { app: string }, replicaId: string) => ({
-    serverUrl: p.url(),
+    serverUrl: p.localUrl(),
     serverToken: auth.replicaToken(deployment.app, replicaId),
   });
   const onReplica = (session: ReplicaSession, deployment: { number: number }, group: ReplicaGroup): void => {

@@ -8,6 +8,7 @@ import { createContext, type WiredContext } from "./context.ts";
 import { sendEmpty } from "./http/answer.ts";
 import type { Exchange } from "./http/exchange.ts";
 import { Listener } from "./http/listener.ts";
+import { TlsKeyPair } from "./http/tls.ts";
 import { lockDataDir } from "./lock.ts";
 import { createLog } from "./log.ts";
 import { VERSION } from "./version.ts";
@@ -17,11 +18,13 @@ const CLOSE_GRACE_MS = 5000;
 
 /** A server that takes requests. */
 export interface RunningServer extends AsyncDisposable {
-  /** Where it is reached on this machine: `http://127.0.0.1:7700`. */
+  /** Where it is reached on this machine: `http://127.0.0.1:7700`, or `https://…`. */
   readonly url: string;
   readonly port: number;
   /** The server's token, for `Authorization: Bearer`. */
   readonly token: string;
+  /** Reads the TLS certificate and its key anew; it is done by itself, too, when their files change. */
+  reload(): void;
   /** Stops taking requests, drains, closes everything. Idempotent. */
   stop(): Promise<void>;
 }
@@ -37,7 +40,8 @@ export async function startServer(config: Config): Promise<RunningServer> {
   const token = givenToken(config);
   const log = createLog(config.logLevel);
   undo.defer(() => log.flush());
-  let url = "";
+  const tls = config.tls === null ? null : new TlsKeyPair(config.tls, log);
+  const urls = { server: "", local: "" };
   const context = await createContext({
     config,
     log,
@@ -45,24 +49,32 @@ export async function startServer(config: Config): Promise<RunningServer> {
     token,
     runtimePath: runtimePath(),
     env: process.env,
-    url: () => url,
+    url: () => urls.server,
+    localUrl: () => urls.local,
   });
   undo.defer(() => context.stop());
   const started = Promise.withResolvers<void>();
-  const listener = new Listener({
-    log,
-    maxConnections: config.maxConnections,
-    handle: (x) => (context.isReady() ? dispatch(x, context) : started.promise.then(() => dispatch(x, context))),
-  });
-  undo.defer(() => listener.close({ graceMs: CLOSE_GRACE_MS }));
+  const handle = (x: Exchange): void | Promise<void> =>
+    context.isReady() ? dispatch(x, context) : started.promise.then(() => dispatch(x, context));
+  const { maxConnections } = config;
+  const listener = new Listener({ log, tls, maxConnections, handle });
+  // Replicas and the CLI on this machine need not know who signed the certificate, nor be called what it names.
+  const local = tls === null ? null : new Listener({ log, maxConnections, handle });
+  undo.defer(() =>
+    Promise.all([listener.close({ graceMs: CLOSE_GRACE_MS }), local?.close({ graceMs: CLOSE_GRACE_MS })]).then(
+      () => {},
+    ),
+  );
   undo.defer(() => context.beginStop());
   const port = await listener.listen(config);
-  url = `http://${urlHost(config.host)}:${port}`;
+  urls.server = `${tls === null ? "http" : "https"}://${urlHost(config.host)}:${port}`;
+  urls.local = local === null ? urls.server : `http://127.0.0.1:${await local.listen({ host: "127.0.0.1", port: 0 })}`;
   await context.start();
   started.resolve();
-  lock.announce({ url, pid: process.pid, version: VERSION });
-  log.info({ url, data: config.dataDir }, "server ready");
-  return runningServer({ url, port, token: context.auth.token }, undo.move());
+  lock.announce({ url: urls.local, pid: process.pid, version: VERSION });
+  log.info({ url: urls.server, data: config.dataDir }, "server ready");
+  const reload = (): void => void tls?.reload();
+  return runningServer({ url: urls.server, port, token: context.auth.token, reload }, undo.move());
 }
 
 /** The server's own API by its paths; everything else is an app's. */
@@ -74,7 +86,10 @@ function dispatch(x: Exchange, context: WiredContext): void | Promise<void> {
   return target === null ? serveApi(x, context) : context.gateway.serve(x, target);
 }
 
-function runningServer(p: { url: string; port: number; token: string }, owned: AsyncDisposableStack): RunningServer {
+function runningServer(
+  p: Pick<RunningServer, "url" | "port" | "token" | "reload">,
+  owned: AsyncDisposableStack,
+): RunningServer {
   let stopped: Promise<void> | null = null;
   const stop = (): Promise<void> => {
     stopped ??= owned.disposeAsync();

@@ -22,6 +22,11 @@ export const up: Command = {
     { flags: "--token-file <file>", description: "File that holds the token (default: `token` in the data folder)" },
     { flags: "--public-url <url>", description: "Where clients reach it, if a proxy stands before it" },
     { flags: "--max-connections <n>", description: "Connections of clients at a time (default 20000)" },
+    {
+      flags: "--tls-cert <file>",
+      description: "Certificate chain in PEM: with --tls-key, HTTPS and HTTP/2 (env ATHANOR_TLS_CERT)",
+    },
+    { flags: "--tls-key <file>", description: "The certificate's private key in PEM (env ATHANOR_TLS_KEY)" },
     { flags: "--log-level <level>", description: "trace, debug, info, warn, error, fatal or silent (default info)" },
     { flags: "--blanks <n>", description: "Runtime processes kept ready (default 1)" },
     {
@@ -52,7 +57,11 @@ export const up: Command = {
         "Deploy an app with: athanor deploy ENTRY",
       ].join("\n"),
     );
+    const reload = (): void => server.reload();
+    // On a terminal, SIGHUP is what is left of one that was closed.
+    if (config.tls !== null && !process.stderr.isTTY) process.on("SIGHUP", reload);
     await stopAsked;
+    process.off("SIGHUP", reload);
     await server.stop();
     call.out.note("Stopped.");
     return EXIT.ok;
@@ -72,6 +81,8 @@ function flagsOf(call: CommandCall) {
     "blobs",
     "engine",
     "maxConnections",
+    "tlsCert",
+    "tlsKey",
     "logLevel",
     "blanks",
   ] as const;

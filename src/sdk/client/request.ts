@@ -51,7 +51,13 @@ export function requestHeaders(sender: Sender, own: Record<string, string>, hasB
 export function unreachable(url: string, error: unknown, signal?: AbortSignal): unknown {
   if (signal?.aborted) return signal.reason;
   const why = reason(error);
-  return new AthanorError("server_unreachable", `cannot reach the server at ${url}: ${why}`, { cause: error });
+  const hint = /certificate|ALTNAME/i.test(why)
+    ? "Name the authority that signed the server's certificate: --ca FILE of the CLI, NODE_EXTRA_CA_CERTS of Node. The URL's host must be one that it names."
+    : undefined;
+  return new AthanorError("server_unreachable", `cannot reach the server at ${url}: ${why}`, {
+    cause: error,
+    ...(hint !== undefined && { hint }),
+  });
 }
 
 /** fetch hides why it failed in its error's cause. */

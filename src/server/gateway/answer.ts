@@ -51,13 +51,15 @@ function connectionTokens(headers: Pairs): Set<string> | null {
 
 /** In HTTP/1.0, and where no body follows, there is no place for them. */
 function mayHaveTrailers(x: Exchange): boolean {
-  return x.req.httpVersionMinor === 1 && x.req.httpVersionMajor === 1 && x.method !== "HEAD";
+  return x.req.httpVersion !== "1.0" && x.method !== "HEAD";
 }
 
 /** Call before the answer is ended. */
 export function addTrailers(x: Exchange, trailers: Pairs): void {
   const passed = trailers.filter(([name]) => mayTrail(name));
-  if (passed.length > 0 && mayHaveTrailers(x)) x.res.addTrailers(passed as [string, string][]);
+  if (passed.length === 0 || !mayHaveTrailers(x)) return;
+  if (x.isHttp2) x.res.addTrailers(Object.fromEntries(passed));
+  else x.res.addTrailers(passed as [string, string][]);
 }
 
 /** A head that comes before the answer's own: early hints. Clients of HTTP/1.0 know none. */

@@ -229,10 +229,12 @@ export class Gateway {
 
   /** Where the client finds this app's URLs, and where the API. */
   #origins(x: Exchange, target: Target): { client: string; api: string; scheme: string; host: string } {
-    const { publicUrl, domain } = this.#context.config;
-    const scheme = publicUrl?.startsWith("https:") === true ? "https" : "http";
+    const { publicUrl, domain, tls } = this.#context.config;
+    const scheme = (publicUrl === null ? tls !== null : publicUrl.startsWith("https:")) ? "https" : "http";
     if (target.prefix !== "") {
-      const host = this.#publicHost ?? (x.host === "" ? this.#ownHost() : x.host);
+      // Without TLS come, where there is TLS, programs on this machine, by an address that is not for others.
+      const isLocal = tls !== null && !x.isSecure;
+      const host = this.#publicHost ?? (x.host === "" || isLocal ? this.#ownHost() : x.host);
       const client = publicUrl ?? `${scheme}://${host}`;
       return { client, api: client, scheme, host };
     }

@@ -64,6 +64,7 @@ export function eachRequestHeader(x: Exchange, p: ForwardedRequest, add: (name: 
   const raw = x.req.rawHeaders;
   for (let i = 0; i + 1 < raw.length; i += 2) {
     const name = (raw[i] as string).toLowerCase();
+    if (x.isHttp2 && isOwnOfHttp2(name)) continue;
     if (HOP_BY_HOP.has(name) || FORWARDED.has(name) || named?.has(name) === true) continue;
     // To what keeps headers as CGI variables, `X_Forwarded_For` is the same as `X-Forwarded-For`.
     if (name.includes("_") && FORWARDED.has(name.replaceAll("_", "-"))) continue;
@@ -71,11 +72,21 @@ export function eachRequestHeader(x: Exchange, p: ForwardedRequest, add: (name: 
     if (p.hideAuthorization && name === "authorization") continue;
     add(name, raw[i + 1] as string);
   }
+  if (x.isHttp2) addForHttp2(x, add);
   add("x-forwarded-for", forwardedFor(x, p.behindProxy));
   add("x-forwarded-host", p.host);
   add("x-forwarded-proto", p.scheme);
   add("x-forwarded-prefix", p.prefix);
   add("x-request-id", x.requestId);
+}
+
+/** HTTP/2 has the host in `:authority`, and cookies in as many fields as there are. */
+const isOwnOfHttp2 = (name: string): boolean => name.startsWith(":") || name === "host" || name === "cookie";
+
+function addForHttp2(x: Exchange, add: (name: string, value: string) => void): void {
+  add("host", x.host);
+  const { cookie } = x.req.headers;
+  if (cookie !== undefined) add("cookie", cookie);
 }
 
 /** Headers that the Connection header names go no further either. */

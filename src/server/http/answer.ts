@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import type { ServerResponse } from "node:http";
+import type { Http2ServerResponse } from "node:http2";
 import { AthanorError, ERRORS, PROBLEM_CONTENT_TYPE } from "../../protocol/errors.ts";
 import type { Log } from "../log.ts";
 import type { Exchange } from "./exchange.ts";
@@ -26,6 +27,8 @@ export function sendText(
   const bytes = typeof text === "string" ? Buffer.from(text) : text;
   res.setHeader("x-request-id", x.requestId);
   res.setHeader("x-content-type-options", "nosniff");
+  // HTTP/2 has a stream for each exchange, and no field to end it.
+  if (x.isHttp2) delete headers.connection;
   res.writeHead(status, { ...headers, "content-length": bytes.length });
   endAnswer(x, bytes);
 }
@@ -58,16 +61,17 @@ export function sendProblem(x: Exchange, thrown: unknown, log: Log): void {
 }
 
 /** Answers a request that became no exchange; the connection ends with it, since where the next one begins on it is not certain. */
-export function refuseRequest(res: ServerResponse, error: AthanorError): void {
+export function refuseRequest(res: ServerResponse, error: AthanorError, http2: boolean): void {
   const body = Buffer.from(JSON.stringify(error.toProblem()));
   res.writeHead(error.status, {
     "content-type": PROBLEM_CONTENT_TYPE,
     "content-length": body.length,
     "x-request-id": randomUUID(),
     "x-content-type-options": "nosniff",
-    connection: "close",
+    ...(http2 ? {} : { connection: "close" }),
   });
   res.end(body);
+  if (http2) (res as unknown as Http2ServerResponse).stream.close();
 }
 
 function headersOf(error: AthanorError): Record<string, string> {
@@ -110,8 +114,9 @@ export function endAnswer(x: Exchange, last?: Uint8Array): void {
   const end = (): void => {
     clearTimeout(timer);
     req.off("data", onData).off("end", end).off("error", end);
-    if (!req.complete) res.once("finish", () => req.socket.destroySoon());
+    if (!req.complete && !x.isHttp2) res.once("finish", () => req.socket.destroySoon());
     res.end();
+    if (!req.complete && x.isHttp2) (res as unknown as Http2ServerResponse).stream.close();
   };
   const onData = (chunk: Buffer): void => {
     left -= chunk.length;

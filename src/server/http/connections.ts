@@ -2,10 +2,11 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { HTTP_DEFAULTS } from "../../protocol/defaults.ts";
 import { AthanorError } from "../../protocol/errors.ts";
+import { refuseRequest } from "./answer.ts";
 import { awaitsContinue } from "./body.ts";
 import { refuse } from "./refusal.ts";
 
-/** One connection of HTTP/1.1. Its requests may come in a pipeline; their answers leave in their order. */
+/** One connection of HTTP/1.1, whose requests may come in a pipeline, and their answers leave in their order; or one stream of HTTP/2. */
 interface Connection {
   readonly socket: Socket;
   /** The newest request whose answer is not complete. */
@@ -21,6 +22,18 @@ interface Connection {
   answerAt: number;
   answerBytes: number;
 }
+
+const fresh = (socket: Socket): Connection => ({
+  socket,
+  req: null,
+  res: null,
+  pending: 0,
+  ending: false,
+  bodyAt: 0,
+  bodyBytes: 0,
+  answerAt: 0,
+  answerBytes: 0,
+});
 
 /**
  * What is under way on each connection, which says when one may be ended, and how.
@@ -39,25 +52,19 @@ export class Connections {
   }
 
   add(socket: Socket): void {
-    this.#all.set(socket, {
-      socket,
-      req: null,
-      res: null,
-      pending: 0,
-      ending: false,
-      bodyAt: 0,
-      bodyBytes: 0,
-      answerAt: 0,
-      answerBytes: 0,
-    });
+    this.#all.set(socket, fresh(socket));
     socket.once("close", () => this.#all.delete(socket));
+    this.#watch();
+  }
+
+  #watch(): void {
     this.#timer ??= setInterval(() => this.checkSlow(performance.now()), HTTP_DEFAULTS.slowCheckMs).unref();
   }
 
   /** False where the connection takes no more requests: this one is not to be heeded. */
   begin(req: IncomingMessage, res: ServerResponse): boolean {
     const connection = this.#all.get(req.socket);
-    if (connection === undefined) return true;
+    if (connection === undefined) return false;
     if (connection.ending) return false;
     if (connection.pending >= HTTP_DEFAULTS.maxPipelined) {
       connection.socket.destroy();
@@ -68,6 +75,14 @@ export class Connections {
     connection.pending++;
     connection.bodyAt = 0;
     return true;
+  }
+
+  /** A stream's slow body is told by what its connection brings; its slow reader by the connection's own timer. */
+  beginStream(req: IncomingMessage, res: ServerResponse, socket: Socket): void {
+    if (req.complete) return;
+    this.#all.set(req, { ...fresh(socket), req, res });
+    req.once("close", () => this.#all.delete(req));
+    this.#watch();
   }
 
   end(req: IncomingMessage, res: ServerResponse): void {
@@ -88,8 +103,13 @@ export class Connections {
   /** Answers bytes that are no request, after all that was asked before them. */
   refuse(socket: Socket, error: AthanorError): void {
     const connection = this.#all.get(socket);
-    if (connection !== undefined) connection.ending = true;
-    const { req = null, res = null } = connection ?? {};
+    // Its TLS handshake failed: there is no protocol to answer in.
+    if (connection === undefined) {
+      socket.destroy();
+      return;
+    }
+    connection.ending = true;
+    const { req, res } = connection;
     if (req === null || res === null) refuse(socket, error);
     // They came after the newest request, whose answer is awaited.
     else if (req.complete) res.once("close", () => refuse(socket, error));
@@ -100,13 +120,13 @@ export class Connections {
 
   /** Ends those that nothing is under way on. */
   endIdle(): void {
-    for (const { socket, pending } of this.#all.values()) if (pending === 0) socket.destroy();
+    for (const { socket, pending, req } of this.#all.values()) if (pending === 0 && req === null) socket.destroy();
   }
 
   endAll(): void {
     if (this.#timer !== null) clearInterval(this.#timer);
     this.#timer = null;
-    for (const { socket } of this.#all.values()) socket.destroy();
+    for (const { socket } of [...this.#all.values()]) socket.destroy();
   }
 
   /** Node's own timer of a connection is over: it was idle, or its client took nothing of an answer. */
@@ -118,10 +138,10 @@ export class Connections {
 
   /** All in one go, so that a request that is not slow costs nothing. */
   checkSlow(now: number): void {
-    for (const connection of this.#all.values()) {
+    for (const [key, connection] of this.#all) {
       if (connection.req === null) continue;
       if (!connection.req.complete) this.#checkBody(connection, now);
-      if (connection.socket.writableLength > 0) this.#checkReader(connection, now);
+      if (key === connection.socket && connection.socket.writableLength > 0) this.#checkReader(connection, now);
     }
   }
 
@@ -136,10 +156,12 @@ export class Connections {
       connection.bodyBytes = socket.bytesRead;
     } else if (now - connection.bodyAt >= HTTP_DEFAULTS.bodyTimeoutMs) {
       const seconds = HTTP_DEFAULTS.bodyTimeoutMs / 1000;
-      this.refuse(
-        socket,
-        new AthanorError("request_timeout", `the body brought ${brought} bytes in ${seconds} s, and is not complete`),
+      const error = new AthanorError(
+        "request_timeout",
+        `the body brought ${brought} bytes in ${seconds} s, and is not complete`,
       );
+      if (this.#all.has(socket)) this.refuse(socket, error);
+      else refuseRequest(res, error, true);
     }
   }
 

@@ -1,12 +1,17 @@
 import { randomUUID } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Http2ServerRequest } from "node:http2";
+import type { TLSSocket } from "node:tls";
 import { HTTP_DEFAULTS } from "../../protocol/defaults.ts";
 import { AthanorError } from "../../protocol/errors.ts";
 import { type RequestTarget, readHost, readTarget } from "./target.ts";
 
 const SERVER_WIDE: RequestTarget = { rawPath: "*", path: "*", search: "", authority: null };
 
-/** One HTTP request and its answer, as every part of the server sees it. */
+/**
+ * One HTTP request and its answer, as every part of the server sees it. Those of HTTP/2 are Node's compatible classes, which have all that the
+ * server's parts use of these types, `socket` aside.
+ */
 export class Exchange {
   readonly req: IncomingMessage;
   readonly res: ServerResponse;
@@ -21,6 +26,8 @@ export class Exchange {
   readonly search: string;
   /** Lower case, with the port where one was given; empty where the client sent none. */
   readonly host: string;
+  /** What is Node's of HTTP/1 alone, `req.socket` above all, is not to be used then. */
+  readonly isHttp2: boolean;
   #disconnected: AbortController | null = null;
 
   /** Throws bad_request, uri_too_long, header_too_large, method_not_allowed. */
@@ -29,13 +36,21 @@ export class Exchange {
     this.res = res;
     this.requestId = requestIdOf(req.headers["x-request-id"]);
     this.method = req.method ?? "GET";
-    checkHead(req);
+    this.isHttp2 = isHttp2(req);
+    checkHead(req, this.isHttp2);
     const target = isServerWide(req) ? SERVER_WIDE : readTarget(req.url ?? "/");
     this.path = target.path;
     this.rawPath = target.rawPath;
     this.search = target.search;
-    if (req.headers.host === undefined && req.httpVersion === "1.1") throw bad("the Host header is missing");
-    this.host = readHost({ host: req.headers.host, authority: target.authority });
+    const authority = this.isHttp2 ? authorityOf(req) : target.authority;
+    if (req.headers.host === undefined && authority === null && req.httpVersion !== "1.0")
+      throw bad("the Host header is missing");
+    this.host = readHost({ host: req.headers.host, authority });
+  }
+
+  /** It came over TLS. */
+  get isSecure(): boolean {
+    return this.isHttp2 || (this.req.socket as Partial<TLSSocket>).encrypted === true;
   }
 
   get query(): URLSearchParams {
@@ -54,6 +69,7 @@ export class Exchange {
   }
 
   get hasBody(): boolean {
+    if (this.isHttp2) return !(this.req as unknown as Http2ServerRequest).stream.endAfterHeaders;
     return this.req.headers["transfer-encoding"] !== undefined || (this.contentLength ?? 0) > 0;
   }
 
@@ -80,6 +96,9 @@ const isServerWide = (req: IncomingMessage): boolean => req.url === "*" && req.m
 /** Node's requests of HTTP/2 are told by their stream; a line of HTTP/1 may claim any version. */
 const isHttp2 = (req: object): boolean => (req as { stream?: unknown }).stream !== undefined;
 
+/** What HTTP/2 has in the place of the Host header. */
+const authorityOf = (req: IncomingMessage): string | null => (req.headers[":authority"] as string | undefined) ?? null;
+
 function requestIdOf(given: string | string[] | undefined): string {
   return typeof given === "string" && /^[\w.:-]{1,100}$/.test(given) ? given : randomUUID();
 }
@@ -91,12 +110,11 @@ const SINGLE: readonly (string | null)[] = Array.from(
 );
 
 /** What Node's parser lets by, and another program beside this one may read otherwise. Throws bad_request, header_too_large, expectation_failed, method_not_allowed. */
-function checkHead(req: IncomingMessage): void {
+function checkHead(req: IncomingMessage, http2: boolean): void {
   const { rawHeaders, headers, httpVersion } = req;
   if (rawHeaders.length > 2 * HTTP_DEFAULTS.maxHeaders)
     throw new AthanorError("header_too_large", `the request has over ${HTTP_DEFAULTS.maxHeaders} header fields`);
-  if (httpVersion !== "1.1" && httpVersion !== "1.0" && !isHttp2(req))
-    throw bad(`the request is of HTTP/${httpVersion}`);
+  if (httpVersion !== "1.1" && httpVersion !== "1.0" && !http2) throw bad(`the request is of HTTP/${httpVersion}`);
   let seen = 0;
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const field = rawHeaders[i] as string;

@@ -1,10 +1,11 @@
 /**
- * The server's one listening socket.
+ * A listening socket, of HTTP/1.1 or, with TLS, also of HTTP/2.
  *
  *   closed --listen()--> listening --close()--> closing (open exchanges go on, idle connections are cut) --last one ends or graceMs--> closed
  */
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
-import type { AddressInfo, Socket } from "node:net";
+import type { Http2SecureServer, Http2ServerRequest, ServerHttp2Stream } from "node:http2";
+import type { AddressInfo, Server as NetServer, Socket } from "node:net";
 import { HTTP_DEFAULTS } from "../../protocol/defaults.ts";
 import { AthanorError } from "../../protocol/errors.ts";
 import type { Log } from "../log.ts";
@@ -12,7 +13,9 @@ import { refuseRequest, sendProblem } from "./answer.ts";
 import { expectsContinue } from "./body.ts";
 import { Connections } from "./connections.ts";
 import { Exchange } from "./exchange.ts";
+import { HTTP2_OPTIONS, Http2Sessions, http2Response } from "./http2.ts";
 import { parserProblem } from "./refusal.ts";
+import type { TlsKeyPair } from "./tls.ts";
 
 // An import would read all of the module's exports, some of which load Node's HTTP client: a tenth of the server's start.
 const { createServer } = process.getBuiltinModule("node:http");
@@ -35,36 +38,78 @@ const NODE_OPTIONS = {
   noDelay: true,
 };
 
+export interface ListenerOptions {
+  handle: Handler;
+  log: Log;
+  /** Null: plain HTTP/1.1. */
+  tls?: TlsKeyPair | null;
+  maxConnections?: number;
+  answerTimeoutMs?: number;
+}
+
 export class Listener {
   readonly #log: Log;
   readonly #handle: Handler;
+  readonly #tls: TlsKeyPair | null;
   readonly #maxConnections: number;
   readonly #connections: Connections;
-  #server: Server | null = null;
+  readonly #sessions = new Http2Sessions();
+  /** Of TLS, whose connections are known to the others once their handshake is done. */
+  readonly #sockets = new Set<Socket>();
+  #server: Server | Http2SecureServer | null = null;
   #dropsToldAt = 0;
 
-  constructor(p: { handle: Handler; log: Log; maxConnections?: number; answerTimeoutMs?: number }) {
+  constructor(p: ListenerOptions) {
     this.#handle = p.handle;
     this.#log = p.log;
+    this.#tls = p.tls ?? null;
     this.#maxConnections = p.maxConnections ?? HTTP_DEFAULTS.maxConnections;
     this.#connections = new Connections({ answerTimeoutMs: p.answerTimeoutMs ?? HTTP_DEFAULTS.answerTimeoutMs });
   }
 
   /** Resolves with the port. Throws config_invalid where the address can't be bound. */
   async listen(p: { host: string; port: number }): Promise<number> {
-    const server = createServer(NODE_OPTIONS);
-    // One more than is allowed, so that it is seen; Node leaves out what is past it without a word.
-    server.maxHeadersCount = HTTP_DEFAULTS.maxHeaders + 1;
+    const server = this.#tls === null ? this.#plainServer() : this.#secureServer(this.#tls);
     server.maxConnections = this.#maxConnections;
-    this.#heed(server);
+    this.#heed(server as Server);
     await bind(server, p);
-    server.on("error", (error) => this.#log.error({ err: error.message }, "the listening socket failed"));
+    server.on("error", (error: Error) => this.#log.error({ err: error.message }, "the listening socket failed"));
     this.#server = server;
     return (server.address() as AddressInfo).port;
   }
 
-  #heed(server: Server): void {
+  #plainServer(): Server {
+    const server = createServer(NODE_OPTIONS);
     server.on("connection", (socket) => this.#connections.add(socket));
+    return server;
+  }
+
+  #secureServer(tls: TlsKeyPair): Http2SecureServer {
+    const { createSecureServer } = process.getBuiltinModule("node:http2");
+    const server = createSecureServer({
+      ...HTTP2_OPTIONS,
+      ...tls.current,
+      Http2ServerResponse: http2Response(),
+      // Some of these Node takes from here alone, and some from above.
+      http1Options: NODE_OPTIONS,
+      ...NODE_OPTIONS,
+    });
+    tls.follow((pair) => server.setSecureContext(pair));
+    server.on("connection", (socket) => {
+      this.#sockets.add(socket);
+      socket.once("close", () => this.#sockets.delete(socket));
+    });
+    server.on("secureConnection", (socket) => {
+      if (socket.alpnProtocol !== "h2") this.#connections.add(socket);
+    });
+    this.#sessions.heed(server);
+    return server;
+  }
+
+  /** What both kinds of server have in common. */
+  #heed(server: Server): void {
+    // One more than is allowed, so that it is seen; Node leaves out what is past it without a word.
+    server.maxHeadersCount = HTTP_DEFAULTS.maxHeaders + 1;
     server.on("drop", () => this.#dropped());
     server.on("request", (req, res) => this.#take(req, res));
     server.on("checkContinue", (req, res) => {
@@ -73,12 +118,11 @@ export class Listener {
     });
     server.on("checkExpectation", (req, res) => this.#take(req, res));
     server.on("clientError", (error, socket) => this.#connections.refuse(socket as Socket, parserProblem(error)));
-    server.on("connect", (_req, socket) =>
-      this.#connections.refuse(
-        socket as Socket,
-        new AthanorError("method_not_allowed", "this server is no proxy: it takes no CONNECT"),
-      ),
-    );
+    server.on("connect", (req, socket) => {
+      const error = new AthanorError("method_not_allowed", "this server is no proxy: it takes no CONNECT");
+      if (req.httpVersion === "2.0") refuseRequest(socket as unknown as ServerResponse, error, true);
+      else this.#connections.refuse(socket as Socket, error);
+    });
     server.on("timeout", (socket) => this.#connections.silent(socket));
   }
 
@@ -92,34 +136,46 @@ export class Listener {
     const server = this.#server;
     if (!server) return;
     this.#server = null;
+    this.#tls?.stop();
     const closed = new Promise<void>((resolve) => server.close(() => resolve()));
     // Node counts a connection that has not sent a request yet as busy, so the idle ones are closed here.
     this.#connections.endIdle();
-    const cut = setTimeout(() => this.#connections.endAll(), p.graceMs);
+    this.#sessions.close();
+    const cut = setTimeout(() => this.#cut(), p.graceMs);
     await closed;
     clearTimeout(cut);
+    this.#cut();
+  }
+
+  #cut(): void {
     this.#connections.endAll();
+    this.#sessions.destroy();
+    for (const socket of this.#sockets) socket.destroy();
   }
 
   #take(req: IncomingMessage, res: ServerResponse): void {
-    if (!this.#connections.begin(req, res)) return;
+    const stream = (req as unknown as Http2ServerRequest).stream as ServerHttp2Stream | undefined;
+    if (stream !== undefined) this.#connections.beginStream(req, res, stream.session?.socket as Socket);
+    else if (!this.#connections.begin(req, res)) return;
     // A client that resets its connection is no fault of the server.
     res.on("error", ignore);
     req.on("error", ignore);
-    res.on("close", () => {
-      this.#connections.end(req, res);
-      // A connection whose answer was under way when the server began to close is idle from now on.
-      if (this.#server === null) req.socket.destroySoon();
-    });
+    if (stream === undefined) {
+      res.on("close", () => {
+        this.#connections.end(req, res);
+        // A connection whose answer was under way when the server began to close is idle from now on.
+        if (this.#server === null) req.socket.destroySoon();
+      });
+    }
     let x: Exchange;
     try {
       x = new Exchange(req, res);
     } catch (error) {
       this.#connections.last(req);
-      refuseRequest(res, error as AthanorError);
+      refuseRequest(res, error as AthanorError, stream !== undefined);
       return;
     }
-    if (this.#server === null) res.setHeader("connection", "close");
+    if (this.#server === null && !x.isHttp2) res.setHeader("connection", "close");
     try {
       const done = this.#handle(x);
       if (done) done.catch((error: unknown) => sendProblem(x, error, this.#log));
@@ -141,7 +197,7 @@ export class Listener {
 
 const ignore = (): void => {};
 
-async function bind(server: Server, p: { host: string; port: number }): Promise<void> {
+async function bind(server: NetServer, p: { host: string; port: number }): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     server.once("error", (error: NodeJS.ErrnoException) =>
       reject(
