@@ -58,7 +58,7 @@ export class Builder implements AsyncDisposable {
     const entry = this.#entry;
     this.#lookAtPackages();
     const { external, project } = readProjectFile(path.dirname(entry));
-    const opened = openProject({ entry }, this.#project?.program);
+    const opened = openProject({ entry }, this.#project ?? undefined);
     this.#project = opened;
     const { root } = opened;
     const analysis = analyzeFiles(opened);

@@ -13,13 +13,15 @@ export interface Project {
   files: ts.SourceFile[];
   /** All of the project's files that were read: sources, declarations, JSON, tsconfig.json (and what it extends), package.json. */
   watched: string[];
+  /** What was read of package.json files. */
+  packageJsons: ts.PackageJsonInfoCache;
 }
 
 /**
- * One program for the entry file and all it imports. Reads only; nothing is emitted. What has not changed since `previous`, a program of the
- * same entry, is taken over from it.
+ * One program for the entry file and all it imports. Reads only; nothing is emitted. What has not changed since `previous`, the same entry's
+ * with the same packages installed, is taken over from it.
  */
-export function openProject(p: AnalyzeParams, previous?: ts.Program): Project {
+export function openProject(p: AnalyzeParams, previous?: Project): Project {
   const entry = path.resolve(p.entry);
   if (!existsSync(entry)) throw new AthanorError("build_failed", `there is no entry file ${p.entry}`);
   if (statSync(entry).isDirectory()) {
@@ -32,11 +34,12 @@ export function openProject(p: AnalyzeParams, previous?: ts.Program): Project {
   const tsconfig = p.tsconfig === undefined ? findUp(path.dirname(entry), "tsconfig.json") : path.resolve(p.tsconfig);
   const config = readConfig(tsconfig, path.dirname(entry));
   const host = createHost(config.options);
+  const resolutions = resolveModules(host, config.options, previous?.packageJsons);
   const program = ts.createProgram({
     rootNames: [entry, ...config.ambientFiles],
     options: config.options,
     host,
-    ...(previous === undefined ? {} : { oldProgram: previous }),
+    ...(previous === undefined ? {} : { oldProgram: previous.program }),
   });
   const files = program.getSourceFiles().filter((file) => isProjectFile(program, file));
   const own = program.getSourceFiles().filter((file) => isInProject(program, file));
@@ -45,7 +48,7 @@ export function openProject(p: AnalyzeParams, previous?: ts.Program): Project {
     ...config.files,
     ...(packageJson === null ? [] : [packageJson]),
   ];
-  return { root, program, files, watched };
+  return { root, program, files, watched, packageJsons: resolutions.getPackageJsonInfoCache() };
 }
 
 /** The folder of the nearest package.json at or above the file, else its own. */
@@ -135,7 +138,19 @@ function createHost(options: ts.CompilerOptions): ts.CompilerHost {
   const host = ts.createCompilerHost(options);
   // Comments are read where they are needed (jsdoc.ts); only JavaScript's types must be parsed out of them.
   host.jsDocParsingMode = ts.JSDocParsingMode.ParseForTypeInfo;
-  const cache = ts.createModuleResolutionCache(host.getCurrentDirectory(), host.getCanonicalFileName, options);
+  cacheFiles(host, options);
+  return host;
+}
+
+function resolveModules(
+  host: ts.CompilerHost,
+  options: ts.CompilerOptions,
+  packageJsons: ts.PackageJsonInfoCache | undefined,
+): ts.ModuleResolutionCache {
+  const { getCanonicalFileName } = host;
+  const cache = ts.createModuleResolutionCache(host.getCurrentDirectory(), getCanonicalFileName, options, packageJsons);
+  // Without it each file's package.json would be read again, to know whether the file is a module.
+  host.getModuleResolutionCache = () => cache;
   host.resolveModuleNameLiterals = (literals, containingFile, redirected, _options, sourceFile) =>
     literals.map((literal) => {
       const mode = ts.getModeForUsageLocation(sourceFile, literal, options);
@@ -144,8 +159,7 @@ function createHost(options: ts.CompilerOptions): ts.CompilerHost {
     });
   // What a project file imports may have come or gone with another file; resolving it again costs little.
   host.hasInvalidatedResolutions = (file) => !file.includes("/node_modules/");
-  cacheFiles(host, options);
-  return host;
+  return cache;
 }
 
 interface Cached {
@@ -160,7 +174,8 @@ function cacheFiles(host: ts.CompilerHost, options: ts.CompilerOptions): void {
   const read = host.getSourceFile.bind(host);
   const optionsKey = JSON.stringify(options);
   host.getSourceFile = (fileName, versionOrOptions, onError, fresh) => {
-    const key = `${fileName}\0${JSON.stringify(versionOrOptions)}\0${optionsKey}`;
+    const format = typeof versionOrOptions === "object" ? versionOrOptions.impliedNodeFormat : undefined;
+    const key = `${fileName}\0${format}\0${optionsKey}`;
     const modified = ts.sys.getModifiedTime?.(fileName)?.getTime() ?? 0;
     const cached = parsedFiles.get(key);
     if (cached !== undefined && isCurrent(cached, fileName, modified)) return cached.file;
