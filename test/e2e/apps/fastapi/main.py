@@ -2,12 +2,13 @@ import asyncio
 import os
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI, Request, WebSocket, WebSocketDisconnect
+from fastapi import FastAPI, Request, WebSocket
 from fastapi.responses import RedirectResponse, StreamingResponse
 from pydantic import BaseModel, Field
 
-# What happened, so that a test can ask.
-events = []
+# What has happened, for a test that waits for it.
+happened = {name: asyncio.Event() for name in ("first piece", "gone", "socket closed")}
+codes = []
 
 
 @asynccontextmanager
@@ -33,7 +34,7 @@ async def root(request: Request):
         "url": str(request.url),
         "other": str(request.url_for("create")),
         "client": request.client.host,
-        "cwd": sorted(os.listdir(".")),
+        "files": sorted(name for name in os.listdir(".") if not name.startswith("_")),
     }
 
 
@@ -71,8 +72,8 @@ async def upload(request: Request):
     sizes = 0
     async for piece in request.stream():
         sizes += len(piece)
-        if sizes and "first" not in events:
-            events.append("first")
+        if sizes:
+            happened["first piece"].set()
     return {"bytes": sizes}
 
 
@@ -84,29 +85,28 @@ async def forever(request: Request):
                 yield "x"
                 await asyncio.sleep(0.01)
         finally:
-            events.append("gone")
+            happened["gone"].set()
 
     return StreamingResponse(pieces())
 
 
-@app.get("/events")
-async def seen():
-    return events
+@app.get("/happened/{name}")
+async def wait_for(name: str):
+    await happened[name].wait()
+    return codes
 
 
 @app.websocket("/echo")
 async def echo(socket: WebSocket):
     await socket.accept(subprotocol="chat" if "chat" in socket.scope["subprotocols"] else None)
     await socket.send_json({"url": str(socket.url)})
-    try:
-        while True:
-            message = await socket.receive()
-            if message["type"] == "websocket.disconnect":
-                events.append(f"closed {message['code']}")
-                return
-            if message.get("text") is not None:
-                await socket.send_text(message["text"])
-            else:
-                await socket.send_bytes(message["bytes"])
-    except WebSocketDisconnect:
-        pass
+    while True:
+        message = await socket.receive()
+        if message["type"] == "websocket.disconnect":
+            codes.append(message["code"])
+            happened["socket closed"].set()
+            return
+        if message.get("text") is not None:
+            await socket.send_text(message["text"])
+        else:
+            await socket.send_bytes(message["bytes"])
