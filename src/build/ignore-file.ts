@@ -6,14 +6,17 @@ export const IGNORE_FILE = ".athanorignore";
 /** Whether a file or folder, named relative to the folder of the ignore file, is left out. What is in a folder that is left out is not asked for. */
 export type Ignored = (file: string, isFolder: boolean) => boolean;
 
+/** Hidden files, secrets among them, and what is installed or generated. A line with `!` takes one back. */
+const BY_DEFAULT = [".*", "node_modules/", "__pycache__/", "*.pyc", "venv/"];
+
 /**
  * Reads `.athanorignore`: one pattern a line, as in .gitignore. `*`, `?` and `**` stand for what they do there; a pattern with a `/` before its end
  * is meant from this folder on, any other at every depth; one with a `/` at its end means folders; `!` takes back what an earlier line left out.
  */
 export function readIgnoreFile(dir: string): Ignored {
   const file = path.join(dir, IGNORE_FILE);
-  if (!existsSync(file)) return () => false;
-  const rules = readFileSync(file, "utf8").split(/\r?\n/).flatMap(ruleOf);
+  const own = existsSync(file) ? readFileSync(file, "utf8").split(/\r?\n/) : [];
+  const rules = [...BY_DEFAULT, ...own].flatMap(ruleOf);
   return (name, isFolder) => rules.findLast((rule) => rule.matches(name, isFolder))?.ignores ?? false;
 }
 

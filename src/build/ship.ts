@@ -6,7 +6,6 @@ import { AthanorError } from "../protocol/errors.ts";
 import type { AppSpec, ShippedFile } from "../protocol/spec.ts";
 import { IGNORE_FILE, type Ignored, readIgnoreFile } from "./ignore-file.ts";
 
-const NEVER = new Set(["node_modules", "__pycache__", "venv"]);
 /** What marks a folder as a virtual environment, whatever it is called. */
 const VENV_FILE = "pyvenv.cfg";
 const HINT = "Name what is not needed in a file .athanorignore beside the entry file, one pattern a line.";
@@ -61,7 +60,6 @@ export class Shipper {
     return readdirSync(p.dir).flatMap((name) => {
       const file = path.join(p.dir, name);
       const relative = path.relative(p.root, file).split(path.sep).join("/");
-      if (name.startsWith(".") || NEVER.has(name) || name.endsWith(".pyc")) return [];
       const link = lstatSync(file);
       if (p.ignored(relative, link.isDirectory())) return [];
       if (link.isSymbolicLink()) checkLink(p.root, file, relative);

@@ -4,7 +4,6 @@ import { Builder } from "../../build/builder.ts";
 import { projectRoot } from "../../build/schema/program.ts";
 import { DEV_DEFAULTS, SERVER_DEFAULTS } from "../../protocol/defaults.ts";
 import { AthanorError } from "../../protocol/errors.ts";
-import type { FunctionKind } from "../../protocol/spec.ts";
 import type { LogLine } from "../../protocol/wire.ts";
 import { Api } from "../../sdk/client/api.ts";
 import { resolveConfig } from "../../server/config.ts";
@@ -81,17 +80,13 @@ async function watchAndDeploy(p: {
   const logs = new DeploymentLogs(api, (line) => showLine(report, line, p.inspect));
   let failed = false;
   let startedAt = 0;
-  let folders: string[] = [];
   using watcher = new Watcher({ onChange: (files) => loop.changed(files) });
   const loop = new RebuildLoop({
     build: async () => {
       try {
-        const upload = await builder.build();
-        // Which of its files a Python app imports, nobody here knows.
-        folders = upload.spec.functions.some(({ kind }) => PYTHON.has(kind)) ? sourceFolders(root) : [];
-        return upload;
+        return await builder.build();
       } finally {
-        watcher.watch({ files: builder.inputs, folders, since: startedAt });
+        watcher.watch({ files: builder.inputs, folders: builder.inputFolders, since: startedAt });
       }
     },
     deploy: (upload, { force }) => api.deploy(upload, { force }),
@@ -126,8 +121,6 @@ async function watchAndDeploy(p: {
     await loop.stop();
   }
 }
-
-const PYTHON: ReadonlySet<FunctionKind> = new Set<FunctionKind>(["asgi", "wsgi"]);
 
 /** Node says where its debugger listens by a line on stderr. */
 const INSPECTOR_LINE = /^Debugger listening on (ws:\S+)$/;
