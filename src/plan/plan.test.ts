@@ -219,7 +219,7 @@ describe("a change of what a function takes", () => {
   it("breaks where parameters change places, and not where only a default does", () => {
     const [ab, ba] = [taking({ a: string, b: string }), taking({ b: string, a: string })];
     const [moved] = input(ab, ba);
-    assert.match(moved ?? "", /^! f the order of the parameters is b, a now, and was a, b/);
+    assert.match(moved ?? "", /^! f by position the parameters are b, a now, and were a, b$/);
     const one = (value: number) => taking({ a: { ...number, default: value } }, []);
     assert.deepEqual(input(one(1), one(2)), ["f a has the default 2 now, and had 1"]);
   });

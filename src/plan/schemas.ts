@@ -144,7 +144,7 @@ function orderChange(before: FunctionSpec, after: FunctionSpec): SchemaChange[] 
   const [old, next] = [wireNames(before), wireNames(after)];
   const moved = old.findIndex((name, index) => next[index] !== name && next.includes(name));
   if (moved < 0) return [];
-  const text = `the order of the parameters is ${next.join(", ")} now, and was ${old.join(", ")}: calls that give them by position mean others`;
+  const text = `by position the parameters are ${next.join(", ")} now, and were ${old.join(", ")}`;
   return [{ area: "input", change: "changed", of: "", breaking: true, text }];
 }
 
