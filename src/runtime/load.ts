@@ -47,6 +47,7 @@ export async function loadApp(assign: AssignMessage): Promise<LoadedApp> {
   const bundleUrl = pathToFileURL(assign.bundlePath).href;
   process.chdir(assign.workDir);
   replaceEnv(assign.env);
+  if (assign.functions.some(({ kind }) => kind === "webServer")) await (await import("./services/ports.ts")).givePort();
   setRuntimeGlobal(assign);
   mapStacks({ bundleUrl, mapPath: `${assign.bundlePath}.map`, runtimeUrl: import.meta.url });
   if (assign.compileCacheDir !== null) enableCompileCache(assign.compileCacheDir);

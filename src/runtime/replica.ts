@@ -228,7 +228,12 @@ export class Replica {
 
   /** The program of the service is gone, and with it what this replica is for. */
   #serviceEnded(exitCode: number): void {
-    if (this.#state === "ready") void this.#leave(exitCode);
+    const error = new AthanorError(
+      "startup_failed",
+      `the service's program ended with ${exitCode} before it was ready`,
+    );
+    if (this.#state === "starting") void this.#startFailed(error, "startup_failed");
+    else if (this.#state === "ready") void this.#leave(exitCode);
   }
 
   /** Code that no one awaits has thrown: what it left half done is unknown, so this process does not go on. */

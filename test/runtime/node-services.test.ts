@@ -7,7 +7,7 @@ import { WebSocket } from "ws";
 import { ReplicaHarness } from "./harness.ts";
 import { RunningService, type ServiceSource, startService } from "./service.ts";
 
-describe("a node service", { timeout: 120_000 }, () => {
+describe("a node service", { timeout: 240_000 }, () => {
   let harness: ReplicaHarness;
   before(async () => {
     harness = await ReplicaHarness.start();

@@ -1,8 +1,8 @@
 import { once } from "node:events";
-import { mkdtemp, symlink, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, symlink, writeFile } from "node:fs/promises";
 import { createServer, type IncomingMessage } from "node:http";
 import { type AddressInfo, connect, createServer as createTcpServer, type Server, type Socket } from "node:net";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import type { OpenHttp } from "../../src/protocol/replica.ts";
 import { compileValidators } from "../../src/schema/compile.ts";
 import type { StartingReplica } from "../../src/server/replicas/session.ts";
@@ -22,13 +22,18 @@ export interface ServiceSource {
 /** Builds a project whose app has one service, named `service`, and starts a replica of it. */
 export async function startService(harness: ReplicaHarness, p: ServiceSource): Promise<StartingReplica> {
   await using project = await makeProject({ "app.ts": HEAD + p.code, ...p.files }, p.packages);
-  const { spec, bundle, sourceMap } = await project.build();
+  const { spec, bundle, sourceMap, files } = await project.build();
   const dir = await mkdtemp(join(harness.dir, "deployment-"));
   const bundlePath = join(dir, "bundle.mjs");
   const validatorsPath = join(dir, "validators.cjs");
   await writeFile(bundlePath, bundle);
   await writeFile(`${bundlePath}.map`, sourceMap);
   await writeFile(validatorsPath, await compileValidators(spec));
+  for (const { path, content, encoding, executable } of files) {
+    const file = join(dir, "files", path);
+    await mkdir(dirname(file), { recursive: true });
+    await writeFile(file, Buffer.from(content, encoding), { mode: executable ? 0o700 : 0o600 });
+  }
   await symlink(join(import.meta.dirname, "../../node_modules"), join(dir, "node_modules"));
   return harness.startReplica({ number: 1, app: "demo", spec, dir, bundlePath, validatorsPath });
 }

@@ -2,6 +2,7 @@ import type { ServiceAddress } from "../../protocol/replica.ts";
 import type { FunctionSpec, ServiceSpec } from "../../protocol/spec.ts";
 import type { LoadedFunction } from "../load.ts";
 import type { FetchHandler } from "./fetch-handler.ts";
+import { inTime } from "./startup.ts";
 
 /** A service whose code has been started. */
 export interface RunningService {
@@ -29,14 +30,39 @@ export interface ServiceStart {
   ended(exitCode: number): void;
 }
 
-/** Starts the service that this replica is for; null where it is for functions and endpoints. Each kind's code is loaded only where it is needed. */
+/**
+ * Starts the service that this replica is for; null where it is for functions and endpoints. Each kind's code is loaded only where it is needed. Where
+ * it throws, the replica leaves, and all that was started is killed with it.
+ */
 export async function startService(
   start: Omit<ServiceStart, "fn"> & { functions: Iterable<LoadedFunction> },
 ): Promise<RunningService | null> {
   for (const fn of start.functions) {
-    if (fn.spec.service !== null) return startKind({ ...start, fn: fn as ServiceStart["fn"] });
+    if (fn.spec.service !== null) return startReady({ ...start, fn: fn as ServiceStart["fn"] });
   }
   return null;
+}
+
+/** Started, and healthy where its options say by what that is known; all within its `startupTimeoutS`. */
+async function startReady(start: ServiceStart): Promise<RunningService> {
+  const { name, service } = start.fn.spec;
+  const startedAt = performance.now();
+  const running = await startKind(start);
+  if (service.healthPath === null || running.address === null) return running;
+  const { Health } = await import("./health.ts");
+  const health = new Health(running.address, service.healthPath);
+  const usedS = (performance.now() - startedAt) / 1000;
+  try {
+    await inTime(
+      service.startupTimeoutS,
+      () => health.good(),
+      () => `${name} was not healthy: ${health.described}`,
+      usedS,
+    );
+  } finally {
+    health.stop();
+  }
+  return running;
 }
 
 async function startKind(start: ServiceStart): Promise<RunningService> {

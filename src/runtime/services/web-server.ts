@@ -1,50 +1,94 @@
-import { once } from "node:events";
-import { type AddressInfo, connect, createServer } from "node:net";
+/** Services that bind a port by themselves: a start function in this process, or a program. */
+import { constants } from "node:os";
+import { delimiter, dirname } from "node:path";
+import { AthanorError } from "../../protocol/errors.ts";
+import type { WebServerSpec } from "../../protocol/spec.ts";
+import { BoundPort } from "./bound.ts";
+import { mapArguments, mapListen } from "./own-port.ts";
+import { HOST } from "./ports.ts";
+import { Program, type ProgramExit } from "./program.ts";
 import type { RunningService, ServiceStart } from "./service.ts";
 import { inTime } from "./startup.ts";
 
-const HOST = "127.0.0.1";
-
 export async function startWebServer(start: ServiceStart): Promise<RunningService> {
   const { name, service } = start.fn.spec;
-  const port = await freePort();
-  Object.assign(process.env, { PORT: String(port), HOST });
-  return inTime(
-    service.startupTimeoutS,
-    async () => {
-      const made = await start.fn.call({ port, host: HOST });
-      while (!(await isOpen(port))) await new Promise((resolve) => setTimeout(resolve, 10));
-      return { address: { host: HOST, port }, handler: null, close: () => closeMade(made) };
-    },
-    () => `${name} has not bound its port`,
-  );
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, HOST);
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
-}
-
-async function isOpen(port: number): Promise<boolean> {
-  const socket = connect(port, HOST);
+  const server = service.server as WebServerSpec;
+  const bound = await BoundPort.watch({ given: Number(process.env.PORT), declared: server.port });
+  const { started, close } = server.command === null ? inProcess(start, bound) : program(start, server.command, bound);
   try {
-    await once(socket, "connect");
-    return true;
-  } catch {
-    return false;
+    const address = await inTime(
+      service.startupTimeoutS,
+      async () => started,
+      () => `${name} has not bound its port: ${bound.described}`,
+    );
+    if (address.port !== bound.given) warn(start, bound);
+    return { address, handler: null, close };
   } finally {
-    socket.destroy();
+    bound.stop();
   }
 }
 
+interface Started {
+  started: Promise<Awaited<ReturnType<BoundPort["found"]>>>;
+  close(): Promise<void>;
+}
+
+function inProcess(start: ServiceStart, bound: BoundPort): Started {
+  mapListen(bound.declared, bound.given);
+  const made = Promise.resolve().then(() => start.fn.call({ port: bound.given, host: HOST }));
+  let closable: unknown;
+  const started = made.then((value) => {
+    closable = value;
+    return bound.found();
+  });
+  return { started, close: () => closeMade(closable) };
+}
+
+function program(start: ServiceStart, given: string[], bound: BoundPort): Started {
+  const { name, service } = start.fn.spec;
+  const command = mapArguments(given, bound.declared, bound.given);
+  // A command `node` is the one that Athanor itself runs on.
+  const PATH = [dirname(process.execPath), process.env.PATH ?? ""].join(delimiter);
+  const running = new Program({ command, cwd: start.filesDir, env: { ...process.env, PATH }, write: start.write });
+  let state: "starting" | "running" | "closing" = "starting";
+  const ended = running.exited.then((exit): never => {
+    if (state === "running") start.ended(statusOf(exit));
+    const said = running.takeLastStderr().join("\n");
+    const why = bound.declaredIsTaken ? ` (${bound.taken})` : "";
+    const what = `${name}: ${command[0]} ended with ${exit.how} before it listened${why}`;
+    throw new AthanorError("startup_failed", `${what}\n${said}`.trim());
+  });
+  ended.catch(() => {});
+  const started = Promise.race([bound.found(), ended]).then((address) => {
+    state = "running";
+    return address;
+  });
+  const close = async (): Promise<void> => {
+    state = "closing";
+    await running.stop(service.drainTimeoutS * 1000);
+  };
+  return { started, close };
+}
+
+/** As a shell tells it. */
+function statusOf({ code, signal }: ProgramExit): number {
+  return code ?? 128 + (signal === null ? 0 : constants.signals[signal]);
+}
+
+function warn({ fn, write }: ServiceStart, { declared, given }: BoundPort): void {
+  const { name } = fn.spec;
+  const text = `${name} listens on port ${declared} and not on PORT, ${given}: no second replica of it can run on this machine, so its maxReplicas is 1, and a deploy cannot start a new one beside it\n`;
+  write("stderr", Buffer.from(text));
+}
+
+/** Whatever a start function returned, by the first of these that it has. */
 async function closeMade(made: unknown): Promise<void> {
   const closable = (made ?? {}) as Record<PropertyKey, unknown>;
-  for (const name of [Symbol.asyncDispose, "close", "stop"]) {
+  for (const name of [Symbol.asyncDispose, "close", "stop", "kill"]) {
     const close = closable[name];
-    if (typeof close === "function") return close.call(made);
+    if (typeof close === "function") {
+      await close.call(made);
+      return;
+    }
   }
 }
