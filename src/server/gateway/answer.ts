@@ -17,10 +17,8 @@ export interface PassedHead {
 /** Sets the head of a service's answer; it leaves with the first bytes, or by `flushHeaders`. `ownCors`: the gateway has said who may read it. */
 export function beginAnswer(x: Exchange, head: PassedHead, ownCors: boolean): void {
   const { res } = x;
-  const named = connectionTokens(head.headers);
   const flat: string[] = [];
-  for (const [name, value] of head.headers) {
-    if (HOP_BY_HOP.has(name) || name === "x-request-id" || named?.has(name) === true) continue;
+  for (const [name, value] of passedHeaders(head.headers)) {
     if (ownCors && CORS.test(name)) continue;
     if (name === "content-length" && (head.chunked || head.status === 204)) continue;
     flat.push(name, value);
@@ -37,6 +35,12 @@ export function beginAnswer(x: Exchange, head: PassedHead, ownCors: boolean): vo
   for (let i = 0; i < flat.length; i += 2) res.appendHeader(flat[i] as string, flat[i + 1] as string);
   res.setHeader("x-request-id", x.requestId);
   res.writeHead(head.status);
+}
+
+/** Without what belongs to one connection. */
+export function passedHeaders(headers: Pairs): [string, string][] {
+  const named = connectionTokens(headers);
+  return headers.filter(([name]) => !HOP_BY_HOP.has(name) && name !== "x-request-id" && named?.has(name) !== true);
 }
 
 function connectionTokens(headers: Pairs): Set<string> | null {
@@ -68,11 +72,8 @@ export function passInformation(x: Exchange, status: number, headers: Pairs): vo
   // The gateway itself has said 100 when it began to read the body.
   if (status === 100 || res.headersSent || req.httpVersion === "1.0" || typeof res.writeInformation !== "function")
     return;
-  const named = connectionTokens(headers);
   const passed: Record<string, string[]> = {};
-  for (const [name, value] of headers) {
-    if (HOP_BY_HOP.has(name) || named?.has(name) === true || name === "content-length") continue;
-    passed[name] = [...(passed[name] ?? []), value];
-  }
+  for (const [name, value] of passedHeaders(headers))
+    if (name !== "content-length") passed[name] = [...(passed[name] ?? []), value];
   res.writeInformation(status, passed);
 }

@@ -4,9 +4,13 @@ import { endAnswer, toAthanorError, writeWithBackPressure } from "../http/answer
 import { bodyStream } from "../http/body.ts";
 import type { Exchange } from "../http/exchange.ts";
 import type { HttpCall, ReplicaSession } from "../replicas/session.ts";
+import { FrameStream } from "../websockets/frame-stream.ts";
 import { addTrailers, beginAnswer, passInformation } from "./answer.ts";
 import type { Unanswered } from "./hop-exchange.ts";
 import { requestTrailers } from "./hop-request.ts";
+import type { Switched } from "./websocket.ts";
+
+const NOTHING = Buffer.alloc(0);
 
 /** One exchange with a service that is called in frames; the states are those of HopExchange. */
 export class FrameExchange {
@@ -19,12 +23,20 @@ export class FrameExchange {
   readonly #x: Exchange;
   readonly #call: HttpCall;
   readonly #ownCors: boolean;
+  readonly #onSwitch: (switched: Switched) => void;
 
   /** Throws replica_crashed where the replica takes no calls. */
-  constructor(p: { x: Exchange; session: ReplicaSession; message: OpenHttp; ownCors: boolean }) {
+  constructor(p: {
+    x: Exchange;
+    session: ReplicaSession;
+    message: OpenHttp;
+    ownCors: boolean;
+    onSwitch: (switched: Switched) => void;
+  }) {
     const { x } = p;
     this.#x = x;
     this.#ownCors = p.ownCors;
+    this.#onSwitch = p.onSwitch;
     this.#call = p.session.openHttp(p.message, bodyStream(x), {
       information: (status, headers) => passInformation(x, status, headers),
       trailers: () => requestTrailers(x),
@@ -65,6 +77,10 @@ export class FrameExchange {
     const { status, headers } = await this.#call.head;
     const { res } = x;
     if (res.headersSent || res.destroyed) return;
+    if (status === 101) {
+      this.#onSwitch({ headers, service: new FrameStream(this.#call), rest: NOTHING });
+      return;
+    }
     const declared = headers.find(([name]) => name === "content-length");
     const whole = this.#call.whole();
     const mayHaveBody = x.method !== "HEAD" && status !== 204 && status !== 304;

@@ -8,6 +8,7 @@ import type { LoadedDeployment } from "../deployments/loaded.ts";
 import { sendEmpty, sendJson } from "../http/answer.ts";
 import type { Exchange } from "../http/exchange.ts";
 import { preferencesOf } from "../http/prefer.ts";
+import { Tunnels } from "../websockets/tunnels.ts";
 import { allowOrigin, preflightHeaders } from "./cors.ts";
 import { serveDocs } from "./docs.ts";
 import { type ForwardedRequest, requestHeaders } from "./headers.ts";
@@ -37,10 +38,12 @@ export class Gateway {
   readonly #context: GatewayContext;
   readonly #publicHost: string | null;
   readonly #hops = new Hops();
+  readonly #tunnels: Tunnels;
   #routes: RouteTable = new Map();
 
   constructor(context: GatewayContext) {
     this.#context = context;
+    this.#tunnels = new Tunnels(context.stopping);
     const { publicUrl } = context.config;
     this.#publicHost = publicUrl === null ? null : new URL(publicUrl).host;
   }
@@ -97,6 +100,7 @@ export class Gateway {
     return callService(x, {
       scheduler: this.#context.scheduler,
       hops: this.#hops,
+      tunnels: this.#tunnels,
       log: this.#context.log,
       route,
       path,

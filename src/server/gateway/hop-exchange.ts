@@ -1,5 +1,5 @@
 import { AthanorError } from "../../protocol/errors.ts";
-import type { AnswerHead, HeaderPairs } from "../hop/answer-head.ts";
+import { type AnswerHead, type HeaderPairs, InvalidAnswer } from "../hop/answer-head.ts";
 import type { HopConnection, HopFailure, HopListener } from "../hop/connection.ts";
 import type { HopPool } from "../hop/pool.ts";
 import { endAnswer } from "../http/answer.ts";
@@ -7,6 +7,7 @@ import { acceptBody } from "../http/body.ts";
 import type { Exchange } from "../http/exchange.ts";
 import { addTrailers, beginAnswer, passInformation } from "./answer.ts";
 import { type HopRequest, requestTrailers } from "./hop-request.ts";
+import type { Switched } from "./websocket.ts";
 
 /** How an exchange ended where the client has not got a whole answer. */
 export interface Unanswered {
@@ -22,6 +23,7 @@ const CRLF = "\r\n";
  *
  *   waiting   --a head-->                       answering
  *   waiting   --failed(), cancel()-->           over        `done` says why; the caller may try again
+ *   waiting   --101, where it was asked for-->  over        the connection is the tunnel's
  *   answering --the answer's last byte-->       over        the connection is kept for the next
  *   answering --failed()-->                     over        the client's connection is cut: it must not take what it has for the whole
  *   any       --the client leaves-->            over        the connection to the service is cut, which tells it
@@ -37,6 +39,7 @@ export class HopExchange implements HopListener {
   readonly #name: string;
   readonly #repeatable: boolean;
   readonly #answered: () => void;
+  readonly #onSwitch: ((switched: Switched) => void) | null;
   #connection: HopConnection;
   #state: "waiting" | "answering" | "over" = "waiting";
   #sent: Unanswered["sent"] = "nothing";
@@ -57,6 +60,8 @@ export class HopExchange implements HopListener {
     repeatable: boolean;
     /** The head has come. */
     answered(): void;
+    /** The service has switched protocols; null: that was not asked for. */
+    onSwitch: ((switched: Switched) => void) | null;
   }) {
     this.#x = p.x;
     this.#pool = p.pool;
@@ -65,6 +70,7 @@ export class HopExchange implements HopListener {
     this.#ownCors = p.ownCors;
     this.#repeatable = p.repeatable;
     this.#answered = p.answered;
+    this.#onSwitch = p.onSwitch;
     this.#bodySent = p.request.framing === "none";
     this.done = this.#settled.promise;
     p.x.res.once("close", this.#left);
@@ -93,9 +99,10 @@ export class HopExchange implements HopListener {
   }
 
   head(head: AnswerHead): void {
-    this.#state = "answering";
     this.#head = head;
     this.#answered();
+    if (head.status === 101) return;
+    this.#state = "answering";
     beginAnswer(this.#x, head, this.#ownCors);
     // A body that is long in coming does not hold up the head.
     queueMicrotask(() => {
@@ -115,8 +122,13 @@ export class HopExchange implements HopListener {
     else if (!room) this.#hold();
   }
 
-  switched(): void {
-    throw new Error("no switch was asked for");
+  switched(rest: Buffer): void {
+    const headers = this.#head?.headers ?? [];
+    if (!headers.some(([name, value]) => name === "upgrade" && value.toLowerCase() === "websocket"))
+      throw new InvalidAnswer("it switches to another protocol than WebSocket");
+    const service = this.#connection.detach();
+    this.#end(null);
+    this.#onSwitch?.({ headers, service, rest });
   }
 
   failed(failure: HopFailure): void {
@@ -131,7 +143,7 @@ export class HopExchange implements HopListener {
   }
 
   #begin(): void {
-    this.#connection.begin(this, { method: this.#x.method, maySwitch: false });
+    this.#connection.begin(this, { method: this.#x.method, maySwitch: this.#onSwitch !== null });
     this.#connection.write(this.#request.head);
   }
 

@@ -16,10 +16,7 @@ const METHOD = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const BEYOND_LATIN1 = /[^\0-\xff]/;
 
 /** The request as the service gets it: over HTTP/1.1, on one of the gateway's own connections. `path` is undecoded. Throws bad_request. */
-export function hopRequest(
-  x: Exchange,
-  p: { path: string; forwarded: ForwardedRequest; upgrade: boolean },
-): HopRequest {
+export function hopRequest(x: Exchange, p: { path: string; forwarded: ForwardedRequest }): HopRequest {
   const target = x.search === "" ? p.path : `${p.path}?${x.search}`;
   if (!TARGET.test(target) || !METHOD.test(x.method))
     throw new AthanorError("bad_request", "the request's method or target has a character that is not allowed there");
@@ -33,7 +30,7 @@ export function hopRequest(
     const trailer = x.header("trailer");
     if (trailer !== undefined) head += `trailer: ${trailer}\r\n`;
   }
-  if (p.upgrade) head += "connection: upgrade\r\nupgrade: websocket\r\n";
+  if (x.upgrade !== null) head += "connection: upgrade\r\nupgrade: websocket\r\n";
   else if (/(?:^|,)\s*trailers\s*(?:,|;|$)/i.test(x.header("te") ?? "")) head += "te: trailers\r\nconnection: te\r\n";
   // Written byte for byte, a character beyond would become another one.
   if (BEYOND_LATIN1.test(head))

@@ -7,6 +7,8 @@ import type { Exchange } from "../http/exchange.ts";
 import type { Log } from "../log.ts";
 import type { ReplicaSession } from "../replicas/session.ts";
 import type { Lease, Scheduler } from "../scheduler/scheduler.ts";
+import type { Tunnel } from "../websockets/tunnel.ts";
+import type { Tunnels } from "../websockets/tunnels.ts";
 import { FrameExchange } from "./frame-exchange.ts";
 import type { ForwardedRequest } from "./headers.ts";
 import { requestHeaders } from "./headers.ts";
@@ -15,10 +17,12 @@ import { hopRequest } from "./hop-request.ts";
 import type { Hops } from "./hops.ts";
 import { isGone, isRepeatable, mayGoElsewhere } from "./retry.ts";
 import type { ServiceRoute } from "./routes.ts";
+import { joinWebSocket, type Switched } from "./websocket.ts";
 
 export interface ServiceCall {
   scheduler: Scheduler;
   hops: Hops;
+  tunnels: Tunnels;
   log: Pick<Log, "warn">;
   route: ServiceRoute;
   /** As the service sees it, undecoded. */
@@ -55,21 +59,28 @@ async function overHop(x: Exchange, p: ServiceCall, lease: Lease, address: Servi
   const { fn, deployment } = p.route;
   const { session } = lease;
   let timer: NodeJS.Timeout | undefined;
+  let tunnel: Tunnel | undefined;
+  const join = (switched: Switched): void => {
+    tunnel = joinWebSocket(x, { tunnels: p.tunnels, lease, switched });
+  };
   try {
     const exchange = new HopExchange({
       x,
       pool: p.hops.poolOf(session, address, fn.concurrency),
-      request: hopRequest(x, { path: p.path, forwarded: p.forwarded, upgrade: false }),
+      request: hopRequest(x, { path: p.path, forwarded: p.forwarded }),
       name: `${fn.name} of ${deployment.app} on ${session.id}`,
       ownCors: fn.service.cors !== null,
       repeatable: isRepeatable(x),
       answered: () => clearTimeout(timer),
+      onSwitch: x.upgrade === null ? null : join,
     });
     timer = setTimeout(() => exchange.cancel(tooLate(p.route, session)), Math.min(fn.timeoutS * 1000, MAX_TIMER_MS));
     return await exchange.done;
   } finally {
     clearTimeout(timer);
-    lease.release();
+    // A WebSocket takes its place for as long as it is open.
+    if (tunnel === undefined) lease.release();
+    else void tunnel.done.then(() => lease.release());
   }
 }
 
@@ -79,7 +90,13 @@ async function inFrames(x: Exchange, p: ServiceCall, lease: Lease): Promise<Unan
   acceptBody(x, Number.POSITIVE_INFINITY);
   let exchange: FrameExchange;
   try {
-    exchange = new FrameExchange({ x, session, message: openMessage(x, p), ownCors: fn.service.cors !== null });
+    exchange = new FrameExchange({
+      x,
+      session,
+      message: openMessage(x, p),
+      ownCors: fn.service.cors !== null,
+      onSwitch: (switched) => joinWebSocket(x, { tunnels: p.tunnels, lease, switched }),
+    });
   } catch (error) {
     lease.release();
     // Its connection has broken: nothing was sent.
@@ -109,7 +126,7 @@ function openMessage(x: Exchange, p: ServiceCall): OpenHttp {
     headers: requestHeaders(x, p.forwarded),
     hasBody: x.hasBody,
     maxBodyBytes: Number.MAX_SAFE_INTEGER,
-    upgrade: null,
+    upgrade: x.upgrade === null ? null : "websocket",
   };
 }
 

@@ -14,6 +14,8 @@ interface Connection {
   res: ServerResponse | null;
   /** Answers that are not complete. */
   pending: number;
+  /** It carries another protocol, until it ends. */
+  switched: boolean;
   /** It ends with the answers that it has; what else comes on it is no request. */
   ending: boolean;
   /** When the body under way, and the answer, last went on, and where they were then. */
@@ -28,6 +30,7 @@ const fresh = (socket: Socket): Connection => ({
   req: null,
   res: null,
   pending: 0,
+  switched: false,
   ending: false,
   bodyAt: 0,
   bodyBytes: 0,
@@ -40,6 +43,7 @@ const fresh = (socket: Socket): Connection => ({
  *
  *   idle --a request--> busy --its answer is complete--> idle
  *   busy --bytes that are no request, a request that is refused--> ending: the answers before it leave, then the refusal, then it is closed
+ *   busy --a switch of protocols--> switched: busy until it ends
  *   busy --its body, or the reader of its answer, stalls--> refused with 408, or cut
  */
 export class Connections {
@@ -94,6 +98,15 @@ export class Connections {
     connection.res = null;
   }
 
+  /** It has become a WebSocket, and so is busy for as long as it is open. */
+  switched(socket: Socket): void {
+    const connection = this.#all.get(socket);
+    if (connection === undefined) return;
+    connection.switched = true;
+    connection.req = null;
+    connection.res = null;
+  }
+
   /** No request after this one: its answer is the connection's last. */
   last(req: IncomingMessage): void {
     const connection = this.#all.get(req.socket);
@@ -139,8 +152,8 @@ export class Connections {
   /** All in one go, so that a request that is not slow costs nothing. */
   checkSlow(now: number): void {
     for (const [key, connection] of this.#all) {
-      if (connection.req === null) continue;
-      if (!connection.req.complete) this.#checkBody(connection, now);
+      if (connection.req === null && !connection.switched) continue;
+      if (connection.req !== null && !connection.req.complete) this.#checkBody(connection, now);
       if (key === connection.socket && connection.socket.writableLength > 0) this.#checkReader(connection, now);
     }
   }

@@ -5,6 +5,7 @@ import type { TLSSocket } from "node:tls";
 import { HTTP_DEFAULTS } from "../../protocol/defaults.ts";
 import { AthanorError } from "../../protocol/errors.ts";
 import { type RequestTarget, readHost, readTarget } from "./target.ts";
+import type { Upgrade } from "./upgrade.ts";
 
 const SERVER_WIDE: RequestTarget = { rawPath: "*", path: "*", search: "", authority: null };
 
@@ -28,12 +29,15 @@ export class Exchange {
   readonly host: string;
   /** What is Node's of HTTP/1 alone, `req.socket` above all, is not to be used then. */
   readonly isHttp2: boolean;
+  /** The client asks to switch to WebSocket; null: it does not. */
+  readonly upgrade: Upgrade | null;
   #disconnected: AbortController | null = null;
 
   /** Throws bad_request, uri_too_long, header_too_large, method_not_allowed. */
-  constructor(req: IncomingMessage, res: ServerResponse) {
+  constructor(req: IncomingMessage, res: ServerResponse, upgrade: Upgrade | null = null) {
     this.req = req;
     this.res = res;
+    this.upgrade = upgrade;
     this.requestId = requestIdOf(req.headers["x-request-id"]);
     this.method = req.method ?? "GET";
     this.isHttp2 = isHttp2(req);

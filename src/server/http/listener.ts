@@ -16,6 +16,7 @@ import { Exchange } from "./exchange.ts";
 import { HTTP2_OPTIONS, Http2Sessions, http2Response } from "./http2.ts";
 import { parserProblem } from "./refusal.ts";
 import type { TlsKeyPair } from "./tls.ts";
+import { asksForWebSocket, Upgrade } from "./upgrade.ts";
 
 // An import would read all of the module's exports, some of which load Node's HTTP client: a tenth of the server's start.
 const { createServer } = process.getBuiltinModule("node:http");
@@ -36,6 +37,7 @@ const NODE_OPTIONS = {
   // Exchange looks, and answers with a problem.
   requireHostHeader: false,
   noDelay: true,
+  shouldUpgradeCallback: asksForWebSocket,
 };
 
 export interface ListenerOptions {
@@ -116,6 +118,15 @@ export class Listener {
       expectsContinue({ req });
       this.#take(req, res);
     });
+    server.on("upgrade", (req, socket, head) => {
+      const connection = socket as Socket;
+      const { res, upgrade } = Upgrade.begin(req, {
+        socket: connection,
+        head,
+        taken: () => this.#connections.switched(connection),
+      });
+      this.#take(req, res, upgrade);
+    });
     server.on("checkExpectation", (req, res) => this.#take(req, res));
     server.on("clientError", (error, socket) => this.#connections.refuse(socket as Socket, parserProblem(error)));
     server.on("connect", (req, socket) => {
@@ -153,7 +164,7 @@ export class Listener {
     for (const socket of this.#sockets) socket.destroy();
   }
 
-  #take(req: IncomingMessage, res: ServerResponse): void {
+  #take(req: IncomingMessage, res: ServerResponse, upgrade: Upgrade | null = null): void {
     const stream = (req as unknown as Http2ServerRequest).stream as ServerHttp2Stream | undefined;
     if (stream !== undefined) this.#connections.beginStream(req, res, stream.session?.socket as Socket);
     else if (!this.#connections.begin(req, res)) return;
@@ -169,7 +180,7 @@ export class Listener {
     }
     let x: Exchange;
     try {
-      x = new Exchange(req, res);
+      x = new Exchange(req, res, upgrade);
     } catch (error) {
       this.#connections.last(req);
       refuseRequest(res, error as AthanorError, stream !== undefined);

@@ -75,6 +75,17 @@ export class OpenHttpCall implements OpenCall, HttpCall {
     this.#input.discard(error);
   }
 
+  async send(bytes: Uint8Array): Promise<boolean> {
+    return this.#output.offer(bytes) || (await this.#output.write(bytes));
+  }
+
+  sendEnd(): void {
+    if (this.#state === "done") return;
+    const trailers = this.#on.trailers?.() ?? [];
+    if (trailers.length === 0) this.#connection.bare(FrameType.END, this.#stream);
+    else this.#connection.json(FrameType.END, this.#stream, trailers);
+  }
+
   frame(type: FrameType, payload: Buffer): void {
     if (type === FrameType.WINDOW) this.#output.give(payload.readUInt32BE());
     else if (type === FrameType.DATA) this.#input.push(payload);
@@ -124,17 +135,11 @@ export class OpenHttpCall implements OpenCall, HttpCall {
   async #sendBody(body: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<void> {
     try {
       for await (const bytes of body) if (!(await this.#output.write(bytes))) return;
-      if (this.#state !== "done") this.#sendEnd();
+      this.sendEnd();
     } catch {
       // The client broke off its upload.
       this.cancel("disconnected");
     }
-  }
-
-  #sendEnd(): void {
-    const trailers = this.#on.trailers?.() ?? [];
-    if (trailers.length === 0) this.#connection.bare(FrameType.END, this.#stream);
-    else this.#connection.json(FrameType.END, this.#stream, trailers);
   }
 }
 

@@ -134,6 +134,10 @@ export interface HttpCall {
    * nothing after the end.
    */
   cancel(reason: CancelReason, error?: AthanorError): void;
+  /** After a head of status 101: bytes for the service, as they are. Resolves when more may follow, with false where it wants no more. */
+  send(bytes: Uint8Array): Promise<boolean>;
+  /** No more is sent. */
+  sendEnd(): void;
   /** Resolves once the replica is done with the call, cancelled ones included (its END has come, or it is gone). Never rejects. */
   readonly closed: Promise<void>;
 }
