@@ -1,9 +1,8 @@
 import { AthanorError } from "../../protocol/errors.ts";
 import type { OpenHttp } from "../../protocol/replica.ts";
 import { endAnswer, toAthanorError, writeWithBackPressure } from "../http/answer.ts";
-import { bodyStream } from "../http/body.ts";
 import type { Exchange } from "../http/exchange.ts";
-import type { HttpCall, ReplicaSession } from "../replicas/session.ts";
+import type { HttpCall, ReplicaSession, RequestBody } from "../replicas/session.ts";
 import { FrameStream } from "../websockets/frame-stream.ts";
 import { addTrailers, beginAnswer, passInformation } from "./answer.ts";
 import type { Unanswered } from "./hop-exchange.ts";
@@ -30,6 +29,7 @@ export class FrameExchange {
     x: Exchange;
     session: ReplicaSession;
     message: OpenHttp;
+    body: RequestBody;
     ownCors: boolean;
     onSwitch: (switched: Switched) => void;
   }) {
@@ -37,7 +37,7 @@ export class FrameExchange {
     this.#x = x;
     this.#ownCors = p.ownCors;
     this.#onSwitch = p.onSwitch;
-    this.#call = p.session.openHttp(p.message, bodyStream(x), {
+    this.#call = p.session.openHttp(p.message, p.body, {
       information: (status, headers) => passInformation(x, status, headers),
       trailers: () => requestTrailers(x),
     });

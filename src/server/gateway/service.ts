@@ -2,7 +2,7 @@ import { SERVER_DEFAULTS } from "../../protocol/defaults.ts";
 import { AthanorError } from "../../protocol/errors.ts";
 import type { OpenHttp, ServiceAddress } from "../../protocol/replica.ts";
 import { MAX_TIMER_MS } from "../alarm.ts";
-import { acceptBody } from "../http/body.ts";
+import { acceptBody, arrivedBody, bodyStream } from "../http/body.ts";
 import type { Exchange } from "../http/exchange.ts";
 import type { Log } from "../log.ts";
 import type { ReplicaSession } from "../replicas/session.ts";
@@ -17,6 +17,7 @@ import { hopRequest } from "./hop-request.ts";
 import type { Hops } from "./hops.ts";
 import { isGone, isRepeatable, mayGoElsewhere } from "./retry.ts";
 import type { ServiceRoute } from "./routes.ts";
+import type { KeptBody } from "./sync.ts";
 import { joinWebSocket, type Switched } from "./websocket.ts";
 
 export interface ServiceCall {
@@ -39,11 +40,14 @@ export interface ServiceCall {
 export async function callService(x: Exchange, p: ServiceCall): Promise<void> {
   const { scheduler, route } = p;
   const { deployment, fn } = route;
+  const kept: KeptBody = { body: null };
   for (let attempt = 1; ; attempt++) {
     const lease =
       scheduler.tryAcquire(deployment, fn) ?? (await scheduler.acquire({ deployment, fn, signal: x.signal }));
     const { session } = lease;
-    const unanswered = await (session.address === null ? inFrames(x, p, lease) : overHop(x, p, lease, session.address));
+    const unanswered = await (session.address === null
+      ? inFrames(x, p, lease, kept)
+      : overHop(x, p, lease, session.address));
     if (unanswered === null) return;
     const { error, sent } = unanswered;
     if (mayGoElsewhere(x, { attempt, sent, error }) && (await isGone(session))) continue;
@@ -84,16 +88,18 @@ async function overHop(x: Exchange, p: ServiceCall, lease: Lease, address: Servi
   }
 }
 
-async function inFrames(x: Exchange, p: ServiceCall, lease: Lease): Promise<Unanswered | null> {
+async function inFrames(x: Exchange, p: ServiceCall, lease: Lease, kept: KeptBody): Promise<Unanswered | null> {
   const { fn } = p.route;
   const { session } = lease;
-  acceptBody(x, Number.POSITIVE_INFINITY);
   let exchange: FrameExchange;
   try {
+    acceptBody(x, Number.POSITIVE_INFINITY);
+    if (x.hasBody) kept.body ??= (await arrivedBody(x)) ?? bodyStream(x);
     exchange = new FrameExchange({
       x,
       session,
       message: openMessage(x, p),
+      body: kept.body,
       ownCors: fn.service.cors !== null,
       onSwitch: (switched) => joinWebSocket(x, { tunnels: p.tunnels, lease, switched }),
     });

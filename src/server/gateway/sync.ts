@@ -66,7 +66,7 @@ async function exchange(x: Exchange, lease: Lease, call: HttpCall, timeoutS: num
 }
 
 /** Read from the connection once, for whichever replica it goes to. */
-interface KeptBody {
+export interface KeptBody {
   body: RequestBody;
 }
 
