@@ -27,7 +27,7 @@ export function beginAnswer(x: Exchange, head: PassedHead, ownCors: boolean): vo
     const trailer = head.headers.find(([name]) => name === "trailer");
     if (trailer) flat.push(...trailer);
   }
-  if (res.getHeaderNames().length === 0) {
+  if (!x.isHttp2 && res.getHeaderNames().length === 0) {
     flat.push("x-request-id", x.requestId);
     res.writeHead(head.status, flat);
     return;
@@ -70,10 +70,10 @@ export function addTrailers(x: Exchange, trailers: Pairs): void {
 export function passInformation(x: Exchange, status: number, headers: Pairs): void {
   const { res, req } = x;
   // The gateway itself has said 100 when it began to read the body.
-  if (status === 100 || res.headersSent || req.httpVersion === "1.0" || typeof res.writeInformation !== "function")
-    return;
+  if (status === 100 || res.headersSent || req.httpVersion === "1.0") return;
   const passed: Record<string, string[]> = {};
   for (const [name, value] of passedHeaders(headers))
     if (name !== "content-length") passed[name] = [...(passed[name] ?? []), value];
-  res.writeInformation(status, passed);
+  if (!x.isHttp2) res.writeInformation?.(status, passed);
+  else if (status === 103) res.writeEarlyHints(passed);
 }
