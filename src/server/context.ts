@@ -268,6 +268,7 @@ export async function createContext(p: ContextOptions): Promise<WiredContext> {
   const beginStop = (): void => {
     ready = false;
     stopping.abort();
+    deployments.beginStop();
   };
 
   return {

@@ -8,7 +8,7 @@ import { digestUpload } from "../../src/protocol/digest.ts";
 import type { DeploymentUpload } from "../../src/protocol/spec.ts";
 import type { DeploymentJson, DeployResult, Page, Problem, ScheduleJson } from "../../src/protocol/wire.ts";
 import { startTestServer, type TestServer } from "../harness/server.ts";
-import { CliRun } from "./cli-process.ts";
+import { CliRun, temporaryFolder } from "./cli-process.ts";
 
 let upload: DeploymentUpload;
 
@@ -92,6 +92,35 @@ describe("a deployment whose replicas do not get ready", () => {
     const ready = (await server.api.replicas()).filter(({ deployment_id: id }) => id === deployment.deployment_id);
     assert.ok(ready.some(({ status, functions }) => status === "ready" && functions.includes("model")));
     assert.equal(await get(server, "/ladder/model"), "version three");
+  });
+});
+
+describe("a server that stops while a deployment gets ready", () => {
+  it("waits for it no longer, and has the one before live at its next start", async () => {
+    await using folder = await temporaryFolder();
+    const data = join(folder.path, "data");
+    let deploying: Promise<Problem>;
+    {
+      await using server = await startTestServer({ data });
+      await server.api.deploy(upload);
+      assert.equal(await get(server, "/ladder/model"), "version one");
+      const stuck = versioned("two", (made) => ({
+        ...made,
+        bundle: made.bundle.replace('model = "sound"', 'model = "stuck"'),
+      }));
+      deploying = refused(server, "/v1/deployments", stuck);
+      const starts = async () =>
+        (await server.api.replicas()).some(
+          ({ deployment_id: id, status }) => id === "deployments:2" && status === "starting",
+        );
+      while (!(await starts()));
+    }
+    assert.equal((await deploying).code, "shutting_down");
+    await using server = await startTestServer({ data });
+    assert.equal(await get(server, "/ladder/model"), "version one");
+    assert.deepEqual(await statuses(server), ["1 live", "2 failed"]);
+    const { error } = await server.api.json<DeploymentJson>("GET", "/v1/deployments/2");
+    assert.equal(error?.code, "shutting_down");
   });
 });
 

@@ -1,10 +1,14 @@
 /**
- * The way of a deployment to the moment before it is live. What is live is not touched, whatever comes of it.
+ * The way of a deployment to being live. What is live before is not touched until the last step, whatever comes of the others.
  *
- *   (folder there) --trial()--> loads --prepare()--> ready      its replicas are kept for the switch
- *   any            --what was tried fails, or stop()--> given up   its replicas leave; the error says why
+ *   (folder there) --trial--> loads --prepare--> ready, its replicas kept --switch--> live
+ *   any            --a step fails, or stop()--> given up: its replicas leave, and the error says why
  */
+import { LOG_DEFAULTS } from "../../protocol/defaults.ts";
 import { AthanorError } from "../../protocol/errors.ts";
+import type { Log } from "../log.ts";
+import type { DeploymentError } from "../store/store.ts";
+import { deploymentError, failureOf } from "./failure.ts";
 import type { LoadedDeployment } from "./loaded.ts";
 import type { Phases } from "./phases.ts";
 
@@ -15,6 +19,11 @@ export interface RolloutOptions {
   prepare(deployment: LoadedDeployment): Promise<void>;
   /** What was prepared is not to be live. */
   abandon(deployment: LoadedDeployment): void;
+  /** A deployment did not get to be live. */
+  onFailed?(deployment: LoadedDeployment, error: DeploymentError): void;
+  /** The last that its replicas wrote to stderr. */
+  lastStderr(deployment: number, limit: number): Promise<string[]>;
+  log: Pick<Log, "info" | "warn">;
 }
 
 export class Rollout {
@@ -36,8 +45,31 @@ export class Rollout {
     for (const deployment of this.#preparing) this.#options.abandon(deployment);
   }
 
-  async trial(deployment: LoadedDeployment, phases: Phases): Promise<void> {
-    await phases.time("trial", () => this.#orStopped(this.#options.trial(deployment, this.#stopped.signal)));
+  /** `makeLive` is called once it is ready, and is the switch. */
+  async run<T>(deployment: LoadedDeployment, phases: Phases, makeLive: () => Promise<T>): Promise<T> {
+    const { trial, log } = this.#options;
+    await phases.time("trial", () => this.#orStopped(trial(deployment, this.#stopped.signal)));
+    try {
+      await this.prepare(deployment, phases);
+      const made = await phases.time("switch", makeLive);
+      const { id, app, spec } = deployment;
+      const took = Object.fromEntries(phases.ended.map(({ phase, duration_s: s }) => [phase, s]));
+      log.info({ deployment: id, app, functions: spec.functions.length, took }, "deployment is live");
+      return made;
+    } catch (error) {
+      this.giveUp(deployment);
+      throw error;
+    }
+  }
+
+  /** Why it is not live, as it is to be kept, and as the deployer is told. */
+  async failed(deployment: LoadedDeployment, error: unknown): Promise<{ why: DeploymentError; told: unknown }> {
+    const { log, lastStderr, onFailed } = this.#options;
+    const { id, app, number } = deployment;
+    const why = deploymentError(error, await lastStderr(number, LOG_DEFAULTS.lastStderrLines));
+    onFailed?.(deployment, why);
+    log.warn({ deployment: id, app, code: why.code }, "deployment failed; the one before stays live");
+    return { why, told: failureOf(error, why) };
   }
 
   /** After it, the deployment is to be made live, or to be given up. */

@@ -8,7 +8,7 @@
  * What is live is also kept in memory, where the hot path finds it; create(), rollBack(), remove() and the follower change that, in turns for each
  * app. Each makes the replicas that take over ready first (rollout.ts), so that the switch is one assignment between ready replicas.
  */
-import { DEPLOY_DEFAULTS, LOG_DEFAULTS } from "../../protocol/defaults.ts";
+import { DEPLOY_DEFAULTS } from "../../protocol/defaults.ts";
 import { AthanorError } from "../../protocol/errors.ts";
 import { formatId, NAME_PATTERN } from "../../protocol/names.ts";
 import type { DeploymentUpload } from "../../protocol/spec.ts";
@@ -16,8 +16,7 @@ import type { DeployPhaseJson } from "../../protocol/wire.ts";
 import type { Log } from "../log.ts";
 import { checkScheduled } from "../schedules/check.ts";
 import { newSchedules } from "../schedules/decide.ts";
-import type { DeploymentError, DeploymentRecord, Store } from "../store/store.ts";
-import { deploymentError, failureOf } from "./failure.ts";
+import type { DeploymentRecord, Store } from "../store/store.ts";
 import { DeploymentFolders, type UploadBlobs } from "./folders.ts";
 import { Follower } from "./follower.ts";
 import { loadDeployment } from "./load.ts";
@@ -59,10 +58,6 @@ export interface DeploymentServiceOptions extends RolloutOptions {
   inspect?: string | null;
   /** The live deployments are now these; `added` is new among them, `retired` no longer one. */
   onChange(p: { live: LoadedDeployment[]; added: LoadedDeployment | null; retired: LoadedDeployment | null }): void;
-  /** A deployment did not get ready. */
-  onFailed?(deployment: LoadedDeployment, error: DeploymentError): void;
-  /** The last that its replicas wrote to stderr. */
-  lastStderr(deployment: number, limit: number): Promise<string[]>;
   /** Deployments that have replicas, or calls that wait for one. */
   inUse(): Iterable<number>;
   now(): number;
@@ -122,10 +117,15 @@ export class DeploymentService implements Deployments {
     await this.#follower.start();
   }
 
-  async stop(): Promise<void> {
-    this.#started = false;
+  /** Gives up what is being made ready: whoever deploys is told so. */
+  beginStop(): void {
     this.#follower.stop();
     this.#rollout.stop();
+  }
+
+  async stop(): Promise<void> {
+    this.#started = false;
+    this.beginStop();
     await this.#folders.stop();
     await this.#turns.over();
     this.#live = new Map();
@@ -239,9 +239,13 @@ export class DeploymentService implements Deployments {
       return { record: await this.#makeLive(deployment, phases), unchanged: false };
     } catch (error) {
       this.#loaded.delete(deployment.number);
-      throw await this.#failed(deployment, error, (why) =>
-        store.deploymentFail({ deployment: deployment.number, error: why, now: now() }),
-      );
+      const { why, told } = await this.#rollout.failed(deployment, error);
+      await store.deploymentFail({ deployment: deployment.number, error: why, now: now() }).catch((fault: unknown) => {
+        this.#options.log.error({ deployment: deployment.id, err: fault }, "that it failed could not be stored");
+        // It may be live all the same, if what was lost is only the store's answer.
+        void this.#follower.sync();
+      });
+      throw told;
     }
   }
 
@@ -258,52 +262,21 @@ export class DeploymentService implements Deployments {
     try {
       return { record: await this.#makeLive(deployment, phases), unchanged: false };
     } catch (error) {
-      throw await this.#failed(deployment, error, async () => {});
+      throw (await this.#rollout.failed(deployment, error)).told;
     }
   }
 
-  /** The careful way. Whatever fails on it, the one before stays live. */
   async #makeLive(deployment: LoadedDeployment, phases: Phases): Promise<DeploymentRecord> {
-    const { store, now, log } = this.#options;
+    const { store, now } = this.#options;
     const { app, number, spec } = deployment;
     checkScheduled(deployment);
-    await this.#rollout.trial(deployment, phases);
-    try {
-      await this.#rollout.prepare(deployment, phases);
-      const record = await phases.time("switch", async () => {
-        const at = now();
-        const schedules = newSchedules(spec.functions, at);
-        const activated = await store.deploymentActivate({ deployment: number, schedules, now: at });
-        this.#swap(app, deployment);
-        return activated;
-      });
-      const took = Object.fromEntries(phases.ended.map(({ phase, duration_s: s }) => [phase, s]));
-      log.info({ deployment: deployment.id, app, functions: spec.functions.length, took }, "deployment is live");
+    return await this.#rollout.run(deployment, phases, async () => {
+      const at = now();
+      const schedules = newSchedules(spec.functions, at);
+      const record = await store.deploymentActivate({ deployment: number, schedules, now: at });
+      this.#swap(app, deployment);
       return record;
-    } catch (error) {
-      this.#rollout.giveUp(deployment);
-      throw error;
-    }
-  }
-
-  /** Keeps and tells why; returns what the deployer is told. */
-  async #failed(
-    deployment: LoadedDeployment,
-    error: unknown,
-    keep: (why: DeploymentError) => Promise<void>,
-  ): Promise<unknown> {
-    const { log, lastStderr, onFailed } = this.#options;
-    const why = deploymentError(error, await lastStderr(deployment.number, LOG_DEFAULTS.lastStderrLines));
-    // Where the store cannot even be told, the first error says why.
-    await keep(why).catch((fault: unknown) => {
-      log.error({ deployment: deployment.id, err: fault }, "that the deployment failed could not be stored");
-      // It may be live all the same, if what was lost is only the store's answer.
-      void this.#follower.sync();
     });
-    onFailed?.(deployment, why);
-    const { id, app } = deployment;
-    log.warn({ deployment: id, app, code: why.code }, "deployment failed; the one before stays live");
-    return failureOf(error, why);
   }
 
   /** At the start of the server nothing is served yet that could go on meanwhile. */

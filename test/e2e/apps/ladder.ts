@@ -18,7 +18,8 @@ export const health = app.endpoint("/health", { methods: ["GET"] }, () => {
 
 export class Model {
   @app.enter()
-  load(): void {
+  async load(): Promise<void> {
+    if (model === ("stuck" as string)) await new Promise(() => setInterval(() => {}, 1000));
     if (model !== ("sound" as string)) {
       console.error(`the model is ${model}`);
       throw new Error("cannot load it");
