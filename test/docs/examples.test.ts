@@ -1,7 +1,7 @@
 /** Every example is deployed by the CLI as it is in the repository, and does what it says. */
 import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
-import { readFile } from "node:fs/promises";
+import { cp, readFile } from "node:fs/promises";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
 import sharp from "sharp";
@@ -44,6 +44,47 @@ describe("examples", () => {
       const page = await (await fetch(`${url}/guestbook/`)).text();
       assert.match(page, /<li>&lt;b>Ada&lt;\/b> \(from (?:::ffff:)?127\.0\.0\.1\)<\/li>/);
       assert.match(page, /action="\/guestbook\/entries"/);
+    },
+
+    async chat() {
+      assert.match(await (await fetch(`${url}/chat/`)).text(), /<title>Chat<\/title>/);
+      const socketUrl = `${url.replace("http", "ws")}/chat/socket`;
+      const heard: { from: string | null; text: string }[] = [];
+      const ada = new WebSocket(`${socketUrl}?name=Ada`);
+      const enough = new Promise<void>((resolve, reject) => {
+        ada.onerror = ada.onclose = reject;
+        ada.onmessage = ({ data }) => {
+          heard.push(JSON.parse(data));
+          if (heard.length === 1) bob = new WebSocket(`${socketUrl}?name=Bob`);
+          if (heard.length === 2) ada.send("Hello");
+          if (heard.length === 3) bob?.close();
+          if (heard.length === 4) resolve();
+        };
+      });
+      let bob: WebSocket | undefined;
+      await enough;
+      ada.close();
+      assert.deepEqual(heard, [
+        { from: null, text: "Ada has come in" },
+        { from: null, text: "Bob has come in" },
+        { from: "Ada", text: "Hello" },
+        { from: null, text: "Bob has left" },
+      ]);
+    },
+
+    async sveltekit() {
+      const page = await (await fetch(`${url}/shop/?name=Ada`)).text();
+      assert.match(page, /<h1>Welcome, Ada!<\/h1>/);
+      const script = /href="(\.\/_app\/[^"]+\.js)"/.exec(page)?.[1] ?? "";
+      const { status, headers } = await fetch(new URL(script, `${url}/shop/`));
+      assert.deepEqual([status, headers.get("content-type")], [200, "text/javascript"]);
+      const body = new URLSearchParams({ what: "coal" });
+      const ordered = await fetch(`${url}/shop/`, {
+        method: "POST",
+        body,
+        headers: { origin: url, accept: "text/html" },
+      });
+      assert.match(await ordered.text(), /Thanks for coal, (?:::ffff:)?127\.0\.0\.1!/);
     },
 
     async hello() {
@@ -109,12 +150,24 @@ describe("examples", () => {
     },
   };
 
+  /** Examples that are built before they are deployed, in a copy. */
+  const made: Record<string, () => Promise<string>> = {
+    async sveltekit() {
+      const folder = path.join(user.folder, "sveltekit");
+      await cp(path.join(EXAMPLES, "sveltekit"), folder, { recursive: true, filter: isSource });
+      await user.succeed("npm", ["ci", "--no-audit", "--no-fund"], folder);
+      await user.succeed("npm", ["run", "build"], folder);
+      return folder;
+    },
+  };
+
   const folders = readdirSync(EXAMPLES, { withFileTypes: true }).filter((entry) => entry.isDirectory());
   for (const { name } of folders) {
     test(name, async () => {
       const works = tested[name];
       assert.ok(works, `no test for examples/${name}`);
-      assert.match(await user.athanor("deploy", path.join(EXAMPLES, name, "app.ts")), /deployments:\d+/);
+      const folder = made[name] === undefined ? path.join(EXAMPLES, name) : await made[name]();
+      assert.match(await user.athanor("deploy", path.join(folder, "app.ts")), /deployments:\d+/);
       await works();
     });
   }
@@ -122,6 +175,11 @@ describe("examples", () => {
 
 function json(body: unknown): RequestInit {
   return { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) };
+}
+
+/** Not what a build in the checkout may have left. */
+function isSource(file: string): boolean {
+  return !/[\\/](?:node_modules|build|\.svelte-kit)$/.test(file);
 }
 
 function words(text: string): string[] {
