@@ -177,9 +177,9 @@ function json(body: unknown): RequestInit {
   return { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) };
 }
 
-/** Not what a build in the checkout may have left. */
+/** Not what a build in the checkout may have left, nor what leads to the checkout's other files. */
 function isSource(file: string): boolean {
-  return !/[\\/](?:node_modules|build|\.svelte-kit)$/.test(file);
+  return !/[\\/](?:node_modules|build|\.svelte-kit|tsconfig\.json)$/.test(file);
 }
 
 function words(text: string): string[] {
