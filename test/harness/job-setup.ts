@@ -50,6 +50,7 @@ export interface SetupOptions {
   cancelGraceMs?: number;
   now?: () => number;
   owner?: () => string;
+  changed?: (record: JobRecord) => void;
   /** Default: the disk's. */
   store?: Store;
 }

@@ -9,6 +9,7 @@ import { modelConformance } from "./conformance/model.ts";
 import { queueConformance } from "./conformance/queue.ts";
 import { scheduleConformance } from "./conformance/schedules.ts";
 import { serverConformance } from "./conformance/servers.ts";
+import { startConformance } from "./conformance/start.ts";
 import { transitionConformance } from "./conformance/transitions.ts";
 import { upkeepConformance } from "./conformance/upkeep.ts";
 import { webhookConformance } from "./conformance/webhooks.ts";
@@ -18,6 +19,7 @@ export function storeConformance(name: string, open: Open): void {
   describe(`${name} store`, () => {
     deploymentConformance(open);
     queueConformance(open);
+    startConformance(open);
     limitConformance(open);
     keyConformance(open);
     transitionConformance(open);

@@ -1,4 +1,4 @@
-version 1
+version 2
 TABLE concurrency_keys WITH (fillfactor=50)
   queue integer NOT NULL
   key text COLLATE C NOT NULL
@@ -140,7 +140,7 @@ TABLE jobs WITH (fillfactor=60)
   CREATE INDEX jobs_function ON jobs USING btree (queue, job)
   CREATE INDEX jobs_key ON jobs USING btree (queue, concurrency_key, job) WHERE (concurrency_key IS NOT NULL)
   CREATE INDEX jobs_parent ON jobs USING btree (parent, job) WHERE (parent IS NOT NULL)
-  CREATE TRIGGER jobs_begin BEFORE INSERT ON jobs FOR EACH ROW WHEN ((new.status <> 'queued'::text)) EXECUTE FUNCTION refuse('a job begins as queued')
+  CREATE TRIGGER jobs_begin BEFORE INSERT ON jobs FOR EACH ROW WHEN ((NOT (((new.status = 'queued'::text) AND (new.attempt = 0) AND (new.fence = 0)) OR ((new.status = 'running'::text) AND (new.attempt = 1) AND (new.fence = 1))))) EXECUTE FUNCTION refuse('a job begins as queued, or as running with its first attempt')
   CREATE TRIGGER jobs_held BEFORE UPDATE ON jobs FOR EACH ROW WHEN (((old.hold IS NOT NULL) AND (new.status = 'running'::text))) EXECUTE FUNCTION refuse('a job that waits for its time or its key cannot start')
   CREATE TRIGGER jobs_transition BEFORE UPDATE ON jobs FOR EACH ROW WHEN (((old.status <> new.status) AND (NOT (((old.status = 'queued'::text) AND (new.status = ANY (ARRAY['running'::text, 'cancelled'::text, 'expired'::text]))) OR ((old.status = 'running'::text) AND (new.status = ANY (ARRAY['queued'::text, 'succeeded'::text, 'failed'::text, 'cancelled'::text, 'timed_out'::text]))))))) EXECUTE FUNCTION refuse('no such transition of a job')
 TABLE key_waits

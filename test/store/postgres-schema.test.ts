@@ -100,6 +100,20 @@ describe("PostgreSQL's schema", { skip: postgresMissing() }, () => {
       for (const status of JOB_STATUSES.filter((s) => s !== "queued")) {
         await assert.rejects(insert(client, status), /begins as queued/);
       }
+      for (const [attempt, fence] of [
+        [1, 1],
+        [0, 0],
+        [2, 2],
+        [0, 1],
+      ]) {
+        const values = `1, 1, 1, 'running', 0, 1, '{}', 3, 0, 0, 1, 1, 1, ${attempt}, ${fence}, 'r', 'o', 1`;
+        const begun =
+          client.query(`INSERT INTO jobs (job, queue, deployment, status, priority, place, input, max_attempts, created_at,
+          status_since, ttl_s, events_window, events_window_bytes, attempt, fence, replica, owner, started_at)
+          OVERRIDING SYSTEM VALUE VALUES (${values})`);
+        if (attempt === 1) await assert.doesNotReject(begun);
+        else await assert.rejects(begun, /begins as queued/);
+      }
     });
   });
 

@@ -52,7 +52,7 @@ async function serveCalls(call: ApiCall): Promise<void> {
     requests.map(async (request, index) => {
       try {
         const inserted = await insert(call, request, parent);
-        const { job, existing } = inserted;
+        const { job, existing, started } = inserted;
         if (request.stream && !isFinal(job.status)) context.events.expectReader(job.job);
         if (!request.wait || waitMs === 0) {
           written.push(write(index, context.jobs.view.inserted(inserted)));
@@ -61,8 +61,8 @@ async function serveCalls(call: ApiCall): Promise<void> {
         if (isFinal(job.status)) return settle(index, job);
         const leave = context.jobs.onEnd(job.job, (record) => settle(index, record));
         open.set(index, { job: job.job, leave });
-        // What another request inserted may have ended before this one listened.
-        if (existing || context.store.shared)
+        // What another request inserted may have ended before this one listened, and what another server could claim.
+        if (existing || (context.store.shared && started === null))
           await lookAgain(call, job.job, (record) => open.has(index) && settle(index, record));
       } catch (error) {
         lines.add({ call: index, problem: toAthanorError(error).toProblem() });

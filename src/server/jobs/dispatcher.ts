@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { Group, Replica } from "../scheduler/group.ts";
-import type { JobChange, JobRecord } from "../store/store.ts";
+import type { JobChange, JobRecord, JobStart } from "../store/store.ts";
 import { allot } from "./allot.ts";
 import { Attempts } from "./attempts.ts";
 import { DueJobs } from "./due.ts";
@@ -19,10 +19,18 @@ export interface DispatchListener {
   released(job: number): void;
 }
 
+/** A place on a replica, taken for a job that is just being inserted. */
+export interface Place {
+  start: JobStart;
+  /** Call once: the job as it runs, or null where it was not started. */
+  settle(started: JobRecord | null): void;
+}
+
 /**
  * Takes due jobs to replicas that have room.
  *
  *   job due --pump--> claim under way --claimed--> attempt runs (attempts.ts) --place free--> pump
+ *   job new, with a place and none due --takePlace--> insertion under way --started--> attempt runs
  *
  * A claim joins the transaction of whatever else was written in the same turn: the insertion of the job that it takes, or the end of the job
  * whose place it fills.
@@ -83,6 +91,30 @@ export class Dispatcher {
     return this.#mayClaim && group.allowed > 0 && this.due.mayRun(group) && group.leastLoaded() !== null;
   }
 
+  /**
+   * The place of a job that is inserted by the very next step; null where there is none, where jobs wait for it that are due already, or where
+   * the function's rate decides.
+   */
+  takePlace(group: Group, name: string): Place | null {
+    if (group.dueJobs > 0 || !this.hasRoom(group)) return null;
+    const limits = group.claimOf(name);
+    if (limits === undefined || limits.rate !== null) return null;
+    const replica = group.leastLoaded();
+    if (replica === null) return null;
+    const owner = this.owner();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#options.scheduler.take(replica, 1);
+    this.#watch(promise);
+    const settle = (started: JobRecord | null): void => {
+      // The lease was lost on the way: it is taken up again like all that was started under it.
+      if (started !== null && owner === this.owner()) this.attempts.run(started, replica);
+      else this.#options.scheduler.give(replica, 1);
+      resolve();
+    };
+    const { concurrency } = limits;
+    return { start: { limit: 1, concurrency, replica: replica.session.id, owner }, settle };
+  }
+
   /** Kills what runs of the app, whose jobs are in the store no more. */
   dropApp(app: string): void {
     this.attempts.abandonApp(app);
@@ -127,8 +159,11 @@ export class Dispatcher {
     // First no longer due, then under way: in between they would be both.
     group.dueJobs -= places;
     this.#options.scheduler.take(replica, places);
+    this.#watch(this.#claimNow(replica, places, group.dueVersion));
+  }
+
+  #watch(claim: Promise<void>): void {
     const claimed = this.attempts.claiming();
-    const claim = this.#claimNow(replica, places, group.dueVersion);
     this.#claims.add(claim);
     void claim.finally(() => {
       this.#claims.delete(claim);

@@ -5,7 +5,7 @@ import type { FunctionSpec } from "../../protocol/spec.ts";
 import type { RunnableDeployment } from "../scheduler/deployment.ts";
 import type { Group } from "../scheduler/group.ts";
 import type { InsertedJob, JobRecord, NewJob } from "../store/store.ts";
-import type { Dispatcher } from "./dispatcher.ts";
+import type { Dispatcher, Place } from "./dispatcher.ts";
 import { NO_OPTIONS, newJob, type SpawnOptions } from "./new-job.ts";
 import { clockOf, type JobsOptions } from "./options.ts";
 import { callHash, type StoredPayload, storePayload } from "./payload.ts";
@@ -30,8 +30,7 @@ export interface Inserted extends InsertedJob {
 }
 
 /**
- * The way of calls into the queue. With room at hand a job is claimed in the very transaction that inserts it; where that inserts nothing, the
- * claim finds nothing.
+ * The way of calls into the queue, and past it: where a place is at hand that no other job waits for, the store starts a job in the step that inserts it.
  */
 export class Spawner {
   readonly #options: JobsOptions;
@@ -126,31 +125,44 @@ export class Spawner {
 
   async #insert({ deployment, fn }: Target, jobs: NewJob[], now: number): Promise<Inserted[]> {
     const { store, scheduler } = this.#options;
-    const insertion = store.jobInsertMany({ jobs, now });
     const due = jobs.reduce((count, { runAfter }) => count + (runAfter === null ? 1 : 0), 0);
     const group = scheduler.groupFor(deployment, fn);
+    const place = due === 1 && jobs.length === 1 ? this.#dispatcher.takePlace(group, fn.name) : null;
+    const insertion = store.jobInsertMany({ jobs, start: place?.start ?? null, now });
     // The claim joins the insertion's transaction where the store takes steps in the order of the calls; elsewhere it might come before it, and
     // find nothing.
-    const atOnce = !store.shared && due > 0 && this.#dispatcher.hasRoom(group);
-    if (atOnce) this.#dispatcher.due.raise(group, due);
+    const claims = place === null && !store.shared && due > 0 && this.#dispatcher.hasRoom(group);
+    if (claims) this.#dispatcher.due.raise(group, due);
     let inserted: InsertedJob[];
     try {
       inserted = await insertion;
     } catch (error) {
+      place?.settle(null);
       throw this.#refused(error, fn.name, group);
     }
     // A group may have been let go in the meantime, so it is looked up again.
-    this.#inserted(atOnce ? null : scheduler.groupFor(deployment, fn), inserted);
-    return inserted.map((each) => ({ ...each, atOnce: atOnce && !each.existing && each.position === 1 }));
+    this.#inserted(claims ? null : scheduler.groupFor(deployment, fn), inserted);
+    if (place !== null) this.#settle(place, inserted[0] ?? null, now);
+    return inserted.map((each) => ({
+      ...each,
+      atOnce: each.started !== null || (claims && !each.existing && each.position === 1),
+    }));
+  }
+
+  #settle(place: Place, inserted: InsertedJob | null, now: number): void {
+    const started = inserted?.started ?? null;
+    place.settle(started);
+    // Others are due that this server has not counted yet.
+    if (started === null && inserted !== null && inserted.position > 1) this.#dispatcher.due.refreshAt(now);
   }
 
   #inserted(toRaise: Group | null, inserted: InsertedJob[]): void {
     const { due } = this.#dispatcher;
     let ready = 0;
-    for (const { job, existing } of inserted) {
+    for (const { job, existing, started } of inserted) {
       if (existing) continue;
       this.#options.changed?.(job);
-      if (job.status !== "queued") continue;
+      if (job.status !== "queued" || started !== null) continue;
       if (job.runAfter !== null) due.expect(job.runAfter);
       else if (!job.keyWaits) ready++;
       if (job.expiresAt !== null) due.expect(job.expiresAt);

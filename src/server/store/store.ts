@@ -63,8 +63,12 @@ export interface Store extends AsyncDisposable {
    * `existing: true`, or the call rejects with `idempotency_conflict` where `inputHash` differs. Rejects with `queue_full`
    * where a queue would exceed its size, and with `deployment_not_found`. A job whose parent was asked to stop, or ended as `cancelled`, is
    * `cancelled` at once.
+   *
+   * `start`: a place is at hand for up to `limit` of the jobs, all of one function, which has no rate limit. One that has position 1, and that a
+   * claim could take, starts in the same step: it is `running` with attempt and fence 1, its `job.running` follows its `job.queued`, and
+   * it never was among the queued ones. The others wait for a claim as ever.
    */
-  jobInsertMany(p: { jobs: NewJob[]; now: number }): Promise<InsertedJob[]>;
+  jobInsertMany(p: { jobs: NewJob[]; start?: JobStart | null; now: number }): Promise<InsertedJob[]>;
   /**
    * Takes up to `limit` jobs of these functions of the deployment to `running`: attempt and fence go up by one, `job.running` is logged.
    * Order: higher priority first, then by place. The place is the job's number; a job that had to wait for its concurrency key gets its
@@ -296,9 +300,22 @@ export interface NewJob {
 }
 
 export interface InsertedJob {
+  /** As it was queued. */
   job: JobRecord;
   existing: boolean;
   position: number;
+  /** As it runs, where the same step has started it. */
+  started: JobRecord | null;
+}
+
+/** Where a job that is inserted may run at once. */
+export interface JobStart {
+  limit: number;
+  /** As in ClaimFunction. */
+  concurrency: number | null;
+  replica: string;
+  /** The server that runs it: its lease holds for it. */
+  owner: string;
 }
 
 export interface JobRecord {

@@ -43,7 +43,10 @@ const inserted = fc.record({
 });
 
 const STEPS = {
-  insert: fc.record({ jobs: fc.array(inserted, { minLength: 1, maxLength: 3 }) }),
+  insert: fc.record({
+    jobs: fc.array(inserted, { minLength: 1, maxLength: 3 }),
+    start: maybe(fc.record({ limit: fc.integer({ min: 1, max: 3 }), owner: server })),
+  }),
   claim: fc.record({
     deployment: fc.nat({ max: 1 }),
     names: fc.uniqueArray(fc.constantFrom("a", "b", "c"), { minLength: 1 }),
@@ -136,7 +139,7 @@ class Run {
     const model = this.#model;
     switch (step.do) {
       case "insert":
-        return await this.#insert(step.jobs);
+        return await this.#insert(step);
       case "claim":
         return await this.#claim(step);
       case "finish":
@@ -200,7 +203,7 @@ class Run {
     }
   }
 
-  async #insert(wanted: Steps["insert"]["jobs"]): Promise<void> {
+  async #insert({ jobs: wanted, start: places }: Steps["insert"]): Promise<void> {
     const { now } = this.#model;
     const jobs: NewJob[] = wanted.map((p) =>
       newJob(this.#deployments[p.deployment] as number, {
@@ -221,14 +224,23 @@ class Run {
     const alone = wanted.some((p) => p.idempotency !== null || p.fn !== wanted[0]?.fn) || free < jobs.length;
     for (const batch of alone ? jobs.map((job) => [job]) : [jobs]) {
       const gone = batch.some((job) => this.#model.isSpent(job));
-      const expected = gone ? [] : batch.map((job) => this.#model.insert(job));
-      const insertion = this.#store.jobInsertMany({ jobs: batch, now });
+      // A place is given only for a function that has no rate limit.
+      const [{ function: name }] = batch as [NewJob];
+      const { concurrency, rate } = LIMITS[name] as Limits;
+      const at = rate === null && batch.every((job) => job.function === name) ? places : null;
+      const left = { left: at?.limit ?? 0, owner: at?.owner ?? "" };
+      const expected = gone ? [] : batch.map((job) => this.#model.insert(job, left));
+      const start = at === null ? null : { ...at, concurrency, replica: REPLICA };
+      const insertion = this.#store.jobInsertMany({ jobs: batch, start, now });
       if (gone) await rejectsWith(insertion, "job_not_found");
       else if (expected.includes(null)) await rejectsWith(insertion, "queue_full");
       else {
         assert.deepEqual(
-          (await insertion).map((i) => [i.job.job, i.existing, i.position, i.job.status, i.job.keyWaits]),
-          expected.map((i) => i && [i.job.job, i.existing, i.position, i.job.status, i.job.hold === "key"]),
+          (await insertion).map((i) => [
+            ...[i.job.job, i.existing, i.position, (i.started ?? i.job).status, i.job.keyWaits],
+            i.started !== null,
+          ]),
+          expected.map((i) => i && [i.job.job, i.existing, i.position, i.job.status, i.job.hold === "key", i.started]),
         );
       }
     }

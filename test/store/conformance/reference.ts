@@ -60,11 +60,15 @@ export class Reference {
     return used !== undefined && this.get(used) === undefined;
   }
 
-  /** Null: the queue is full. */
-  insert(p: NewJob): { job: ReferenceJob; existing: boolean; position: number } | null {
+  /** Null: the queue is full. `places`: those at hand, for one that nothing stands before. */
+  insert(
+    p: NewJob,
+    places: { left: number; owner: string },
+  ): { job: ReferenceJob; existing: boolean; position: number; started: boolean } | null {
     const used = this.#used.get(`${p.function} ${p.idempotency?.key}`);
     const earlier = used === undefined ? undefined : this.get(used);
-    if (earlier !== undefined) return { job: earlier, existing: true, position: this.position(earlier) ?? 0 };
+    if (earlier !== undefined)
+      return { job: earlier, existing: true, position: this.position(earlier) ?? 0, started: false };
     if (this.of(p.function, "queued").length >= p.queueSize) return null;
     const job: ReferenceJob = {
       ...p,
@@ -79,11 +83,20 @@ export class Reference {
     this.jobs.push(job);
     this.#log(job, { event: "job.queued", data: { position } });
     const parent = p.parent === null ? undefined : this.get(p.parent);
-    if (parent === undefined || (parent.status !== "cancelled" && parent.cancelRequestedAt === null))
-      return { job, existing: false, position };
-    this.#end(job, "cancelled");
-    this.#settle([job]);
-    return { job, existing: false, position: 0 };
+    if (parent !== undefined && (parent.status === "cancelled" || parent.cancelRequestedAt !== null)) {
+      this.#end(job, "cancelled");
+      this.#settle([job]);
+      return { job, existing: false, position: 0, started: false };
+    }
+    const { concurrency } = this.limits[p.function] as Limits;
+    const room = concurrency === null || this.of(p.function, "running").length < concurrency;
+    const next = position === 1 && isReady(job) && !this.paused.has(job.function) && !this.#isExpired(job);
+    const started = places.left > 0 && room && next;
+    if (started) {
+      places.left--;
+      this.#start(job, places.owner);
+    }
+    return { job, existing: false, position, started };
   }
 
   /** Time goes on, and what was delayed until now is not any more. */
@@ -122,11 +135,15 @@ export class Reference {
         continue;
       }
       if (rate !== null) this.#starts.push({ fn: job.function, at: this.now });
-      Object.assign(job, { status: "running", owner: p.owner, attempt: job.attempt + 1, runAfter: null });
-      this.#log(job, { event: "job.running", data: { attempt: job.attempt, replica_id: REPLICA } });
+      this.#start(job, p.owner);
       jobs.push(job);
     }
     return { jobs, retryAt: retries.length === 0 ? null : Math.min(...retries) };
+  }
+
+  #start(job: ReferenceJob, owner: string): void {
+    Object.assign(job, { status: "running", owner, attempt: job.attempt + 1, runAfter: null });
+    this.#log(job, { event: "job.running", data: { attempt: job.attempt, replica_id: REPLICA } });
   }
 
   finish(job: ReferenceJob, outcome: JobOutcome): void {

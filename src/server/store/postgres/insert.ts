@@ -1,13 +1,13 @@
 import { SERVER_DEFAULTS } from "../../../protocol/defaults.ts";
 import { AthanorError } from "../../../protocol/errors.ts";
 import { formatId } from "../../../protocol/names.ts";
-import type { InsertedJob, NewJob, StoreSignal } from "../store.ts";
+import type { InsertedJob, JobStart, NewJob, StoreSignal } from "../store.ts";
 import type { Settled } from "./batch.ts";
 import type { Database, Tx } from "./database.ts";
-import { Jobs, PLACES_PER_JOB } from "./jobs.ts";
+import { Jobs } from "./jobs.ts";
 import { LOCKS } from "./locks.ts";
-import { encode } from "./log.ts";
 import type { QueueNames } from "./names.ts";
+import { type Planned, queuedRow, startedRow, toInsert } from "./new-rows.ts";
 import { applyOutcome, ENDS } from "./outcomes.ts";
 import { type JobRow, storable, toJob } from "./rows.ts";
 
@@ -17,22 +17,18 @@ const IDEMPOTENCY_WINDOW_MS = SERVER_DEFAULTS.idempotencyWindowS * 1000;
 
 export interface InsertCall {
   jobs: NewJob[];
+  start?: JobStart | null;
   now: number;
-}
-
-/** A job that is to be made. */
-interface Planned {
-  job: NewJob;
-  queue: number;
-  now: number;
-  hold: JobRow["hold"];
-  position: number;
-  /** Its parent is not to go on, and so it ends at once. */
-  cancelled: boolean;
 }
 
 /** One of a call's jobs: made now, by it or by an earlier call of the batch; or before, with its place. */
 type Answer = { planned: Planned; existing: boolean } | { row: JobRow; position: number };
+
+/** Those at hand for the jobs of one call. */
+interface Places {
+  start: JobStart | null;
+  left: number;
+}
 
 interface KeyUse {
   inputHash: string;
@@ -47,8 +43,16 @@ export async function insertBatch(
   calls: InsertCall[],
 ): Promise<{ settled: Settled<InsertedJob[]>[]; signals: StoreSignal[] }> {
   const queues = await Promise.all(calls.map((call) => queuesOf(names, call.jobs)));
-  const all = [...new Set(queues.flatMap((found) => ("value" in found ? found.value : [])))];
-  const locks = [LOCKS.apps({ shared: true }), ...LOCKS.insert(all)];
+  const all = queues.flatMap((found) => ("value" in found ? found.value : []));
+  // One that starts jobs is a claim as well.
+  const limited = new Map<number, boolean>();
+  for (const [index, found] of queues.entries()) {
+    const start = calls[index]?.start ?? null;
+    if (start === null || "error" in found) continue;
+    for (const queue of found.value) limited.set(queue, limited.get(queue) === true || start.concurrency !== null);
+  }
+  const claims = [...limited].map(([queue, exclusive]) => ({ queue, shared: !exclusive }));
+  const locks = [LOCKS.apps({ shared: true }), ...LOCKS.insert(all), ...LOCKS.claim(claims)];
   return await db.write({ durable: true, locks }, async (tx) => {
     const insertion = await Insertion.prepare(tx, names, calls, queues);
     const answers: Settled<Answer[]>[] = [];
@@ -91,6 +95,8 @@ export class Insertion {
   readonly #jobs: Jobs;
   readonly #planned: Planned[] = [];
   readonly #counts = new Map<number, { priority: number; queued: number; ready: number }[]>();
+  readonly #paused = new Set<number>();
+  readonly #running = new Map<number, number>();
   readonly #deployments = new Set<number>();
   readonly #uses = new Map<string, KeyUse>();
   readonly #cancelledParents = new Set<number>();
@@ -136,7 +142,8 @@ export class Insertion {
     try {
       const jobs = call.jobs.map((job, index) => ({ job, queue: queues.value[index] ?? 0, now: call.now }));
       const answers: Answer[] = [];
-      for (const one of jobs) answers.push(this.#earlier(one) ?? (await this.#plan(one, undo)));
+      const places: Places = { start: call.start ?? null, left: call.start?.limit ?? 0 };
+      for (const one of jobs) answers.push(this.#earlier(one) ?? (await this.#plan(one, places, undo)));
       return { value: answers };
     } catch (error) {
       if (!(error instanceof AthanorError)) throw error;
@@ -148,48 +155,60 @@ export class Insertion {
   /** Writes what is planned; resolves with the rows, whose numbers the database gives. */
   async make(): Promise<Map<Planned, JobRow>> {
     if (this.#planned.length === 0) return new Map();
-    const rows = JSON.stringify(this.#planned.map(toInsert));
+    const rows = JSON.stringify(await Promise.all(this.#planned.map(toInsert)));
     const numbers = await this.#tx.write<{ job: number }>("jobInsert", { rows });
     if (this.#planned.some((one) => one.cancelled)) await this.#cancel(numbers);
     this.#saved = await this.#jobs.save();
     return new Map(
       this.#planned.map((one, index) => {
         const job = numbers[index]?.job ?? 0;
-        return [one, this.#jobs.get(job) ?? newRow(one, job)];
+        return [one, this.#jobs.get(job) ?? queuedRow(one, job)];
       }),
     );
   }
 
   toInserted(answer: Answer, made: Map<Planned, JobRow>): InsertedJob {
+    const toRecord = (row: JobRow) => toJob(row, this.#names.name(row.queue));
     if ("row" in answer) {
-      return { job: toJob(answer.row, this.#names.name(answer.row.queue)), existing: true, position: answer.position };
+      return { job: toRecord(answer.row), existing: true, position: answer.position, started: null };
     }
     const { planned, existing } = answer;
     const row = made.get(planned) as JobRow;
-    const position = row.status === "queued" ? planned.position : 0;
-    return { job: toJob(row, this.#names.name(row.queue)), existing, position };
+    if (planned.start === null) {
+      const position = row.status === "queued" ? planned.position : 0;
+      return { job: toRecord(row), existing, position, started: null };
+    }
+    const started = toRecord(startedRow(row, planned.start));
+    if (existing) return { job: started, existing, position: 0, started: null };
+    return { job: toRecord(row), existing, position: planned.position, started };
   }
 
   signals(made: Map<Planned, JobRow>): StoreSignal[] {
-    const fresh = [...made].flatMap(([{ job }, row]): StoreSignal[] => {
+    const fresh = [...made].flatMap(([{ job, start }, row]): StoreSignal[] => {
       const { app, function: name, deployment } = job;
       if (row.status !== "queued") return [];
+      const signal = { type: "job", job: row.job, app, function: name } as const;
       return [
-        { type: "job", job: row.job, app, function: name, status: "queued" },
-        { type: "due", deployment, function: name },
+        { ...signal, status: "queued" },
+        start === null ? { type: "due", deployment, function: name } : { ...signal, status: "running" },
       ];
     });
     return [...fresh, ...this.#saved];
   }
 
   async #readCounts(queues: number[]): Promise<void> {
-    for (const { queue, ...count } of await this.#tx.read<{
+    for (const { queue, paused, priority, queued, ready, running } of await this.#tx.read<{
       queue: number;
-      priority: number;
+      paused: boolean;
+      priority: number | null;
       queued: number;
       ready: number;
+      running: number;
     }>("queueState", { queues })) {
-      this.#countsOf(queue).push(count);
+      if (paused) this.#paused.add(queue);
+      if (priority === null) continue;
+      this.#countsOf(queue).push({ priority, queued, ready });
+      this.#running.set(queue, (this.#running.get(queue) ?? 0) + running);
     }
   }
 
@@ -253,7 +272,11 @@ export class Insertion {
     return "planned" in use.answer ? { ...use.answer, existing: true } : use.answer;
   }
 
-  async #plan({ job, queue, now }: { job: NewJob; queue: number; now: number }, undo: (() => void)[]): Promise<Answer> {
+  async #plan(
+    { job, queue, now }: { job: NewJob; queue: number; now: number },
+    places: Places,
+    undo: (() => void)[],
+  ): Promise<Answer> {
     const { app, function: name, deployment, priority } = job;
     if (!this.#deployments.has(deployment)) {
       const id = formatId("deployments", deployment);
@@ -268,8 +291,10 @@ export class Insertion {
     const hold = await this.#hold(job, queue, now, undo);
     const ahead = counts.reduce((sum, count) => sum + (count.priority >= priority ? count.ready : 0), 0);
     const cancelled = job.parent !== null && this.#cancelledParents.has(job.parent);
-    const planned = { job, queue, now, hold, position: ahead + 1, cancelled };
-    if (!cancelled) this.#count(queue, priority, { queued: 1, ready: Number(hold === null) }, undo);
+    const next = ahead === 0 && hold === null && !cancelled;
+    const start = next ? this.#takePlace(job, { queue, now, places }, undo) : null;
+    const planned = { job, queue, now, hold, position: ahead + 1, cancelled, start };
+    if (!cancelled && start === null) this.#count(queue, priority, { queued: 1, ready: Number(hold === null) }, undo);
     this.#planned.push(planned);
     undo.push(() => this.#planned.pop());
     const answer = { planned, existing: false };
@@ -279,6 +304,23 @@ export class Insertion {
       undo.push(() => this.#uses.delete(id));
     }
     return answer;
+  }
+
+  /** For a job that nothing stands before. */
+  #takePlace(
+    { expiresAt }: NewJob,
+    { queue, now, places }: { queue: number; now: number; places: Places },
+    undo: (() => void)[],
+  ): JobStart | null {
+    const { start } = places;
+    if (start === null || places.left <= 0 || this.#paused.has(queue)) return null;
+    const running = this.#running.get(queue) ?? 0;
+    if (running >= (start.concurrency ?? Number.POSITIVE_INFINITY)) return null;
+    if (expiresAt !== null && Math.ceil(expiresAt) <= now) return null;
+    places.left--;
+    this.#running.set(queue, running + 1);
+    undo.push(() => this.#running.set(queue, running));
+    return start;
   }
 
   async #hold(job: NewJob, queue: number, now: number, undo: (() => void)[]): Promise<JobRow["hold"]> {
@@ -318,59 +360,4 @@ export class Insertion {
       if (row !== undefined) await applyOutcome(this.#jobs, row, { type: "cancel", error: ENDS.cancelledQueued });
     }
   }
-}
-
-function toInsert(planned: Planned, ord: number): object {
-  const { job, queue, now, hold, position } = planned;
-  return {
-    ...{ ord, queue, deployment: job.deployment, hold, priority: job.priority, input: job.input, now },
-    key: job.concurrencyKey === null ? null : storable(job.concurrencyKey.key),
-    key_limit: job.concurrencyKey?.limit ?? null,
-    max_attempts: job.maxAttempts,
-    run_after: ceil(job.runAfter),
-    expires_at: ceil(job.expiresAt),
-    ttl_s: job.ttlS,
-    events_window: job.eventsWindow,
-    events_window_bytes: job.eventsWindowBytes,
-    tail: queuedLine(position),
-    parent: job.parent,
-    retry_of: job.retryOf,
-    blobs: job.inputBlobs.length === 0 ? null : job.inputBlobs,
-    idempotency_key: job.idempotency === null ? null : storable(job.idempotency.key),
-    input_hash: job.idempotency?.inputHash ?? null,
-    webhook_url: job.webhook?.url ?? null,
-    webhook_host: job.webhook === null ? null : new URL(job.webhook.url).host,
-    webhook_secret: job.webhook?.secret ?? null,
-  };
-}
-
-function queuedLine(position: number): string {
-  return `${encode({ event: "job.queued", data: { position } })}\n`;
-}
-
-function ceil(time: number | null): number | null {
-  return time === null ? null : Math.ceil(time);
-}
-
-/** What the database holds of a job that was just made. */
-function newRow({ job, queue, now, hold, position }: Planned, number: number): JobRow {
-  return {
-    ...{
-      job: number,
-      queue,
-      deployment: job.deployment,
-      status: "queued",
-      hold,
-      priority: job.priority,
-      place: PLACES_PER_JOB * number,
-    },
-    concurrency_key: job.concurrencyKey === null ? null : storable(job.concurrencyKey.key),
-    key_limit: job.concurrencyKey?.limit ?? null,
-    ...{ input: job.input, result: null, error: null, progress: 0, message: null, attempt: 0 },
-    ...{ max_attempts: job.maxAttempts, lost_count: 0, crash_count: 0, fence: 0, replica: null, owner: null },
-    ...{ run_after: ceil(job.runAfter), expires_at: ceil(job.expiresAt), cancel_requested_at: null, created_at: now },
-    ...{ started_at: null, finished_at: null, status_since: now, ttl_s: job.ttlS, events_window: job.eventsWindow },
-    ...{ events_window_bytes: job.eventsWindowBytes, first_event: 1, last_event: 1, tail: queuedLine(position) },
-    ...{ parent: job.parent, retry_of: job.retryOf, has_webhook: job.webhook !== null },
-  };
 }

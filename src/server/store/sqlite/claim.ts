@@ -80,7 +80,11 @@ function choose(inOrder: Candidate[], limit: number): Candidate[] {
   return taken;
 }
 
-function startJob(db: Connection, job: number, { replica, owner, now }: JobClaim): JobRecord {
+export function startJob(
+  db: Connection,
+  job: number,
+  { replica, owner, now }: Pick<JobClaim, "replica" | "owner" | "now">,
+): JobRecord {
   const row = db.get("jobStart", { job, replica, replicaJson: JSON.stringify(replica), owner, now }) as JobRow;
   tidyLog(db, row);
   return toJob(db, row);

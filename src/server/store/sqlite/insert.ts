@@ -1,8 +1,9 @@
 import { SERVER_DEFAULTS } from "../../../protocol/defaults.ts";
 import { AthanorError } from "../../../protocol/errors.ts";
 import { formatId } from "../../../protocol/names.ts";
-import type { InsertedJob, JobRecord, NewJob } from "../store.ts";
+import type { InsertedJob, JobRecord, JobStart, NewJob } from "../store.ts";
 import { endQueued } from "./cancel.ts";
+import { startJob } from "./claim.ts";
 import type { Connection } from "./connection.ts";
 import { jobGet, jobPosition } from "./job-reads.ts";
 import { holdOf } from "./keys.ts";
@@ -20,22 +21,29 @@ const INPUT_INLINE_MAX_BYTES = 1024;
 interface QueueState {
   /** Null: the function has none yet. */
   queue: number | null;
+  paused: boolean;
   queued: number;
+  running: number;
   /** How many are ready, of each priority. */
   ready: Map<number, number>;
 }
 
 interface HeadRow {
   queue: number | null;
+  paused: 0 | 1 | null;
   priority: number | null;
   queued: number;
   ready: number;
+  running: number;
   app: string | null;
   newest: number | null;
 }
 
-export function jobInsertMany(db: Connection, p: { jobs: NewJob[]; now: number }): InsertedJob[] {
-  const insertion = new Insertion(db, p.now);
+export function jobInsertMany(
+  db: Connection,
+  p: { jobs: NewJob[]; start?: JobStart | null; now: number },
+): InsertedJob[] {
+  const insertion = new Insertion(db, p.now, p.start ?? null);
   return p.jobs.map((job) => insertion.insert(job));
 }
 
@@ -46,10 +54,14 @@ class Insertion {
   /** Their apps; null: there is no such deployment. */
   readonly #deployments = new Map<number, string | null>();
   #newest: number | null = null;
+  readonly #start: JobStart | null;
+  #mayStart: number;
 
-  constructor(db: Connection, now: number) {
+  constructor(db: Connection, now: number, start: JobStart | null) {
     this.#db = db;
     this.#now = now;
+    this.#start = start;
+    this.#mayStart = start?.limit ?? 0;
   }
 
   insert(p: NewJob): InsertedJob {
@@ -88,19 +100,29 @@ class Insertion {
     for (const sha256 of p.inputBlobs) db.run("jobBlobInsert", { job, sha256 });
     if (p.idempotency !== null) db.run("jobKeySet", { queue, ...p.idempotency, job, now });
     if (p.webhook !== null) db.run("webhookInsert", { job, host: new URL(p.webhook.url).host, ...p.webhook });
-    state.queued++;
-    if (hold === null) state.ready.set(priority, (state.ready.get(priority) ?? 0) + 1);
-    if (p.parent !== null && isCancelled(db, p.parent))
-      return this.#cancel(job, state, hold === null ? priority : null);
+    if (p.parent !== null && isCancelled(db, p.parent)) return this.#cancel(job);
     const record = newRecord(job, p, { now, runAfter, keyWaits: hold === "key" });
-    return { job: record, existing: false, position };
+    const started = hold === null && position === 1 ? this.#startAtOnce(record, state) : null;
+    if (started === null) {
+      state.queued++;
+      if (hold === null) state.ready.set(priority, (state.ready.get(priority) ?? 0) + 1);
+    }
+    return { job: record, existing: false, position, started };
   }
 
-  #cancel(job: number, state: QueueState, readyPriority: number | null): InsertedJob {
-    state.queued--;
-    if (readyPriority !== null) state.ready.set(readyPriority, (state.ready.get(readyPriority) as number) - 1);
+  #cancel(job: number): InsertedJob {
     const { change } = endQueued(this.#db, job, { type: "cancel", error: CANCELLED_WITH_PARENT }, this.#now);
-    return { job: change.job, existing: false, position: 0 };
+    return { job: change.job, existing: false, position: 0, started: null };
+  }
+
+  /** Of a job that nothing stands before. */
+  #startAtOnce({ job, expiresAt }: JobRecord, state: QueueState): JobRecord | null {
+    if (this.#start === null || this.#mayStart <= 0 || state.paused) return null;
+    if (state.running >= (this.#start.concurrency ?? Number.POSITIVE_INFINITY)) return null;
+    if (expiresAt !== null && expiresAt <= this.#now) return null;
+    this.#mayStart--;
+    state.running++;
+    return startJob(this.#db, job, { ...this.#start, now: this.#now });
   }
 
   #look(p: NewJob): QueueState {
@@ -113,14 +135,18 @@ class Insertion {
     }
     const { app, function: fn, deployment } = p;
     const rows = this.#db.all<HeadRow>("queueHead", { app, function: fn, deployment });
-    const state: QueueState = { queue: rows[0]?.queue ?? null, queued: 0, ready: new Map() };
-    for (const { priority, queued, ready } of rows) {
+    const [head] = rows;
+    const state: QueueState = {
+      ...{ queue: head?.queue ?? null, paused: head?.paused === 1, queued: 0, running: 0, ready: new Map() },
+    };
+    for (const { priority, queued, ready, running } of rows) {
       if (priority === null) continue;
       state.queued += queued;
+      state.running += running;
       state.ready.set(priority, (state.ready.get(priority) ?? 0) + ready);
     }
-    this.#know(p, rows[0]);
-    this.#newest ??= rows[0]?.newest ?? 0;
+    this.#know(p, head);
+    this.#newest ??= head?.newest ?? 0;
     this.#queues.set(name, state);
     return state;
   }
@@ -157,7 +183,7 @@ function earlierJob(db: Connection, queue: number, p: NewJob, now: number): Inse
     const detail = `The key made ${id} of ${whose}, which has been deleted since it ended.`;
     throw new AthanorError("job_not_found", detail, { hint: "Use a new Idempotency-Key to run it again." });
   }
-  return { job, existing: true, position: jobPosition(db, { job: used.job }) ?? 0 };
+  return { job, existing: true, position: jobPosition(db, { job: used.job }) ?? 0, started: null };
 }
 
 function readyAhead(state: QueueState, priority: number): number {

@@ -4,7 +4,8 @@ WITH n AS MATERIALIZED (
   SELECT nextval(pg_get_serial_sequence('jobs', 'job')) AS job, given.*
   FROM (
     SELECT * FROM json_to_recordset(:rows::json) AS given (
-      ord integer, queue integer, deployment integer, hold text, priority integer, key text, key_limit integer, input text,
+      ord integer, queue integer, deployment integer, status text, hold text, priority integer, key text, key_limit integer, input text,
+      starts integer, replica text, owner text, started_at bigint, first_event integer, last_event integer,
       max_attempts integer, run_after bigint, expires_at bigint, now bigint, ttl_s double precision, events_window integer,
       events_window_bytes bigint, tail text, parent bigint, retry_of bigint, blobs json, idempotency_key text, input_hash text,
       webhook_url text, webhook_host text, webhook_secret text
@@ -12,30 +13,35 @@ WITH n AS MATERIALIZED (
   ) AS given
 ), made AS (
   INSERT INTO jobs (
-    job, queue, deployment, status, hold, priority, place, concurrency_key, key_limit, input, max_attempts, run_after, expires_at, created_at,
-    status_since, ttl_s, events_window, events_window_bytes, last_event, tail, parent, retry_of, has_webhook
+    job, queue, deployment, status, hold, priority, place, concurrency_key, key_limit, input, attempt, fence, replica, owner, started_at,
+    max_attempts, run_after, expires_at, created_at, status_since, ttl_s, events_window, events_window_bytes, first_event, last_event, tail,
+    parent, retry_of, has_webhook
   )
   OVERRIDING SYSTEM VALUE
-  SELECT job, queue, deployment, 'queued', hold, priority, job << 20, key, key_limit, input, max_attempts, run_after, expires_at, now,
-    now, ttl_s, events_window, events_window_bytes, 1, tail, parent, retry_of, webhook_url IS NOT NULL
+  SELECT job, queue, deployment, status, hold, priority, job << 20, key, key_limit, input, starts, starts, replica, owner, started_at,
+    max_attempts, run_after, expires_at, now, now, ttl_s, events_window, events_window_bytes, first_event, last_event, tail,
+    parent, retry_of, webhook_url IS NOT NULL
   FROM n
 ), to_ready AS (
   INSERT INTO ready (deployment, queue, rank, place, job, expires_at)
-  SELECT deployment, queue, -priority, job << 20, job, expires_at FROM n WHERE hold IS NULL
+  SELECT deployment, queue, -priority, job << 20, job, expires_at FROM n WHERE hold IS NULL AND status = 'queued'
+), to_running AS (
+  INSERT INTO running (job, queue, owner, key) SELECT job, queue, owner, key FROM n WHERE status = 'running'
 ), to_delayed AS (
   INSERT INTO delayed (run_after, job, queue, deployment)
   SELECT run_after, job, queue, deployment FROM n WHERE hold = 'delay'
 ), to_waits AS (
   INSERT INTO key_waits (queue, key, rank, job) SELECT queue, key, -priority, job FROM n WHERE hold = 'key'
 ), to_expiring AS (
-  INSERT INTO expiring (expires_at, job) SELECT expires_at, job FROM n WHERE expires_at IS NOT NULL
+  INSERT INTO expiring (expires_at, job) SELECT expires_at, job FROM n WHERE expires_at IS NOT NULL AND status = 'queued'
 ), counted AS (
   INSERT INTO job_counts (queue, deployment, priority, part, ready, held, running)
   SELECT queue, deployment, priority, pg_backend_pid() % 32,
-    count(*) FILTER (WHERE hold IS NULL), count(*) FILTER (WHERE hold IS NOT NULL), 0
+    count(*) FILTER (WHERE hold IS NULL AND status = 'queued'), count(*) FILTER (WHERE hold IS NOT NULL),
+    count(*) FILTER (WHERE status = 'running')
   FROM n GROUP BY queue, deployment, priority ORDER BY queue, deployment, priority
-  ON CONFLICT (queue, deployment, priority, part)
-  DO UPDATE SET ready = job_counts.ready + excluded.ready, held = job_counts.held + excluded.held
+  ON CONFLICT (queue, deployment, priority, part) DO UPDATE
+  SET ready = job_counts.ready + excluded.ready, held = job_counts.held + excluded.held, running = job_counts.running + excluded.running
 ), to_blobs AS (
   INSERT INTO job_blobs (job, sha256)
   SELECT DISTINCT job, sha256 FROM n CROSS JOIN LATERAL json_array_elements_text(blobs) AS sha256 WHERE blobs IS NOT NULL

@@ -18,9 +18,14 @@ SELECT queue, app, function FROM queues WHERE queue = ANY (:queues::integer[]);
 
 -- name: queueState
 -- What an insertion must know of queues: it holds their locks, so that nobody else adds to them.
-SELECT queue, priority, sum(ready + held)::integer AS queued, sum(ready)::integer AS ready
-FROM job_counts WHERE queue = ANY (:queues::integer[])
-GROUP BY queue, priority;
+SELECT queues.queue, queues.paused, counts.priority, counts.queued, counts.ready, counts.running
+FROM queues
+LEFT JOIN LATERAL (
+  SELECT priority, sum(ready + held)::integer AS queued, sum(ready)::integer AS ready, sum(running)::integer AS running
+  FROM job_counts WHERE job_counts.queue = queues.queue
+  GROUP BY priority
+) AS counts ON true
+WHERE queues.queue = ANY (:queues::integer[]);
 
 -- name: queueList
 SELECT queues.app, queues.function, queues.paused,

@@ -33,7 +33,7 @@ ORDER BY queue;
 
 -- name: queueHead
 -- What an insertion must know, in one statement: a row for each count of the queue, or one without where there is none.
-SELECT queues.queue, priority, queued, ready,
+SELECT queues.queue, paused, priority, queued, ready, running,
   (SELECT app FROM deployments WHERE deployment = :deployment) AS app,
   (SELECT seq FROM sqlite_sequence WHERE name = 'jobs') AS newest
 FROM (SELECT 1)
