@@ -1,4 +1,5 @@
 import { Alarm } from "../alarm.ts";
+import { Looking } from "../looking.ts";
 import type { Group } from "../scheduler/group.ts";
 import type { JobChange, JobCount } from "../store/store.ts";
 import { clockOf, type JobsOptions } from "./options.ts";
@@ -44,8 +45,7 @@ export class DueJobs {
   #next = Number.POSITIVE_INFINITY;
   /** Deployments that are being loaded. */
   readonly #coming = new Set<number>();
-  #refreshing: Promise<void> | null = null;
-  #again = false;
+  readonly #refreshing = new Looking(() => this.#refresh());
   #running = false;
 
   constructor(options: JobsOptions, pauses: Pauses, listener: DueListener) {
@@ -148,17 +148,7 @@ export class DueJobs {
 
   /** Counts what the store has due, of every group, and sets the timer for what becomes due next. Never rejects. */
   refresh(): Promise<void> {
-    if (this.#refreshing !== null) {
-      this.#again = true;
-      return this.#refreshing;
-    }
-    this.#refreshing = this.#refresh().finally(() => {
-      this.#refreshing = null;
-      if (!this.#again) return;
-      this.#again = false;
-      void this.refresh();
-    });
-    return this.#refreshing;
+    return this.#refreshing.now();
   }
 
   async #refresh(): Promise<void> {
@@ -245,7 +235,7 @@ export class DueJobs {
   /** Where jobs were added since `version`, while the store was read, they may be in the count or not: the higher number holds. */
   #set(group: Group, due: number, version: number): void {
     if (group.forgotten) {
-      this.#again ||= due > 0;
+      if (due > 0) void this.refresh();
       return;
     }
     const before = group.dueJobs;

@@ -15,6 +15,7 @@ import { nextTick } from "../../schedule/ticks.ts";
 import { Alarm } from "../alarm.ts";
 import type { Jobs, Target } from "../jobs/jobs.ts";
 import type { Log } from "../log.ts";
+import { Looking } from "../looking.ts";
 import type { ScheduleRecord, Store } from "../store/store.ts";
 import { decideTick } from "./decide.ts";
 
@@ -39,8 +40,7 @@ export interface SchedulesOptions {
 export class Schedules {
   readonly #options: SchedulesOptions;
   readonly #alarm: Alarm;
-  #looking: Promise<void> | null = null;
-  #again = false;
+  readonly #looking = new Looking(() => this.#look());
   #running = false;
   #unsubscribe = (): void => {};
 
@@ -62,21 +62,12 @@ export class Schedules {
     this.#running = false;
     this.#unsubscribe();
     this.#alarm.clear();
-    await this.#looking;
+    await this.#looking.over();
   }
 
   /** A tick may have come, or the next one may be another: there was a deployment, or this server has taken the lead. */
   wake(): void {
-    if (!this.#running) return;
-    if (this.#looking !== null) {
-      this.#again = true;
-      return;
-    }
-    this.#again = false;
-    this.#looking = this.#look().finally(() => {
-      this.#looking = null;
-      if (this.#again) this.wake();
-    });
+    if (this.#running) void this.#looking.now();
   }
 
   list(app?: string): Promise<ScheduleRecord[]> {
@@ -114,7 +105,7 @@ export class Schedules {
   async #look(): Promise<void> {
     const { store, log, leads } = this.#options;
     this.#alarm.clear();
-    if (!leads()) return;
+    if (!this.#running || !leads()) return;
     let failed = false;
     try {
       for (let due = PER_LOOK; due === PER_LOOK && !failed && this.#running; ) {

@@ -14,6 +14,7 @@ import { WEBHOOK_DEFAULTS } from "../../protocol/defaults.ts";
 import { formatId } from "../../protocol/names.ts";
 import { Alarm } from "../alarm.ts";
 import type { Log } from "../log.ts";
+import { Looking } from "../looking.ts";
 import type { Resolve } from "../net/public-host.ts";
 import type { JobRecord, Store, WebhookDelivery } from "../store/store.ts";
 import { post } from "./post.ts";
@@ -54,8 +55,7 @@ export class Webhooks {
   /** Deliveries under way, by host. */
   readonly #hosts = new Map<string, number>();
   readonly #underWay = new Set<Promise<void>>();
-  #looking: Promise<void> | null = null;
-  #again = false;
+  readonly #looking = new Looking(() => this.#look());
   #running = false;
   #unsubscribe = (): void => {};
 
@@ -82,7 +82,7 @@ export class Webhooks {
     this.#running = false;
     this.#unsubscribe();
     this.#alarm.clear();
-    await this.#looking;
+    await this.#looking.over();
     const all = Promise.all(this.#underWay);
     const grace = new AbortController();
     await Promise.race([all, sleep(STOP_GRACE_MS, undefined, { signal: grace.signal }).catch(() => {})]);
@@ -93,21 +93,13 @@ export class Webhooks {
 
   /** One may be due. */
   wake(): void {
-    if (!this.#running) return;
-    if (this.#looking !== null) {
-      this.#again = true;
-      return;
-    }
-    this.#again = false;
-    this.#looking = this.#look().finally(() => {
-      this.#looking = null;
-      if (this.#again) this.wake();
-    });
+    if (this.#running) void this.#looking.now();
   }
 
   /** Takes what is due and there is room for, and sets the alarm for what comes next. */
   async #look(): Promise<void> {
     const { store, log } = this.#options;
+    if (!this.#running) return;
     this.#alarm.clear();
     try {
       while (this.#running && this.#underWay.size < this.#maxInFlight) {
