@@ -2,6 +2,7 @@ import { execFile } from "node:child_process";
 import { access, constants, stat, statfs } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
+import { PYTHON_DEFAULTS } from "../protocol/defaults.ts";
 import { AthanorError } from "../protocol/errors.ts";
 import type { Api } from "../sdk/client/api.ts";
 import { dataFolder } from "../sdk/connection.ts";
@@ -25,13 +26,15 @@ interface Patient {
 
 const MIN_NODE_MAJOR = 24;
 const MIN_FREE_BYTES = 512 * 1024 * 1024;
-const NPM_TIMEOUT_MS = 15_000;
+const TOOL_TIMEOUT_MS = 15_000;
 
 export async function examine(patient: Patient): Promise<Finding[]> {
   const folder = dataFolder(patient.data);
   return Promise.all([
     checkNode(),
     checkNpm(),
+    checkUv(),
+    checkPython(),
     checkFolder(folder),
     checkToken(folder),
     checkDisk(folder),
@@ -59,10 +62,37 @@ function checkNode(): Finding {
 async function checkNpm(): Promise<Finding> {
   const hint = "Install npm, which comes with Node; deployments with native packages need it.";
   try {
-    const { stdout } = await promisify(execFile)("npm", ["--version"], { timeout: NPM_TIMEOUT_MS });
+    const { stdout } = await promisify(execFile)("npm", ["--version"], { timeout: TOOL_TIMEOUT_MS });
     return found("npm", true, stdout.trim());
   } catch (error) {
     return found("npm", false, `npm --version failed: ${firstLine(error)}`, hint);
+  }
+}
+
+/** Only apps in Python need it, so that its absence is no fault. */
+async function checkUv(): Promise<Finding> {
+  const version = await firstWords(UV, ["--version"]);
+  return found("uv", true, version ?? "not found; apps in Python need it: pip install uv");
+}
+
+async function checkPython(): Promise<Finding> {
+  const request = `>=${PYTHON_DEFAULTS.minVersion}`;
+  const find = ["python", "find", "--system", "--no-project", "--no-python-downloads"];
+  const path = await firstWords(UV, [...find, request]);
+  const version = path === null ? null : await firstWords(UV, [...find, "--show-version", path]);
+  const none = `uv finds no Python ${request}; apps in Python need one`;
+  return found("python", true, version === null ? none : `${version}, ${path}`);
+}
+
+const UV = process.env.ATHANOR_UV || "uv";
+
+/** What the program prints; null where it is not there, or fails. */
+async function firstWords(program: string, args: string[]): Promise<string | null> {
+  try {
+    const { stdout } = await promisify(execFile)(program, args, { timeout: TOOL_TIMEOUT_MS });
+    return stdout.trim();
+  } catch {
+    return null;
   }
 }
 
