@@ -4,10 +4,11 @@ import { existsSync, globSync, readFileSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
+import { noPython } from "../harness/python.ts";
 import { ROOT, Stranger } from "../pack/stranger.ts";
 import { type Snippet, snippetsOf } from "./snippets.ts";
 
-const RUNNABLE = ["sh", "bash", "ts", "js"];
+const RUNNABLE = ["sh", "bash", "ts", "js", "python"];
 const DOCUMENTS = globSync(["*.md", "docs/**/*.md", "examples/**/*.md", "bench/*.md"], {
   cwd: ROOT,
   exclude: ["**/node_modules/**"],
@@ -39,7 +40,8 @@ describe("code in the documents", () => {
     const snippets = snippetsOf(readFileSync(path.join(ROOT, document), "utf8"));
     const runnable = snippets.filter(({ language, notRun }) => RUNNABLE.includes(language) && notRun === null);
     if (runnable.length === 0) continue;
-    test(`${document}: ${runnable.length} blocks`, async () => {
+    const skip = runnable.some(({ language }) => language === "python") && noPython;
+    test(`${document}: ${runnable.length} blocks`, { skip }, async () => {
       await using reader = await Stranger.create();
       await reader.copyProject(installed);
       await follow(document, runnable, reader);
@@ -56,7 +58,7 @@ async function follow(document: string, snippets: Snippet[], reader: Stranger): 
   for (const { language, file, text, line, prints } of snippets) {
     const place = `${document}:${line}`;
     if (text.trim() === "npx athanor up") url = await reader.up();
-    else if (language === "ts" || language === "js") {
+    else if (["ts", "js", "python"].includes(language)) {
       if (file === null)
         throw new Error(`${place}: give the block the name of its file: \`\`\`${language} app.${language}`);
       await writeFile(path.join(reader.project, file), `${text}\n`);

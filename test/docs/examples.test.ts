@@ -5,10 +5,14 @@ import { cp, readFile } from "node:fs/promises";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
 import sharp from "sharp";
+import { noPython } from "../harness/python.ts";
 import { ROOT, Stranger } from "../pack/stranger.ts";
 
 const EXAMPLES = path.join(ROOT, "examples");
 const PAGE = path.join(EXAMPLES, "reader", "page.png");
+
+/** Their requirements are installed with uv. */
+const PYTHON = new Set(["fastapi", "flask"]);
 
 describe("examples", () => {
   let user: Stranger;
@@ -148,6 +152,24 @@ describe("examples", () => {
       assert.equal(read.words.length, expected.length);
       assert.ok(read.confidence > 80, String(read.confidence));
     },
+
+    async fastapi() {
+      const added = await fetch(`${url}/fastapi/notes`, json({ text: "milk" }));
+      const note = (await added.json()) as { id: number; url: string };
+      assert.deepEqual([added.status, note], [201, { id: 1, url: `${url}/fastapi/notes/1` }]);
+      assert.deepEqual(await (await fetch(note.url)).json(), { text: "milk" });
+      assert.equal((await fetch(`${url}/fastapi/notes`, json({ text: "" }))).status, 422);
+      assert.match(await (await fetch(`${url}/fastapi/docs`)).text(), /Notes - Swagger UI/);
+    },
+
+    async flask() {
+      const form = { method: "POST", body: new URLSearchParams({ name: "Ada" }), redirect: "manual" } as const;
+      const signed = await fetch(`${url}/flask/sign`, form);
+      assert.deepEqual([signed.status, signed.headers.get("location")], [302, "/flask/"]);
+      const cookie = signed.headers.getSetCookie()[0]?.split(";")[0] ?? "";
+      const page = await (await fetch(`${url}/flask/`, { headers: { cookie } })).text();
+      assert.match(page, /Welcome back, Ada[\s\S]*action="\/flask\/sign"[\s\S]*<li>Ada<\/li>/);
+    },
   };
 
   /** Examples that are built before they are deployed, in a copy. */
@@ -163,7 +185,7 @@ describe("examples", () => {
 
   const folders = readdirSync(EXAMPLES, { withFileTypes: true }).filter((entry) => entry.isDirectory());
   for (const { name } of folders) {
-    test(name, async () => {
+    test(name, { skip: PYTHON.has(name) && noPython }, async () => {
       const works = tested[name];
       assert.ok(works, `no test for examples/${name}`);
       const folder = made[name] === undefined ? path.join(EXAMPLES, name) : await made[name]();
