@@ -27,9 +27,14 @@ export class DemandHistory {
   readonly #peaks: Float64Array;
   #level = 0;
   /** Up to here it is told. */
-  #at: number;
+  #at = 0;
+  /** The bucket that time is in, and where it ends: while it lasts, a change of the level costs little more than the clock. */
+  #bucket = 0;
+  #ends = 0;
+  #area = 0;
+  #peak = 0;
   /** What was before is not known: a window reaches back to here at most. */
-  #begun: number;
+  #begun = 0;
 
   constructor(windows: DemandWindows, now: number) {
     this.#windows = windows;
@@ -37,25 +42,25 @@ export class DemandHistory {
     const buckets = Math.ceil(windows.stableWindowMs / BUCKET_MS) + 1;
     this.#areas = new Float64Array(buckets);
     this.#peaks = new Float64Array(buckets);
-    this.#at = now;
-    this.#begun = now;
+    this.#begin(now);
   }
 
   /** From now on so many calls run and wait. */
   set(level: number, now: number): void {
-    this.#advance(now);
+    if (now >= this.#ends || now < this.#at) this.#turn(now);
+    this.#area += this.#level * (now - this.#at);
+    this.#at = now;
     this.#level = level;
-    const slot = this.#slot(Math.floor(now / BUCKET_MS));
-    if (level > Number(this.#peaks[slot])) this.#peaks[slot] = level;
+    if (level > this.#peak) this.#peak = level;
   }
 
   read(now: number): Demand {
-    this.#advance(now);
+    this.set(this.#level, now);
     const { stableWindowMs, panicWindowMs } = this.#windows;
     return {
       stable: this.#average(now, stableWindowMs),
       panic: this.#average(now, panicWindowMs),
-      peak: Math.max(this.#level, ...this.#peaks),
+      peak: Math.max(this.#peak, ...this.#peaks),
     };
   }
 
@@ -65,44 +70,51 @@ export class DemandHistory {
     if (from >= now) return this.#level;
     const first = Math.floor(from / BUCKET_MS);
     let area = 0;
-    for (let bucket = Math.floor(now / BUCKET_MS); bucket > first; bucket--) area += this.#area(bucket);
+    for (let bucket = Math.floor(now / BUCKET_MS); bucket > first; bucket--) area += this.#areaOf(bucket);
     // The oldest bucket is taken to have been even, from its beginning or its first call.
     const begins = Math.max(this.#begun, first * BUCKET_MS);
     const ends = Math.min(now, (first + 1) * BUCKET_MS);
-    if (ends > begins) area += (this.#area(first) * (ends - from)) / (ends - begins);
+    if (ends > begins) area += (this.#areaOf(first) * (ends - from)) / (ends - begins);
     return area / (now - from);
   }
 
-  /** Brings the level that was up to now into the buckets; those that time has passed over begin anew. */
-  #advance(now: number): void {
-    if (now < this.#at) this.#restart(now);
-    let bucket = Math.floor(this.#at / BUCKET_MS);
+  /** Time has left the bucket: those that it has passed over are filled with the level that was. */
+  #turn(now: number): void {
+    // Somebody has set the clock back: what is known is of times that are to come.
+    if (now < this.#at) {
+      this.#begin(now);
+      return;
+    }
     const last = Math.floor(now / BUCKET_MS);
     // After a silence longer than all buckets each is passed over once.
-    if (last - bucket > this.#areas.length) {
-      bucket = last - this.#areas.length;
-      this.#at = bucket * BUCKET_MS;
+    for (let bucket = Math.max(this.#bucket, last - this.#areas.length); bucket < last; bucket++) {
+      const slot = this.#slot(bucket);
+      const isCurrent = bucket === this.#bucket;
+      this.#areas[slot] = isCurrent ? this.#area + this.#level * (this.#ends - this.#at) : this.#level * BUCKET_MS;
+      this.#peaks[slot] = isCurrent ? this.#peak : this.#level;
     }
-    for (; bucket < last; bucket++) {
-      this.#areas[this.#slot(bucket)] = this.#area(bucket) + this.#level * ((bucket + 1) * BUCKET_MS - this.#at);
-      this.#at = (bucket + 1) * BUCKET_MS;
-      this.#areas[this.#slot(bucket + 1)] = 0;
-      this.#peaks[this.#slot(bucket + 1)] = this.#level;
-    }
-    this.#areas[this.#slot(last)] = this.#area(last) + this.#level * (now - this.#at);
-    this.#at = now;
+    this.#enter(last);
+    this.#at = last * BUCKET_MS;
   }
 
-  /** Somebody has set the clock back: what is known is of times that are to come. */
-  #restart(now: number): void {
-    this.#areas.fill(0);
+  #begin(now: number): void {
     this.#peaks.fill(0);
     this.#at = now;
     this.#begun = now;
+    this.#enter(Math.floor(now / BUCKET_MS));
   }
 
-  #area(bucket: number): number {
-    return this.#areas[this.#slot(bucket)] ?? 0;
+  #enter(bucket: number): void {
+    this.#bucket = bucket;
+    this.#ends = (bucket + 1) * BUCKET_MS;
+    this.#area = 0;
+    this.#peak = this.#level;
+    // What the slot holds is older than the window.
+    this.#peaks[this.#slot(bucket)] = 0;
+  }
+
+  #areaOf(bucket: number): number {
+    return bucket === this.#bucket ? this.#area : (this.#areas[this.#slot(bucket)] ?? 0);
   }
 
   #slot(bucket: number): number {
