@@ -1,11 +1,12 @@
 import { FUNCTION_DEFAULTS } from "../../protocol/defaults.ts";
 import { httpFaceOf, type ReplicaGroup } from "../../protocol/groups.ts";
 import type { FunctionSpec } from "../../protocol/spec.ts";
-import { Alarm, MAX_TIMER_MS } from "../alarm.ts";
+import { Alarm } from "../alarm.ts";
 import type { ReplicaSession, StartingReplica } from "../replicas/session.ts";
 import type { ClaimFunction } from "../store/store.ts";
 import { DemandHistory } from "./demand.ts";
 import type { RunnableDeployment } from "./deployment.ts";
+import { Ending } from "./ending.ts";
 import { HeldRequests } from "./held.ts";
 import { type GroupSnapshot, NO_MEMORY, type PlanMemory, type ScalingPolicy } from "./plan.ts";
 import type { ReplicaEnd } from "./replica-end.ts";
@@ -36,7 +37,7 @@ export interface Replica {
 /** A place on a ready replica, for one call. Release it once, when the call is over. */
 export interface Lease {
   readonly session: ReplicaSession;
-  /** Aborts when a call that would never end by itself, such as a WebSocket, is to be ended: see Group.endCalls. */
+  /** Aborts when a call that would never end by itself, such as a WebSocket, is to be ended. */
   readonly ending: AbortSignal;
   release(): void;
 }
@@ -58,9 +59,8 @@ export class Group {
   readonly claims: ClaimFunction[];
   readonly replicas: Replica[] = [];
   readonly held: HeldRequests<Lease>;
+  readonly ending = new Ending();
   #live = false;
-  #ending = new AbortController();
-  #endTimer: NodeJS.Timeout | null = null;
   /** What the last plan found, for the next. Kept by the scheduler. */
   memory: PlanMemory = NO_MEMORY;
   /** Replicas that are kept although nothing needs them yet: the deployment is about to be live. Kept by preparations.ts. */
@@ -118,25 +118,13 @@ export class Group {
   setLive(live: boolean): void {
     if (this.#live === live) return;
     this.#live = live;
-    if (live) {
-      this.clearTimers();
-      if (this.#ending.signal.aborted) this.#ending = new AbortController();
-    } else this.#endTimer = setTimeout(() => this.endCalls(), Math.min(this.drainMs, MAX_TIMER_MS));
-  }
-
-  /** Tells calls that would never end by themselves to end; others go on until they are done. */
-  endCalls(): void {
-    this.#ending.abort();
-  }
-
-  get ending(): AbortSignal {
-    return this.#ending.signal;
+    if (live) this.ending.never();
+    else this.ending.in(this.drainMs);
   }
 
   clearTimers(): void {
     this.alarm.clear();
-    if (this.#endTimer !== null) clearTimeout(this.#endTimer);
-    this.#endTimer = null;
+    this.ending.clear();
   }
 
   /** Of the ready replicas that share the calls, the one with the fewest; where these are full, the first of the others with room. */

@@ -1,7 +1,6 @@
 import { FUNCTION_DEFAULTS, SCALING_DEFAULTS, SERVER_DEFAULTS } from "../../protocol/defaults.ts";
 import { AthanorError } from "../../protocol/errors.ts";
 import { httpFaceOf } from "../../protocol/groups.ts";
-import { formatId } from "../../protocol/names.ts";
 import type { FunctionSpec } from "../../protocol/spec.ts";
 import type { ReplicaGroupJson, ReplicaJson } from "../../protocol/wire.ts";
 import { MAX_TIMER_MS } from "../alarm.ts";
@@ -9,11 +8,11 @@ import type { RunnableDeployment } from "./deployment.ts";
 import type { Group, Lease, Replica } from "./group.ts";
 import { Groups } from "./groups.ts";
 import { Lifecycle, type LifecycleOptions } from "./lifecycle.ts";
-import { type GroupPlan, plan, type ScalingPolicy } from "./plan.ts";
+import type { ScalingPolicy } from "./plan.ts";
+import { Planning } from "./planning.ts";
 import { Preparations } from "./preparations.ts";
 import { heldTooLong, noReplicaStarts, shuttingDown, tooManyHeld } from "./refusals.ts";
-import { replicaGroupJson } from "./show.ts";
-import { StartTurns } from "./start-turns.ts";
+import { replicaGroupJson, replicaJson } from "./show.ts";
 
 export type { Lease } from "./group.ts";
 
@@ -45,16 +44,16 @@ export type RoomListener = (group: Group) => void;
  *
  *   running, as it is made --stop()--> stopped --start()--> running
  *
- * Parts: what runs where (groups.ts), what should (plan.ts), what is to be there before it is live (preparations.ts), who may start next (start-turns.ts), a replica from start to end
- * (lifecycle.ts), why a call gets none (refusals.ts).
+ * Parts: what runs where (groups.ts), what should (plan.ts, carried out by planning.ts), what is to be there before it is live (preparations.ts), a
+ * replica from start to end (lifecycle.ts), why a call gets none (refusals.ts), what people are told of it (show.ts).
  */
 export class Scheduler implements AsyncDisposable {
   readonly #maxHeld: number;
   readonly #now: () => number;
   readonly #policy: ScalingPolicy;
   readonly #groups: Groups;
-  readonly #turns: StartTurns<Group>;
   readonly #lifecycle: Lifecycle;
+  readonly #planning: Planning;
   readonly #preparations = new Preparations();
   #onRoom: RoomListener = () => {};
   #stopping = false;
@@ -64,15 +63,17 @@ export class Scheduler implements AsyncDisposable {
     this.#now = options.now ?? Date.now;
     this.#policy = { ...SCALING_DEFAULTS, ...options.policy };
     this.#groups = new Groups({ now: this.#now, policy: this.#policy, wake: (group) => this.replan(group) });
-    this.#turns = new StartTurns({
-      max: options.maxConcurrentStarts ?? SERVER_DEFAULTS.maxConcurrentStarts,
-      turnMs: options.startTurnMs ?? SERVER_DEFAULTS.startTurnMs,
-      freed: () => this.#startInTurn(),
-    });
     this.#lifecycle = new Lifecycle(options, this.#policy, this.#now, {
       ready: (replica) => this.#becameReady(replica),
       startFailed: (group) => this.#startFailed(group),
       gone: (group) => this.replan(group),
+    });
+    this.#planning = new Planning({
+      policy: this.#policy,
+      lifecycle: this.#lifecycle,
+      maxConcurrentStarts: options.maxConcurrentStarts ?? SERVER_DEFAULTS.maxConcurrentStarts,
+      startTurnMs: options.startTurnMs ?? SERVER_DEFAULTS.startTurnMs,
+      now: this.#now,
     });
   }
 
@@ -84,12 +85,12 @@ export class Scheduler implements AsyncDisposable {
   /** Refuses what is held with `shutting_down`, drains every replica, kills those that do not leave. Repeatable. */
   async stop(): Promise<void> {
     this.#stopping = true;
-    this.#turns.clear();
+    this.#planning.clear();
     this.#preparations.endAll(shuttingDown);
     const ends: Promise<unknown>[] = [];
     for (const group of this.groups()) {
       group.clearTimers();
-      group.endCalls();
+      group.ending.now();
       group.held.rejectAll(shuttingDown);
       for (const replica of group.replicas) {
         ends.push(replica.session.ended);
@@ -245,42 +246,9 @@ export class Scheduler implements AsyncDisposable {
   replan(group: Group): void {
     group.alarm.clear();
     if (this.#stopping || group.forgotten) return;
-    const { start, drain } = this.#look(group);
-    if (start > 0) {
-      group.askedAt ??= this.#now();
-      this.#turns.ask(group);
-    }
-    for (const replica of group.replicas.filter(({ session }) => drain.includes(session.id)))
-      this.#lifecycle.drain(replica);
+    this.#planning.apply(group);
     if (group.unused) this.#groups.forgetUnused(group.deployment.number);
-    this.#startInTurn();
-  }
-
-  /** Asks the plan, and keeps what it says to the next one; what it says to do is left to do. */
-  #look(group: Group): GroupPlan {
-    const planned = plan(group.snapshot(), this.#policy, this.#now());
-    group.memory = planned.memory;
-    if (planned.wakeAt !== null) group.alarm.at(planned.wakeAt);
-    return planned;
-  }
-
-  /** Starts a replica of one group after the other, while turns are free. What a group wants is asked when its turn has come. */
-  #startInTurn(): void {
-    for (let group = this.#turns.next(); group !== null; group = this.#turns.next()) {
-      const { start } = group.forgotten ? { start: 0 } : this.#look(group);
-      if (start === 0) {
-        group.askedAt = null;
-        continue;
-      }
-      if (start > 1) this.#turns.ask(group);
-      const replica = this.#lifecycle.start(group);
-      if (start === 1) group.askedAt = null;
-      if (replica === null) continue;
-      this.#turns.begin(replica.session.ready);
-      // Whether one more is to follow is asked anew from now on.
-      group.memory = { ...group.memory, shortSince: null };
-      this.#look(group);
-    }
+    this.#planning.startInTurn();
   }
 
   #lease(replica: Replica): Lease {
@@ -288,7 +256,7 @@ export class Scheduler implements AsyncDisposable {
     let held = true;
     return {
       session: replica.session,
-      ending: replica.group.ending,
+      ending: replica.group.ending.signal,
       release: () => {
         if (held) this.give(replica, 1);
         held = false;
@@ -315,7 +283,12 @@ export class Scheduler implements AsyncDisposable {
     replica.idleSince = this.#now();
     const { group } = replica;
     if (!group.live || group.keepWarmMs === 0) this.replan(group);
-    else if (!this.#stopping) group.alarm.at(replica.idleSince + group.keepWarmMs);
+    else if (!this.#stopping) group.alarm.at(replica.idleSince + this.#lookAfterMs(group));
+  }
+
+  /** Where there are several, those that share the calls may be too many long before one has been idle for keepWarm. */
+  #lookAfterMs({ keepWarmMs, replicas }: Group): number {
+    return replicas.length > 1 ? Math.min(keepWarmMs, this.#policy.panicWindowMs) : keepWarmMs;
   }
 
   #startFailed(group: Group): void {
@@ -327,18 +300,4 @@ export class Scheduler implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop();
   }
-}
-
-function replicaJson({ session, group, state }: Replica): ReplicaJson {
-  return {
-    replica_id: session.id,
-    app: group.deployment.app,
-    deployment_id: formatId("deployments", group.deployment.number),
-    functions: group.functionNames,
-    status: state,
-    pid: session.pid,
-    started_at: new Date(session.startedAt).toISOString(),
-    jobs: session.jobs,
-    requests: session.requests,
-  };
 }

@@ -1,8 +1,23 @@
-/** How a group's replicas look on the wire. */
-import type { GroupReplicaJson, ReplicaGroupJson } from "../../protocol/wire.ts";
+/** How replicas and their groups look on the wire. */
+import { formatId } from "../../protocol/names.ts";
+import type { GroupReplicaJson, ReplicaGroupJson, ReplicaJson } from "../../protocol/wire.ts";
 import type { Group, Replica } from "./group.ts";
 import { plan, type ScalingPolicy } from "./plan.ts";
 import { replicaEndJson } from "./replica-end.ts";
+
+export function replicaJson({ session, group, state }: Replica): ReplicaJson {
+  return {
+    replica_id: session.id,
+    app: group.deployment.app,
+    deployment_id: formatId("deployments", group.deployment.number),
+    functions: group.functionNames,
+    status: state,
+    pid: session.pid,
+    started_at: iso(session.startedAt),
+    jobs: session.jobs,
+    requests: session.requests,
+  };
+}
 
 export function replicaGroupJson(group: Group, policy: ScalingPolicy, now: number): ReplicaGroupJson {
   const snapshot = group.snapshot();
@@ -32,7 +47,7 @@ export function replicaGroupJson(group: Group, policy: ScalingPolicy, now: numbe
     },
     last_failure: failureJson(group),
     last_exits: group.ends.map((end) => replicaEndJson(end, policy.lastExitLines)).reverse(),
-    replicas: group.replicas.map(replicaJson),
+    replicas: group.replicas.map(groupReplicaJson),
   };
 }
 
@@ -42,7 +57,15 @@ function failureJson({ failure }: Group): ReplicaGroupJson["last_failure"] {
   return { code: error.code, message: error.detail, failures, at: iso(at), next_try_at: iso(until) };
 }
 
-function replicaJson({ session, state, startedAt, readyAt, load, idleSince, queuedMs }: Replica): GroupReplicaJson {
+function groupReplicaJson({
+  session,
+  state,
+  startedAt,
+  readyAt,
+  load,
+  idleSince,
+  queuedMs,
+}: Replica): GroupReplicaJson {
   const { processMs, fromPool, connectMs, loadMs, enterMs, listenMs } = session.timings;
   return {
     replica_id: session.id,
