@@ -198,8 +198,12 @@ export class Group {
     return this.#first.minReplicas;
   }
 
+  /** One where a replica has shown that it listens on the port of all of them, whatever it was told. */
   get maxReplicas(): number {
-    return this.#first.maxReplicas;
+    const port = this.#first.service?.server?.port;
+    const isSole = ({ session: { address } }: Replica) =>
+      address !== null && "port" in address && address.port === port;
+    return port !== undefined && this.replicas.some(isSole) ? 1 : this.#first.maxReplicas;
   }
 
   get keepWarmMs(): number {

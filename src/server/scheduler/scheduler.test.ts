@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { describe, it } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
 import { exitOf, type FakeReplica, FakeStarter } from "../../../test/harness/fake-replicas.ts";
-import { deploymentOf, endpointSpec, functionSpec } from "../../../test/harness/specs.ts";
+import { deploymentOf, endpointSpec, functionSpec, serviceSpec } from "../../../test/harness/specs.ts";
 import { AthanorError } from "../../protocol/errors.ts";
 import type { FunctionSpec } from "../../protocol/spec.ts";
 import type { RunnableDeployment } from "./deployment.ts";
@@ -114,6 +114,19 @@ describe("Scheduler", () => {
     assert.equal(setup.starter.replicas.length, 2);
     first?.release();
     assert.equal((await held[2])?.session.id, first?.session.id);
+  });
+
+  it("starts no second replica of a web server that insists on its own port", async () => {
+    const { service } = serviceSpec("f", "webServer", { server: { port: 8765, command: null } });
+    await using setup = new Setup({ service, endpoint: null, maxReplicas: 2, concurrency: 1 });
+    setup.starter.onStart = (replica) => {
+      replica.address = { host: "127.0.0.1", port: 8765 };
+    };
+    await setup.acquire();
+    const held = setup.acquire();
+    await turn();
+    assert.equal(setup.starter.replicas.length, 1);
+    held.catch(() => {});
   });
 
   it("drains a replica once it was idle for keepWarmS, and starts another for the next call", async () => {
