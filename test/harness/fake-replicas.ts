@@ -87,6 +87,8 @@ export class FakeReplica implements StartingReplica {
 
   probe(): void {}
 
+  onTakesCalls(): void {}
+
   becomeReady(): void {
     this.state = "ready";
     this.#ready.resolve({ address: this.address, timings: { loadMs: 0, enterMs: 0 } });

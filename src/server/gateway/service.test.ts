@@ -363,7 +363,7 @@ test("a request goes to another replica where the first is gone and that does no
   assert.equal(await (await fetch(`${gateway.url}/api`)).text(), "ok");
   assert.equal(deaths, 1);
   await gateway.starter.replicas[1]?.kill();
-  await problem(await fetch(`${gateway.url}/api`, { method: "POST" }), "answer_incomplete", 502);
+  await problem(await fetch(`${gateway.url}/api`, { method: "POST" }), "replica_crashed", 502);
   assert.equal(deaths, 2);
 });
 

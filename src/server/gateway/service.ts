@@ -5,6 +5,7 @@ import { MAX_TIMER_MS } from "../alarm.ts";
 import { acceptBody, arrivedBody, bodyStream } from "../http/body.ts";
 import type { Exchange } from "../http/exchange.ts";
 import type { Log } from "../log.ts";
+import { exitError } from "../replicas/exit.ts";
 import type { ReplicaSession } from "../replicas/session.ts";
 import type { Lease, Scheduler } from "../scheduler/scheduler.ts";
 import type { Tunnel } from "../websockets/tunnel.ts";
@@ -15,7 +16,7 @@ import { requestHeaders } from "./headers.ts";
 import { HopExchange, type Unanswered } from "./hop-exchange.ts";
 import { hopRequest } from "./hop-request.ts";
 import type { Hops } from "./hops.ts";
-import { isGone, isRepeatable, mayGoElsewhere } from "./retry.ts";
+import { exitOf, isGone, isLoss, isRepeatable, mayGoElsewhere } from "./retry.ts";
 import type { ServiceRoute } from "./routes.ts";
 import type { KeptBody } from "./sync.ts";
 import { joinWebSocket, type Switched } from "./websocket.ts";
@@ -49,8 +50,11 @@ export async function callService(x: Exchange, p: ServiceCall): Promise<void> {
       ? inFrames(x, p, lease, kept)
       : overHop(x, p, lease, session.address));
     if (unanswered === null) return;
-    const { error, sent } = unanswered;
-    if (mayGoElsewhere(x, { attempt, sent, error }) && (await isGone(session))) continue;
+    const gone = !x.res.headersSent && isLoss(unanswered.error) && (await isGone(session));
+    if (gone && mayGoElsewhere(x, { attempt, ...unanswered })) continue;
+    // A connection breaks a moment before it is known why.
+    const exit = gone ? await exitOf(session) : null;
+    const error = exit === null ? unanswered.error : exitError(session.id, exit);
     p.log.warn(
       { requestId: x.requestId, app: deployment.app, function: fn.name, replica: session.id, code: error.code },
       `${x.method} ${x.path} was not answered in whole: ${error.detail}`,

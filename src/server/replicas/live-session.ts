@@ -57,6 +57,7 @@ export class LiveSession implements StartingReplica {
   readonly ended: Promise<ReplicaExit>;
   #state: StartingReplica["state"] = "starting";
   #probed = false;
+  readonly #takesCallsListeners: (() => void)[] = [];
   readonly #options: LiveSessionOptions;
   readonly #readiness = Promise.withResolvers<ReadyMessage>();
   readonly #end = Promise.withResolvers<ReplicaExit>();
@@ -95,6 +96,16 @@ export class LiveSession implements StartingReplica {
     if (!this.takesCalls) return;
     this.#probed = true;
     this.#connection?.bare(FrameType.PING, 0);
+  }
+
+  onTakesCalls(listener: () => void): void {
+    this.#takesCallsListeners.push(listener);
+  }
+
+  #answered(): void {
+    if (!this.#probed) return;
+    this.#probed = false;
+    for (const listener of this.#takesCallsListeners) listener();
   }
 
   get address(): ServiceAddress | null {
@@ -194,7 +205,7 @@ export class LiveSession implements StartingReplica {
     else if (type === FrameType.LOG) for (const line of parseLines(payload)) this.#logged(line);
     else if (type === FrameType.READY && this.#state === "starting") this.#becomeReady(parseReady(payload));
     else if (type === FrameType.START_FAILED && this.#state === "starting") this.#startRefused(payload);
-    else if (type === FrameType.PONG) this.#probed = false;
+    else if (type === FrameType.PONG) this.#answered();
     else throw new FrameError(`A frame of type ${type} came while the replica is ${this.#state}`);
   }
 

@@ -51,6 +51,8 @@ export interface ReplicaSession {
    * loop, calls that come now would only wait for its end.
    */
   probe(): void;
+  /** Called when it takes calls again, after a probe. */
+  onTakesCalls(listener: () => void): void;
   /** Only while `ready`; `media` are the attachments that `m.media` gives the sizes of. */
   openJob(m: OpeningJob, media: Uint8Array[], on: JobListeners): JobCall;
   /** Only while `ready`. */

@@ -47,6 +47,8 @@ export interface ReplicaTrouble {
 /** What becomes of replicas, for whoever plans. */
 export interface LifecycleListener {
   ready(replica: Replica): void;
+  /** One of the group's replicas that had not answered a probe has. */
+  takesCalls(group: Group): void;
   /** The group's last start failed: its `failure` says why. */
   startFailed(group: Group): void;
   /** A replica of the group is gone. */
@@ -118,6 +120,7 @@ export class Lifecycle {
       () => this.#becameReady(replica),
       (error: unknown) => this.#didNotStart(replica, error),
     );
+    session.onTakesCalls(() => this.#listener.takesCalls(group));
     void session.ended.then((exit) => this.#ended(replica, exit));
     return replica;
   }

@@ -65,6 +65,7 @@ export class Scheduler implements AsyncDisposable {
     this.#groups = new Groups({ now: this.#now, policy: this.#policy, wake: (group) => this.replan(group) });
     this.#lifecycle = new Lifecycle(options, this.#policy, this.#now, {
       ready: (replica) => this.#becameReady(replica),
+      takesCalls: (group) => this.#hasRoom(group),
       startFailed: (group) => this.#startFailed(group),
       gone: (group) => this.replan(group),
     });
@@ -272,9 +273,13 @@ export class Scheduler implements AsyncDisposable {
     }
   }
 
-  #becameReady({ group }: Replica): void {
+  #hasRoom(group: Group): void {
     this.#serveHeld(group);
     if (group.dueJobs > 0) this.#onRoom(group);
+  }
+
+  #becameReady({ group }: Replica): void {
+    this.#hasRoom(group);
     this.#preparations.ready(group);
     this.replan(group);
   }
