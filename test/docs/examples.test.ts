@@ -1,5 +1,6 @@
 /** Every example is deployed by the CLI as it is in the repository, and does what it says. */
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { readdirSync } from "node:fs";
 import { cp, readFile } from "node:fs/promises";
 import path from "node:path";
@@ -154,9 +155,15 @@ describe("examples", () => {
     },
 
     async fastapi() {
+      const watcher = new WebSocket(`${url.replace("http", "ws")}/fastapi/watch`);
+      await once(watcher, "open");
+      const seen = once(watcher, "message");
       const added = await fetch(`${url}/fastapi/notes`, json({ text: "milk" }));
       const note = (await added.json()) as { id: number; url: string };
       assert.deepEqual([added.status, note], [201, { id: 1, url: `${url}/fastapi/notes/1` }]);
+      const [{ data }] = (await seen) as [MessageEvent];
+      assert.deepEqual(JSON.parse(String(data)), { text: "milk" });
+      watcher.close();
       assert.deepEqual(await (await fetch(note.url)).json(), { text: "milk" });
       assert.equal((await fetch(`${url}/fastapi/notes`, json({ text: "" }))).status, 422);
       assert.match(await (await fetch(`${url}/fastapi/docs`)).text(), /Notes - Swagger UI/);

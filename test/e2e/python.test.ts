@@ -108,7 +108,7 @@ describe("Python", { skip: noPython, timeout: 300_000 }, () => {
       assert.equal((await fetch(at("/py/api/happened/gone"))).status, 200);
     });
 
-    it("talks over WebSockets", { todo: "until the gateway passes them on" }, async () => {
+    it("talks over WebSockets", async () => {
       const socket = new WebSocket(at("/py/api/echo").replace("http", "ws"), ["chat"]);
       socket.binaryType = "arraybuffer";
       const closed = once(socket, "close").then(([event]) => Promise.reject(new Error(`closed with ${event.code}`)));
@@ -129,6 +129,12 @@ describe("Python", { skip: noPython, timeout: 300_000 }, () => {
       assert.deepEqual(await json("/py/api/happened/socket closed"), [3001]);
     });
 
+    it("that dies is started anew", async () => {
+      const died = await fetch(at("/py/api/die"), { method: "POST" });
+      assert.equal(died.status, 502);
+      assert.equal((await fetch(at("/py/api/"))).status, 200);
+    });
+
     it("begins and ends its lifespan, and its lines are the function's", async () => {
       // A replica was tried at the deployment, and has ended.
       await written(deployment, "the lifespan began");
@@ -138,6 +144,7 @@ describe("Python", { skip: noPython, timeout: 300_000 }, () => {
 
   it("Starlette streams events, mounts apps, and may lie in src and be made by a factory", async () => {
     await deployApp("starlette");
+    assert.equal(await (await fetch(at("/star/healthy"))).text(), "3", "healthy at the second time that it was asked");
     const response = await fetch(at("/star/events"));
     assert.equal(response.headers.get("content-type"), "text/event-stream; charset=utf-8");
     const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();

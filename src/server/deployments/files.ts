@@ -2,7 +2,7 @@
  * A deployment's files, in a folder named by its digest: `bundle.mjs`, `bundle.mjs.map`, `validators.cjs`, `spec.json`; `files`, those that ship as they
  * are; `node_modules`, a link to its installed dependencies, and `python/<function>`, links to its Python environments. A folder is written under another name and renamed, so one that is there is whole.
  */
-import { existsSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { mkdir, open, readdir, rename, rm, symlink } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import { AthanorError } from "../../protocol/errors.ts";
@@ -14,6 +14,8 @@ export const VALIDATORS_FILE = "validators.cjs";
 export const FILES_DIR = "files";
 /** Folder of the links to Python environments, one for each function in Python. */
 export const PYTHON_DIR = "python";
+/** Each waits for the disk. */
+const FILES_AT_A_TIME = 32;
 const TEMPORARY = ".new-";
 
 let temporaries = 0;
@@ -36,7 +38,14 @@ export function interpreterOf(dir: string, fn: string): string {
   return join(dir, PYTHON_DIR, fn, "bin", "python");
 }
 
-/** Writes `<root>/<digest>` and returns it; does nothing where it is there. Throws storage_full. */
+/** Whether it is there, with the interpreters that its links lead to. */
+export function isWhole(dir: string): boolean {
+  if (!existsSync(join(dir, BUNDLE_FILE))) return false;
+  const python = join(dir, PYTHON_DIR);
+  return !existsSync(python) || readdirSync(python).every((fn) => existsSync(interpreterOf(dir, fn)));
+}
+
+/** Writes `<root>/<digest>` and returns it; where it is there, only its links are made anew. Throws storage_full. */
 export async function writeDeployment(p: {
   root: string;
   upload: DeploymentUpload;
@@ -45,7 +54,11 @@ export async function writeDeployment(p: {
   links: ReadonlyMap<string, string>;
 }): Promise<string> {
   const dir = join(p.root, p.upload.digest);
-  if (existsSync(dir)) return dir;
+  if (existsSync(dir)) {
+    // What was installed for it may have moved, as where a Python gave way to a newer one.
+    for (const [at, target] of p.links) await link(dir, at, relative(join(dir, dirname(at)), target));
+    return dir;
+  }
   const temporary = temporaryIn(p.root);
   try {
     await mkdir(temporary, { recursive: true, mode: 0o700 });
@@ -73,10 +86,15 @@ export function diskError(error: unknown, what: string): unknown {
 }
 
 async function writeShipped(root: string, files: ShippedFile[]): Promise<void> {
-  for (const { path, content, encoding, executable } of files) {
-    const file = join(root, path);
-    await mkdir(dirname(file), { recursive: true, mode: 0o700 });
-    await writeDurably(file, Buffer.from(content, encoding), executable ? 0o700 : 0o600);
+  for (const folder of new Set(files.map(({ path }) => dirname(join(root, path)))))
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+  for (let at = 0; at < files.length; at += FILES_AT_A_TIME) {
+    const some = files.slice(at, at + FILES_AT_A_TIME);
+    await Promise.all(
+      some.map(({ path, content, encoding, executable }) =>
+        writeDurably(join(root, path), Buffer.from(content, encoding), executable ? 0o700 : 0o600),
+      ),
+    );
   }
 }
 
@@ -84,7 +102,9 @@ async function writeShipped(root: string, files: ShippedFile[]): Promise<void> {
 async function link(dir: string, at: string, target: string): Promise<void> {
   const path = join(dir, at);
   await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-  await symlink(target, path, "dir");
+  const temporary = temporaryIn(dirname(path));
+  await symlink(target, temporary, "dir");
+  await rename(temporary, path);
 }
 
 async function writeDurably(path: string, content: string | Uint8Array, mode = 0o600): Promise<void> {

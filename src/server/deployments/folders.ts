@@ -4,7 +4,7 @@
  *
  *   absent --write(): an upload--> there      absent --ensure(): the upload's blob--> there      there --prune(): not needed--> absent
  */
-import { existsSync, readdirSync, renameSync } from "node:fs";
+import { readdirSync, renameSync } from "node:fs";
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { AthanorError } from "../../protocol/errors.ts";
@@ -13,7 +13,7 @@ import type { DeploymentUpload } from "../../protocol/spec.ts";
 import type { Log } from "../log.ts";
 import type { DeploymentRecord } from "../store/store.ts";
 import { Dependencies } from "./dependencies.ts";
-import { BUNDLE_FILE, removeTemporaries, temporaryIn, writeDeployment } from "./files.ts";
+import { isWhole, removeTemporaries, temporaryIn, writeDeployment } from "./files.ts";
 import { PythonEnvironments } from "./python/environments.ts";
 import { checkUpload } from "./upload.ts";
 import { ValidatorCompiler } from "./validators.ts";
@@ -52,7 +52,7 @@ export class DeploymentFolders {
   }
 
   has(digest: string): boolean {
-    return existsSync(join(this.root, digest, BUNDLE_FILE));
+    return isWhole(join(this.root, digest));
   }
 
   /** Resolves with the SHA-256 of the upload's blob. Throws what keeps the deployment from being run, storage_full. */

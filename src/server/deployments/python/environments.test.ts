@@ -6,9 +6,13 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { noPython, uv } from "../../../../test/harness/python.ts";
 import { serviceSpec } from "../../../../test/harness/specs.ts";
+import { digestUpload } from "../../../protocol/digest.ts";
 import { AthanorError, type ErrorCode } from "../../../protocol/errors.ts";
 import type { AppSpec } from "../../../protocol/spec.ts";
 import type { Log } from "../../log.ts";
+import type { DeploymentRecord } from "../../store/store.ts";
+import { interpreterOf } from "../files.ts";
+import { DeploymentFolders } from "../folders.ts";
 import { PythonEnvironments } from "./environments.ts";
 import { withServer } from "./requirements.ts";
 import { uvEnvironment, withoutCredentials } from "./uv.ts";
@@ -27,8 +31,12 @@ for name, version in (("tiny", "1.0"), ("gunicorn", "27.0.1")):
 `;
 
 let folder: string;
+let wheels: string;
 before(() => {
   folder = mkdtempSync(join(tmpdir(), "athanor-python-"));
+  wheels = join(folder, "wheels");
+  mkdirSync(wheels);
+  if (noPython === false) execFileSync("python3", ["-c", MAKE_WHEELS, wheels]);
 });
 after(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -94,10 +102,41 @@ describe("Python environments", () => {
     assert.deepEqual(hashesIn(root), []);
   });
 
+  it("are made again, with the deployment's links, where they are gone", { skip: noPython }, async () => {
+    const env = { ...process.env, ATHANOR_UV: uv ?? "", UV_NO_INDEX: "1", UV_FIND_LINKS: wheels };
+    const dataDir = join(folder, "data");
+    const blobs = new Map<string, Uint8Array>();
+    const folders = new DeploymentFolders({
+      dataDir,
+      log: silent,
+      env,
+      blobs: {
+        put: async (bytes) => {
+          blobs.set("blob", bytes);
+          return "blob";
+        },
+        get: async (name) => blobs.get(name) ?? null,
+      },
+    });
+    await folders.start();
+    const main = { path: "pages/main.py", executable: false, encoding: "utf8", content: "app = 1\n" } as const;
+    const content = { spec: appOf(["tiny"]), bundle: "", sourceMap: "{}", dependencies: null, files: [main] };
+    const upload = { ...content, digest: digestUpload(content) };
+    const uploadBlob = await folders.write(upload);
+    const dir = join(folders.root, upload.digest);
+    const answer = (): string => {
+      const at = { cwd: join(dir, "files"), encoding: "utf8" } as const;
+      return execFileSync(interpreterOf(dir, "web"), ["-c", "import pages.main, tiny; print(tiny.answer)"], at).trim();
+    };
+    assert.deepEqual([folders.has(upload.digest), answer()], [true, "7"]);
+    for (const hash of hashesIn(join(dataDir, "python"))) rmSync(join(dataDir, "python", hash), { recursive: true });
+    assert.equal(folders.has(upload.digest), false);
+    await folders.ensure({ digest: upload.digest, uploadBlob, deployment: 1, app: "demo" } as DeploymentRecord);
+    assert.deepEqual([folders.has(upload.digest), answer()], [true, "7"]);
+    await folders.stop();
+  });
+
   it("are made once, work, and go when no deployment needs them", { skip: noPython }, async () => {
-    const wheels = join(folder, "wheels");
-    mkdirSync(wheels);
-    execFileSync("python3", ["-c", MAKE_WHEELS, wheels]);
     const env = { ...process.env, ATHANOR_UV: uv ?? "", UV_NO_INDEX: "1", UV_FIND_LINKS: wheels };
     const { root, environments } = await environmentsAt("once", env);
     const [links, again] = await Promise.all([

@@ -90,6 +90,11 @@ async def forever(request: Request):
     return StreamingResponse(pieces())
 
 
+@app.post("/die")
+async def die():
+    os._exit(9)
+
+
 @app.get("/happened/{name}")
 async def wait_for(name: str):
     await happened[name].wait()

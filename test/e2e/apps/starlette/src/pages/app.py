@@ -25,5 +25,13 @@ def make():
         return PlainTextResponse(f"{request.path_params['name']} at {request.url_for('inner:user', name='other')}")
 
     inner = Mount("/inner", name="inner", routes=[Route("/users/{name}", user, name="user")])
-    healthy = Route("/healthy", go_on)
-    return Starlette(routes=[Route("/events", events), Route("/step", go_on, methods=["POST"]), healthy, inner])
+    asked = []
+
+    async def healthy(request):
+        # Not at once, so that a test sees that it is waited for.
+        asked.append(request.url.path)
+        return PlainTextResponse(str(len(asked)), 200 if len(asked) > 1 else 503)
+
+    return Starlette(
+        routes=[Route("/events", events), Route("/step", go_on, methods=["POST"]), Route("/healthy", healthy), inner]
+    )
