@@ -45,7 +45,7 @@ export const ERRORS = {
   build_failed: { status: 422, cause: "user", title: "Build failed", hint: "Correct the place that the detail names and deploy again." },
   type_not_serialisable: { status: 422, cause: "user", title: "Type cannot cross the wire", hint: "Use a type that JSON can hold, or a media type, Date, Uint8Array or bigint." },
   option_invalid: { status: 422, cause: "user", title: "Invalid option", hint: "See the options in the documentation of App." },
-  name_invalid: { status: 422, cause: "user", title: "Invalid name", hint: "Names are 1 to 30 of a-z, 0-9 and inner hyphens." },
+  name_invalid: { status: 422, cause: "user", title: "Invalid name", hint: "Names are 1 to 30 of a-z, 0-9 and inner hyphens, never two in a row." },
   name_collision: { status: 422, cause: "user", title: "Name used twice", hint: "Rename one of the two." },
   no_app: { status: 422, cause: "user", title: "No app", hint: 'Export functions of one `new App("name")` from the entry file.' },
   import_failed: { status: 422, cause: "user", title: "Entry file failed to load", hint: "The entry file must import without throwing; the detail has the place." },

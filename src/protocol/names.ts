@@ -1,5 +1,5 @@
-/** The rule for names of apps and functions on the wire. */
-export const NAME_PATTERN = /^[a-z0-9](?:[a-z0-9-]{0,28}[a-z0-9])?$/;
+/** The rule for names of apps and functions on the wire. Two hyphens in a row stand between the two in a host, `hello--demo.localhost`. */
+export const NAME_PATTERN = /^(?!.*--)[a-z0-9](?:[a-z0-9-]{0,28}[a-z0-9])?$/;
 
 /** First path segments that belong to the server itself, so no app may be called so. */
 export const RESERVED_APP_NAMES: ReadonlySet<string> = new Set(["v1", "healthz", "readyz", "metrics"]);

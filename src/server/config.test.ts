@@ -86,3 +86,17 @@ test("loopback is told from what other machines reach", () => {
   for (const host of ["0.0.0.0", "::", "192.168.1.2", "localhost.example.com", "127.0.0.1.example.com"])
     assert.ok(!isLoopback(host), host);
 });
+
+test("the access log and trusted proxies", () => {
+  const share = (value: string) => resolveConfig({ accessLog: value }, {}).accessLogShare;
+  assert.deepEqual([share("off"), share("errors"), share("all"), share("0.01"), share("1")], [null, 0, 1, 0.01, 1]);
+  assert.equal(resolveConfig({}, {}).accessLogShare, 0);
+  for (const value of ["0", "2", "1.5", "some", "-1", "1e-2", "."])
+    assert.throws(() => share(value), { code: "config_invalid" }, value);
+  const trusts = (flags: Parameters<typeof resolveConfig>[0]) => resolveConfig(flags, {}).proxies.trusts("10.0.0.1");
+  assert.deepEqual(
+    [trusts({}), trusts({ publicUrl: "https://a.example" }), trusts({ trustProxy: "10.0.0.0/8" })],
+    [false, true, true],
+  );
+  assert.throws(() => trusts({ trustProxy: "proxy.example" }), /--trust-proxy is "proxy.example"/);
+});

@@ -4,6 +4,7 @@ import { isAbsolute, join, resolve } from "node:path";
 import { HTTP_DEFAULTS, POSTGRES_DEFAULTS, SERVER_DEFAULTS } from "../protocol/defaults.ts";
 import { AthanorError } from "../protocol/errors.ts";
 import { toWireName } from "../protocol/names.ts";
+import { TrustedProxies } from "./http/proxies.ts";
 import type { TlsFiles } from "./http/tls.ts";
 import { parseTarget } from "./store/postgres/target.ts";
 
@@ -32,6 +33,10 @@ export interface ServerFlags {
   /** PEM files: with both, the server speaks HTTPS. */
   tlsCert?: string | undefined;
   tlsKey?: string | undefined;
+  /** `off`, `errors`, `all`, or a share such as `0.01`. */
+  accessLog?: string | undefined;
+  /** Whose `X-Forwarded-For` is believed: `none`, `loopback`, `private`, `all`, or addresses and ranges. */
+  trustProxy?: string | undefined;
   logLevel?: string | undefined;
   /** Blank runtime processes kept ready. */
   blanks?: number | string | undefined;
@@ -71,6 +76,9 @@ export interface Config {
   maxConnections: number;
   /** Null: plain HTTP. */
   tls: TlsFiles | null;
+  /** The share of requests that are logged, beside those that failed; null: none is. */
+  accessLogShare: number | null;
+  proxies: TrustedProxies;
   logLevel: LogLevel;
   store: StoreSetting;
   /** Absolute. */
@@ -109,6 +117,8 @@ export function resolveConfig(flags: ServerFlags, env: NodeJS.ProcessEnv): Confi
       1_000_000,
     ),
     tls: tlsOf(flags, env),
+    accessLogShare: accessLogOf(flags.accessLog ?? nonEmpty(env.ATHANOR_ACCESS_LOG) ?? "errors"),
+    proxies: proxiesOf(flags, env),
     logLevel: logLevelOf(flags.logLevel ?? nonEmpty(env.ATHANOR_LOG_LEVEL) ?? "info"),
     store: storeOf(flags, env),
     blobsDir: resolve(flags.blobs ?? nonEmpty(env.ATHANOR_BLOBS) ?? join(dataDir, "blobs")),
@@ -204,6 +214,28 @@ function tlsOf(flags: ServerFlags, env: NodeJS.ProcessEnv): TlsFiles | null {
   if (cert === undefined) throw bad(`--tls-key is ${quoted(key)}, and there is no --tls-cert; both are needed`);
   if (key === undefined) throw bad(`--tls-cert is ${quoted(cert)}, and there is no --tls-key; both are needed`);
   return { cert: resolve(cert), key: resolve(key) };
+}
+
+function accessLogOf(value: string): number | null {
+  const known: { [name: string]: number | null } = { off: null, errors: 0, all: 1 };
+  if (Object.hasOwn(known, value)) return known[value] as number | null;
+  const share = /^\d?(?:\.\d{1,9})?$/.test(value) ? Number(value) : Number.NaN;
+  if (!(share > 0 && share <= 1))
+    throw bad(`--access-log is ${quoted(value)}; off, errors, all, or a share of requests such as 0.01 is needed`);
+  return share;
+}
+
+function proxiesOf(flags: ServerFlags, env: NodeJS.ProcessEnv): TrustedProxies {
+  const hasPublicUrl = (flags.publicUrl ?? nonEmpty(env.ATHANOR_PUBLIC_URL)) !== undefined;
+  // Where a proxy is known to be, it mostly has an address of the same network.
+  const value = flags.trustProxy ?? nonEmpty(env.ATHANOR_TRUST_PROXY) ?? (hasPublicUrl ? "private" : "none");
+  try {
+    return new TrustedProxies(value);
+  } catch (error) {
+    throw bad(
+      `--trust-proxy is ${quoted(value)}, of which ${(error as Error).message}; none, loopback, private, all, or addresses and ranges with commas are needed`,
+    );
+  }
 }
 
 function publicUrlOf(value: string | undefined): string | null {

@@ -5,6 +5,7 @@ import { serveApi } from "./api/router.ts";
 import { givenToken } from "./auth.ts";
 import { type Config, isLoopback } from "./config.ts";
 import { createContext, type WiredContext } from "./context.ts";
+import { AccessLog } from "./http/access-log.ts";
 import { sendEmpty } from "./http/answer.ts";
 import type { Exchange } from "./http/exchange.ts";
 import { Listener } from "./http/listener.ts";
@@ -56,10 +57,11 @@ export async function startServer(config: Config): Promise<RunningServer> {
   const started = Promise.withResolvers<void>();
   const handle = (x: Exchange): void | Promise<void> =>
     context.isReady() ? dispatch(x, context) : started.promise.then(() => dispatch(x, context));
-  const { maxConnections } = config;
-  const listener = new Listener({ log, tls, maxConnections, handle });
+  const { maxConnections, accessLogShare: share, proxies } = config;
+  const accessLog = share === null ? null : new AccessLog({ log, share, proxies });
+  const listener = new Listener({ log, tls, accessLog, maxConnections, handle });
   // Replicas and the CLI on this machine need not know who signed the certificate, nor be called what it names.
-  const local = tls === null ? null : new Listener({ log, maxConnections, handle });
+  const local = tls === null ? null : new Listener({ log, accessLog, maxConnections, handle });
   undo.defer(() =>
     Promise.all([listener.close({ graceMs: CLOSE_GRACE_MS }), local?.close({ graceMs: CLOSE_GRACE_MS })]).then(
       () => {},

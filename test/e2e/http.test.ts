@@ -50,6 +50,17 @@ describe("a synchronous endpoint", () => {
     assert.deepEqual(await (await fetch(at("/hello"))).json(), { message: "hello you" });
   });
 
+  it("has a host of its own, where it is the root", async () => {
+    const { port } = new URL(server.url);
+    const statusAt = async (path: string): Promise<number | undefined> => {
+      const headers = { host: `hello--web.localhost:${port}` };
+      const [response] = await once(request({ host: "127.0.0.1", port, path, headers }).end(), "response");
+      response.resume();
+      return response.statusCode;
+    };
+    assert.deepEqual([await statusAt("/?name=ann"), await statusAt("/hello")], [200, 404]);
+  });
+
   it("is found by its app's host too", async () => {
     const { port } = new URL(server.url);
     const answer = request({

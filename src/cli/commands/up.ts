@@ -27,6 +27,14 @@ export const up: Command = {
       description: "Certificate chain in PEM: with --tls-key, HTTPS and HTTP/2 (env ATHANOR_TLS_CERT)",
     },
     { flags: "--tls-key <file>", description: "The certificate's private key in PEM (env ATHANOR_TLS_KEY)" },
+    {
+      flags: "--access-log <what>",
+      description: "Requests in the log: off, errors, all, or a share such as 0.01 (default errors)",
+    },
+    {
+      flags: "--trust-proxy <addresses>",
+      description: "Whose X-Forwarded-For is believed: none, loopback, private, all, or addresses (default none)",
+    },
     { flags: "--log-level <level>", description: "trace, debug, info, warn, error, fatal or silent (default info)" },
     { flags: "--blanks <n>", description: "Runtime processes kept ready (default 1)" },
     {
@@ -83,6 +91,8 @@ function flagsOf(call: CommandCall) {
     "maxConnections",
     "tlsCert",
     "tlsKey",
+    "accessLog",
+    "trustProxy",
     "logLevel",
     "blanks",
   ] as const;

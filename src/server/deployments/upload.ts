@@ -32,7 +32,7 @@ const MAX_FUNCTIONS = 500;
 const MAX_SCHEMA_DEPTH = 100;
 const DAY_S = 86_400;
 
-const name = text({ max: 30, pattern: NAME_PATTERN, what: "a name of 1 to 30 of a-z, 0-9 and inner hyphens" });
+const name = text({ max: 30, pattern: NAME_PATTERN, what: "a name of 1 to 30 of a-z, 0-9 and single inner hyphens" });
 const identifier = text({
   max: 200,
   pattern: /^[\p{ID_Start}$_][\p{ID_Continue}$]*$/u,

@@ -78,12 +78,31 @@ export class Gateway {
   }
 
   #serveApp(x: Exchange, target: Target, app: AppRoutes): Promise<void> | void {
+    if (target.fn !== null) return this.#serveFunction(x, target, app, target.fn);
     const route = app.byPath.get(target.path);
+    x.served = (route ?? app).served;
     if (route) return this.#serveEndpoint(x, target, route);
     const rawPath = app.services.length === 0 ? null : rawPathOf(x.rawPath, target);
     const found = rawPath === null ? null : serviceAt(app.services, rawPath);
+    if (found) x.served = found.route.served;
     if (found) return this.#serveService(x, target, found.route, found.path);
     return this.#serveOwn(x, target, app);
+  }
+
+  /** By a host of its own: a service with all paths, an endpoint at the root. */
+  #serveFunction(x: Exchange, target: Target, app: AppRoutes, name: string): Promise<void> {
+    const route = app.byName.get(name);
+    x.served = (route ?? app).served;
+    if (route && "prefix" in route) return this.#serveService(x, target, route, x.rawPath);
+    if (route && target.path === "/") return this.#serveEndpoint(x, target, route);
+    const shown = JSON.stringify(target.path.slice(0, 200));
+    throw new AthanorError(
+      "not_found",
+      route
+        ? `${name} of ${target.app} is an endpoint: its own host has nothing at ${shown}`
+        : `the app ${target.app} has no endpoint and no service called ${JSON.stringify(name.slice(0, 63))}`,
+      { hint: route ? "Call it at /." : `\`athanor app show ${target.app}\` lists what it has.` },
+    );
   }
 
   /** `path`: as the service sees it. */
@@ -105,7 +124,10 @@ export class Gateway {
       route,
       path,
       origin: client,
-      forwarded: this.#forwarded(x, target, { prefix: `${target.prefix}${route.prefix}`, access }),
+      forwarded: this.#forwarded(x, target, {
+        prefix: target.fn === null ? `${target.prefix}${route.prefix}` : "",
+        access,
+      }),
     });
   }
 
@@ -115,7 +137,7 @@ export class Gateway {
       host,
       scheme,
       prefix: p.prefix,
-      behindProxy: this.#publicHost !== null,
+      proxies: this.#context.config.proxies,
       hideAuthorization: p.access === "token",
     };
   }

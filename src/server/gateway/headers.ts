@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Exchange } from "../http/exchange.ts";
+import type { TrustedProxies } from "../http/proxies.ts";
 
 /** Belong to one connection, not to the message (RFC 9110, 7.6.1), and the framing, which each hop has of its own. */
 export const HOP_BY_HOP: ReadonlySet<string> = new Set([
@@ -26,8 +27,6 @@ const NEVER_DROPPED: ReadonlySet<string> = new Set([
   "cookie",
   "cache-control",
   "origin",
-  "traceparent",
-  "tracestate",
 ]);
 
 /** Said by this server alone; what a client sends under these names is not believed. */
@@ -39,6 +38,8 @@ const FORWARDED: ReadonlySet<string> = new Set([
   "x-forwarded-prefix",
   "x-real-ip",
   "x-request-id",
+  "traceparent",
+  "tracestate",
   // A CGI program reads it as the variable HTTP_PROXY, and sends its own requests there.
   "proxy",
 ]);
@@ -47,7 +48,7 @@ export interface ForwardedRequest {
   scheme: string;
   host: string;
   prefix: string;
-  behindProxy: boolean;
+  proxies: TrustedProxies;
   hideAuthorization: boolean;
 }
 
@@ -73,11 +74,14 @@ export function eachRequestHeader(x: Exchange, p: ForwardedRequest, add: (name: 
     add(name, raw[i + 1] as string);
   }
   if (x.isHttp2) addForHttp2(x, add);
-  add("x-forwarded-for", forwardedFor(x, p.behindProxy));
+  add("x-forwarded-for", p.proxies.chainOf(x.peer, x.header("x-forwarded-for")));
   add("x-forwarded-host", p.host);
   add("x-forwarded-proto", p.scheme);
   add("x-forwarded-prefix", p.prefix);
   add("x-request-id", x.requestId);
+  const { traceparent, tracestate } = x.trace;
+  add("traceparent", traceparent);
+  if (tracestate !== null) add("tracestate", tracestate);
 }
 
 /** HTTP/2 has the host in `:authority`, and cookies in as many fields as there are. */
@@ -95,13 +99,6 @@ function connectionTokens(req: IncomingMessage): Set<string> | null {
   if (connection === undefined || connection === "keep-alive" || connection === "close") return null;
   const tokens = connection.split(",").map((token) => token.trim().toLowerCase());
   return new Set(tokens.filter((token) => !NEVER_DROPPED.has(token)));
-}
-
-/** Behind a proxy (a public URL is set) the addresses that it added are kept. */
-function forwardedFor(x: Exchange, behindProxy: boolean): string {
-  const peer = x.req.socket.remoteAddress ?? "";
-  const given = x.header("x-forwarded-for");
-  return behindProxy && given !== undefined ? `${given}, ${peer}` : peer;
 }
 
 /** What no header's value may hold; a name is a token of letters, as the replica's messages are checked for. */

@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { NAME_PATTERN } from "../../protocol/names.ts";
 import { preferencesOf } from "../http/prefer.ts";
 import { targetOf } from "./routes.ts";
 
 const target = (host: string, path: string, publicHost: string | null = null, domain = "localhost") => {
-  const { app, path: below, prefix } = targetOf({ host, path, domain, publicHost });
-  return [app, below, prefix];
+  const { app, path: below, prefix, fn } = targetOf({ host, path, domain, publicHost });
+  return fn === null ? [app, below, prefix] : [app, below, prefix, fn];
 };
 
 test("an app is found by its path", () => {
@@ -19,6 +20,21 @@ test("an app is found by its host", () => {
   assert.deepEqual(target("demo.localhost:7700", "/hello"), ["demo", "/hello", ""]);
   assert.deepEqual(target("demo.localhost", "/v1/jobs"), ["demo", "/v1/jobs", ""]);
   assert.deepEqual(target("demo.apps.example.com", "/x", null, "apps.example.com"), ["demo", "/x", ""]);
+});
+
+test("a function is found by its host", () => {
+  assert.deepEqual(target("hello--demo.localhost:7700", "/x"), ["demo", "/x", "", "hello"]);
+  assert.deepEqual(target("swap-face--my-demo.example.com", "/", null, "example.com"), [
+    "my-demo",
+    "/",
+    "",
+    "swap-face",
+  ]);
+  // Names have no two hyphens in a row, so there is one way to split, and the rest names nothing.
+  assert.deepEqual(target("a--b--c.localhost", "/"), ["b--c", "/", "", "a"]);
+  assert.deepEqual(target("--demo.localhost", "/"), ["demo", "/", "", ""]);
+  for (const name of ["a--b", "-a", "a-", "--", "xn--a"]) assert.ok(!NAME_PATTERN.test(name), name);
+  for (const name of ["a", "a-b", "a-b-c", "0"]) assert.ok(NAME_PATTERN.test(name), name);
 });
 
 test("hosts that only look alike name no app", () => {

@@ -3,6 +3,15 @@ import type { FunctionSpec, ServiceSpec } from "../../protocol/spec.ts";
 import { bodyLimitBytes } from "../../schema/body.ts";
 import type { LoadedDeployment } from "../deployments/loaded.ts";
 
+/** Who answers, for the access log. */
+export interface Served {
+  app: string;
+  function: string;
+  deployment: string;
+}
+
+const servedBy = ({ app, id }: LoadedDeployment, fn: string): Served => ({ app, function: fn, deployment: id });
+
 /** One endpoint of a live deployment, with what the hot path would else work out at each request. */
 export interface EndpointRoute {
   deployment: LoadedDeployment;
@@ -11,6 +20,7 @@ export interface EndpointRoute {
   /** For the Allow header. */
   allow: string;
   maxBodyBytes: number;
+  served: Served;
 }
 
 /** One service of a live deployment. */
@@ -19,6 +29,7 @@ export interface ServiceRoute {
   fn: FunctionSpec & { service: ServiceSpec };
   /** Below the app, `/api`; empty for the one at the app's root. */
   prefix: string;
+  served: Served;
 }
 
 /** One app's paths, without the app's prefix: `/hello`. */
@@ -27,23 +38,34 @@ export interface AppRoutes {
   byPath: ReadonlyMap<string, EndpointRoute>;
   /** Those with the longest path first. */
   services: readonly ServiceRoute[];
+  /** Of endpoints and services, which have hosts of their own. */
+  byName: ReadonlyMap<string, EndpointRoute | ServiceRoute>;
+  /** By no function: the app's own pages, and what is not there. */
+  served: Served;
 }
 
 export type RouteTable = ReadonlyMap<string, AppRoutes>;
 
 export function routeTable(live: LoadedDeployment[]): RouteTable {
-  return new Map(
-    live.map((deployment) => [
-      deployment.app,
-      { deployment, byPath: pathsOf(deployment), services: servicesOf(deployment) },
-    ]),
-  );
+  return new Map(live.map((deployment) => [deployment.app, routesOf(deployment)]));
+}
+
+function routesOf(deployment: LoadedDeployment): AppRoutes {
+  const byPath = pathsOf(deployment);
+  const services = servicesOf(deployment);
+  const byName = new Map([...byPath.values(), ...services].map((route) => [route.fn.name, route]));
+  return { deployment, byPath, services, byName, served: servedBy(deployment, "") };
 }
 
 function servicesOf(deployment: LoadedDeployment): ServiceRoute[] {
   return deployment.spec.functions
     .filter((fn): fn is ServiceRoute["fn"] => fn.service !== null)
-    .map((fn) => ({ deployment, fn, prefix: fn.service.path === "/" ? "" : fn.service.path }))
+    .map((fn) => ({
+      deployment,
+      fn,
+      prefix: fn.service.path === "/" ? "" : fn.service.path,
+      served: servedBy(deployment, fn.name),
+    }))
     .toSorted((a, b) => b.prefix.length - a.prefix.length);
 }
 
@@ -95,6 +117,7 @@ function pathsOf(deployment: LoadedDeployment): Map<string, EndpointRoute> {
       methods,
       allow: [...methods, "OPTIONS"].join(", "),
       maxBodyBytes: bodyLimitBytes(fn, deployment.spec.$defs),
+      served: servedBy(deployment, fn.name),
     });
   }
   return byPath;
@@ -106,19 +129,25 @@ export interface Target {
   path: string;
   /** What a link to the app begins with: `/demo`, or nothing where the host names the app. */
   prefix: string;
+  /** Where the host names it: its root is there. */
+  fn: string | null;
 }
 
-/** The app and the path below it that a request is for: by host `<app>.<domain>`, else by the first segment. */
+/** The app and the path below it that a request is for: by host `<app>.<domain>` or `<function>--<app>.<domain>`, else by the first segment. */
 export function targetOf(p: { host: string; path: string; domain: string; publicHost: string | null }): Target {
-  const byHost = appOfHost(p.host, p.domain, p.publicHost);
-  if (byHost !== null) return { app: byHost, path: p.path, prefix: "" };
+  const label = labelOfHost(p.host, p.domain, p.publicHost);
+  if (label !== null) {
+    const at = label.indexOf("--");
+    const [fn, app] = at < 0 ? [null, label] : [label.slice(0, at), label.slice(at + 2)];
+    return { app, path: p.path, prefix: "", fn };
+  }
   const end = p.path.indexOf("/", 1);
   const app = end < 0 ? p.path.slice(1) : p.path.slice(1, end);
-  return { app, path: end < 0 ? "/" : p.path.slice(end), prefix: `/${app}` };
+  return { app, path: end < 0 ? "/" : p.path.slice(end), prefix: `/${app}`, fn: null };
 }
 
 /** The label before the domain; null where the host is the domain itself, the server's public one, or another name or address. */
-function appOfHost(host: string, domain: string, publicHost: string | null): string | null {
+function labelOfHost(host: string, domain: string, publicHost: string | null): string | null {
   const colon = host.lastIndexOf(":");
   const name = colon < 0 || host.endsWith("]") ? host : host.slice(0, colon);
   if (name === publicHost || !name.endsWith(domain) || name.length <= domain.length + 1) return null;

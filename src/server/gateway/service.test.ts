@@ -395,3 +395,22 @@ test("the gateway speaks for cross-origin reads where the service says so, and o
   const own = await fetch(`${plain.url}/api/x`, { method: "OPTIONS", headers: preflight });
   assert.deepEqual([await own.text(), own.headers.get("access-control-allow-origin")], ["OPTIONS", "https://service"]);
 });
+
+test("a function has a host of its own: a service all of it, an endpoint its root", async () => {
+  await using upstream = await serve((req, res) =>
+    res.end(`${req.url} ${JSON.stringify(req.headers["x-forwarded-prefix"])} ${req.headers["x-forwarded-host"]}`),
+  );
+  await using gateway = await before(upstream);
+  const at = async (host: string, path: string): Promise<{ status: number; body: string }> => {
+    const sent = request({ port: gateway.port, path, headers: { host } }).end();
+    const [response] = (await once(sent, "response")) as [IncomingMessage];
+    return { status: response.statusCode ?? 0, body: await text(response) };
+  };
+  assert.deepEqual(await at("api--demo.localhost", "/x%2Fy?a=1"), {
+    status: 200,
+    body: '/x%2Fy?a=1 "" api--demo.localhost',
+  });
+  assert.equal((await at("none--demo.localhost", "/")).status, 404);
+  assert.equal((await at("api--none.localhost", "/")).status, 404);
+  assert.equal((await at("api--demo--x.localhost", "/")).status, 404);
+});

@@ -46,6 +46,7 @@ export async function callService(x: Exchange, p: ServiceCall): Promise<void> {
     const lease =
       scheduler.tryAcquire(deployment, fn) ?? (await scheduler.acquire({ deployment, fn, signal: x.signal }));
     const { session } = lease;
+    x.replica = session.id;
     const unanswered = await (session.address === null
       ? inFrames(x, p, lease, kept)
       : overHop(x, p, lease, session.address));

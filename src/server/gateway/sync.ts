@@ -28,6 +28,7 @@ export async function callEndpoint(x: Exchange, p: EndpointCall): Promise<void> 
   for (let attempt = 1; ; attempt++) {
     const lease =
       scheduler.tryAcquire(deployment, fn) ?? (await scheduler.acquire({ deployment, fn, signal: x.signal }));
+    x.replica = lease.session.id;
     let call: HttpCall | null = null;
     try {
       call = await openCall(x, lease, p, kept);

@@ -46,6 +46,7 @@ export function sendProblem(x: Exchange, thrown: unknown, log: Log): void {
   // The client left halfway through its own body: nobody is there to answer, and nothing is wrong here.
   if (x.req.destroyed && !x.req.complete) return;
   const error = toAthanorError(thrown);
+  x.failure = error.code;
   if (ERRORS[error.code].cause === "system" && error.code !== "shutting_down") {
     log.error({ requestId: x.requestId, code: error.code, err: describe(thrown) }, `${x.method} ${x.rawPath} failed`);
   }

@@ -173,6 +173,8 @@ export class Connections {
         "request_timeout",
         `the body brought ${brought} bytes in ${seconds} s, and is not complete`,
       );
+      // Past this answer, which is not sent: for the access log.
+      res.statusCode = error.status;
       if (this.#all.has(socket)) this.refuse(socket, error);
       else refuseRequest(res, error, true);
     }

@@ -4,7 +4,10 @@ import type { Http2ServerRequest } from "node:http2";
 import type { TLSSocket } from "node:tls";
 import { HTTP_DEFAULTS } from "../../protocol/defaults.ts";
 import { AthanorError } from "../../protocol/errors.ts";
+import type { Measure } from "./access-log.ts";
+import { peerAddress } from "./proxies.ts";
 import { type RequestTarget, readHost, readTarget } from "./target.ts";
+import { type Trace, traceOf } from "./trace.ts";
 import type { Upgrade } from "./upgrade.ts";
 
 const SERVER_WIDE: RequestTarget = { rawPath: "*", path: "*", search: "", authority: null };
@@ -31,6 +34,14 @@ export class Exchange {
   readonly isHttp2: boolean;
   /** The client asks to switch to WebSocket; null: it does not. */
   readonly upgrade: Upgrade | null;
+  /** For the access log: who answers, when it began, what is measured of it, and the code of what went wrong. */
+  served: { app: string; function: string; deployment: string } | null = null;
+  replica: string | null = null;
+  startedAt = 0;
+  measure: Measure | null = null;
+  failure: string | null = null;
+  #peer: string | null = null;
+  #trace: Trace | null = null;
   #disconnected: AbortController | null = null;
 
   /** Throws bad_request, uri_too_long, header_too_large, method_not_allowed. */
@@ -59,6 +70,17 @@ export class Exchange {
 
   get query(): URLSearchParams {
     return new URLSearchParams(this.search);
+  }
+
+  /** The address at the other end of the connection. A connection that is gone has none, so whoever needs it then asks once before. */
+  get peer(): string {
+    this.#peer ??= peerAddress(this.req.socket);
+    return this.#peer;
+  }
+
+  get trace(): Trace {
+    this.#trace ??= traceOf({ traceparent: this.header("traceparent"), tracestate: this.header("tracestate") });
+    return this.#trace;
   }
 
   header(name: string): string | undefined {

@@ -9,6 +9,7 @@ import type { AddressInfo, Server as NetServer, Socket } from "node:net";
 import { HTTP_DEFAULTS } from "../../protocol/defaults.ts";
 import { AthanorError } from "../../protocol/errors.ts";
 import type { Log } from "../log.ts";
+import type { AccessLog } from "./access-log.ts";
 import { refuseRequest, sendProblem } from "./answer.ts";
 import { expectsContinue } from "./body.ts";
 import { Connections } from "./connections.ts";
@@ -45,6 +46,7 @@ export interface ListenerOptions {
   log: Log;
   /** Null: plain HTTP/1.1. */
   tls?: TlsKeyPair | null;
+  accessLog?: AccessLog | null;
   maxConnections?: number;
   answerTimeoutMs?: number;
 }
@@ -53,6 +55,7 @@ export class Listener {
   readonly #log: Log;
   readonly #handle: Handler;
   readonly #tls: TlsKeyPair | null;
+  readonly #accessLog: AccessLog | null;
   readonly #maxConnections: number;
   readonly #connections: Connections;
   readonly #sessions = new Http2Sessions();
@@ -65,6 +68,7 @@ export class Listener {
     this.#handle = p.handle;
     this.#log = p.log;
     this.#tls = p.tls ?? null;
+    this.#accessLog = p.accessLog ?? null;
     this.#maxConnections = p.maxConnections ?? HTTP_DEFAULTS.maxConnections;
     this.#connections = new Connections({ answerTimeoutMs: p.answerTimeoutMs ?? HTTP_DEFAULTS.answerTimeoutMs });
   }
@@ -128,13 +132,18 @@ export class Listener {
       this.#take(req, res, upgrade);
     });
     server.on("checkExpectation", (req, res) => this.#take(req, res));
-    server.on("clientError", (error, socket) => this.#connections.refuse(socket as Socket, parserProblem(error)));
+    server.on("clientError", (error, socket) => this.#refuse(socket as Socket, parserProblem(error)));
     server.on("connect", (req, socket) => {
       const error = new AthanorError("method_not_allowed", "this server is no proxy: it takes no CONNECT");
       if (req.httpVersion === "2.0") refuseRequest(socket as unknown as ServerResponse, error, true);
-      else this.#connections.refuse(socket as Socket, error);
+      else this.#refuse(socket as Socket, error);
     });
     server.on("timeout", (socket) => this.#connections.silent(socket));
+  }
+
+  #refuse(socket: Socket, error: AthanorError): void {
+    this.#accessLog?.refused({ req: null, socket, error });
+    this.#connections.refuse(socket, error);
   }
 
   /** Ends exchanges whose client stalls. By itself it looks every `slowCheckMs`; `now` is of performance.now(). */
@@ -171,22 +180,28 @@ export class Listener {
     // A client that resets its connection is no fault of the server.
     res.on("error", ignore);
     req.on("error", ignore);
-    if (stream === undefined) {
-      res.on("close", () => {
-        this.#connections.end(req, res);
-        // A connection whose answer was under way when the server began to close is idle from now on.
-        if (this.#server === null) req.socket.destroySoon();
-      });
-    }
-    let x: Exchange;
+    let x: Exchange | null = null;
+    res.on("close", () => {
+      if (x !== null) this.#accessLog?.end(x);
+      if (stream !== undefined) return;
+      this.#connections.end(req, res);
+      // A connection whose answer was under way when the server began to close is idle from now on.
+      if (this.#server === null) req.socket.destroySoon();
+    });
     try {
       x = new Exchange(req, res, upgrade);
     } catch (error) {
+      this.#accessLog?.refused({ req, socket: req.socket, error: error as AthanorError });
       this.#connections.last(req);
       refuseRequest(res, error as AthanorError, stream !== undefined);
       return;
     }
-    if (this.#server === null && !x.isHttp2) res.setHeader("connection", "close");
+    this.#accessLog?.begin(x);
+    this.#serve(x);
+  }
+
+  #serve(x: Exchange): void {
+    if (this.#server === null && !x.isHttp2) x.res.setHeader("connection", "close");
     try {
       const done = this.#handle(x);
       if (done) done.catch((error: unknown) => sendProblem(x, error, this.#log));
