@@ -64,5 +64,6 @@ export class TrustedProxies {
 }
 
 /** Of a connection; an IPv4 address as itself where the socket listens on both. */
-export const peerAddress = (socket: { remoteAddress?: string | undefined }): string =>
-  (socket.remoteAddress ?? "").replace(/^::ffff:(?=\d+\.)/, "");
+export function peerAddress({ remoteAddress = "" }: { remoteAddress?: string | undefined }): string {
+  return remoteAddress.startsWith("::ffff:") && remoteAddress.includes(".") ? remoteAddress.slice(7) : remoteAddress;
+}

@@ -1,4 +1,4 @@
-import { randomFillSync } from "node:crypto";
+import { randomBytes } from "node:crypto";
 
 /** W3C Trace Context (https://www.w3.org/TR/trace-context/). */
 export interface Trace {
@@ -31,15 +31,16 @@ export function traceOf(given: { traceparent: string | undefined; tracestate: st
   };
 }
 
-/** Drawn for many requests at a time, which is a tenth of the price. */
-const pool = Buffer.alloc(4096);
-let used = pool.length;
+/** Drawn for many requests at a time, which is a small part of the price. */
+const POOL_BYTES = 4096;
+let pool = "";
+let used = 0;
 
 function randomHex(bytes: number): string {
-  if (used + bytes > pool.length) {
-    randomFillSync(pool);
+  if (used + 2 * bytes > pool.length) {
+    pool = randomBytes(POOL_BYTES).toString("hex");
     used = 0;
   }
-  used += bytes;
-  return pool.toString("hex", used - bytes, used);
+  used += 2 * bytes;
+  return pool.slice(used - 2 * bytes, used);
 }
