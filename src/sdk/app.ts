@@ -85,7 +85,7 @@ export class App {
   readonly [APP_STATE]: AppState;
 
   /**
-   * @param name 1 to 30 of a-z, 0-9 and inner hyphens; the first part of its endpoints' URLs.
+   * @param name 1 to 30 of a-z, 0-9 and single inner hyphens; the first part of its endpoints' URLs.
    * @throws AthanorError `name_invalid`.
    */
   constructor(name: string, options: AppOptions = {}) {

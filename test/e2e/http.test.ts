@@ -52,13 +52,15 @@ describe("a synchronous endpoint", () => {
 
   it("has a host of its own, where it is the root", async () => {
     const { port } = new URL(server.url);
-    const statusAt = async (path: string): Promise<number | undefined> => {
-      const headers = { host: `hello--web.localhost:${port}` };
+    const statusAt = async (path: string, name = "hello--web"): Promise<number | undefined> => {
+      const headers = { host: `${name}.localhost:${port}` };
       const [response] = await once(request({ host: "127.0.0.1", port, path, headers }).end(), "response");
       response.resume();
       return response.statusCode;
     };
     assert.deepEqual([await statusAt("/?name=ann"), await statusAt("/hello")], [200, 404]);
+    for (const name of ["none--web", "hello--none", "hello--web--web", "--web", "hello--"])
+      assert.equal(await statusAt("/", name), 404, name);
   });
 
   it("is found by its app's host too", async () => {

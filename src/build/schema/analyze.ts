@@ -87,7 +87,7 @@ function checkNames(faults: Faults, all: Found[]): void {
       faults.add(
         "name_invalid",
         call,
-        `${codeName} becomes "${name}", which is no name: 1 to 30 of a-z, 0-9 and inner hyphens`,
+        `${codeName} becomes "${name}", which is no name: 1 to 30 of a-z, 0-9 and single inner hyphens`,
       );
     const other = first.get(name);
     if (other === undefined) first.set(name, site);

@@ -44,7 +44,8 @@ export class AccessLog {
     if (x.measure === null && x.res.statusCode < 500 && x.failure === null) return;
     const { res, served, measure: m } = x;
     const status = statusOf(res);
-    const complete = res.writableFinished;
+    // Of a WebSocket nobody but its two ends knows whether it was over.
+    const complete = res.writableFinished || status === 101;
     this.#log.info(
       {
         request_id: x.requestId,

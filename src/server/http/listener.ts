@@ -100,6 +100,8 @@ export class Listener {
       http1Options: NODE_OPTIONS,
       ...NODE_OPTIONS,
     });
+    // Node has its own in the place of the one above.
+    (server as unknown as typeof NODE_OPTIONS).shouldUpgradeCallback = asksForWebSocket;
     tls.follow((pair) => server.setSecureContext(pair));
     server.on("connection", (socket) => {
       this.#sockets.add(socket);
@@ -127,7 +129,10 @@ export class Listener {
       const { res, upgrade } = Upgrade.begin(req, {
         socket: connection,
         head,
-        taken: () => this.#connections.switched(connection),
+        taken: () => {
+          res.statusCode = 101;
+          this.#connections.switched(connection);
+        },
       });
       this.#take(req, res, upgrade);
     });
@@ -181,8 +186,12 @@ export class Listener {
     res.on("error", ignore);
     req.on("error", ignore);
     let x: Exchange | null = null;
-    res.on("close", () => {
+    const logEnd = (): void => {
       if (x !== null) this.#accessLog?.end(x);
+    };
+    if (upgrade !== null) req.socket.once("close", logEnd);
+    res.on("close", () => {
+      if (upgrade === null) logEnd();
       if (stream !== undefined) return;
       this.#connections.end(req, res);
       // A connection whose answer was under way when the server began to close is idle from now on.
