@@ -14,7 +14,7 @@ export interface LoadResult {
 }
 
 /** Leaves some of the machine to the deploys. */
-const PAUSE_MS = 10;
+const PAUSE_MS = 20;
 const [url = "", token = "", file = ""] = process.argv.slice(2);
 const agent = new Agent({ keepAlive: true });
 const result: LoadResult = { answered: {}, failures: [], effects: [] };
@@ -52,6 +52,30 @@ async function inOrder<T extends { version: number }>(call: () => Promise<T>): P
   return answer;
 }
 
+/** Sends so many messages, each once the one before is answered. */
+async function talk(messages: number): Promise<{ code: number; reason: string; missing: number }> {
+  const socket = new WebSocket(new URL("/rolling/chat", url.replace("http", "ws")));
+  const closed = Promise.withResolvers<CloseEvent>();
+  socket.addEventListener("close", closed.resolve);
+  let version = 0;
+  let answered = 0;
+  let sent = 0;
+  const send = (): void => {
+    if (sent === messages || !running) socket.close();
+    else if (socket.readyState === WebSocket.OPEN) socket.send(String(sent++));
+  };
+  socket.addEventListener("open", send);
+  socket.addEventListener("message", ({ data }) => {
+    const [from, number] = String(data).split(" ").map(Number);
+    // One connection is with one deployment.
+    version ||= from ?? 0;
+    if (number === answered && from === version) answered++;
+    setTimeout(send, PAUSE_MS);
+  });
+  const { code, reason } = await closed.promise;
+  return { code, reason, missing: sent - answered };
+}
+
 const KINDS: { [kind: string]: () => Promise<void> } = {
   get: async () => {
     const n = ++ids;
@@ -80,6 +104,22 @@ const KINDS: { [kind: string]: () => Promise<void> } = {
     const sent = [...content.matchAll(/^data: (\d+)$/gm)].map(([, data]) => Number(data));
     expect(answer.statusCode === 200 && sent.join() === Array.from({ length: 15 }, (_, i) => i).join(), content);
   },
+  hop: async () => {
+    const id = `hop-${++ids}`;
+    const answer = await inOrder(() => json<{ id: string; version: number }>("POST", "/rolling/chat", { file, id }));
+    expect(answer.id === id, answer);
+    result.effects.push(id);
+  },
+  /** Over before its deployment's time is. */
+  socket: async () => {
+    const end = await talk(10);
+    expect(end.code === 1005 && end.missing === 0, end);
+  },
+  /** Until it is told to leave; what is still on its way then, and only that, is not answered. */
+  leaving: async () => {
+    const end = await talk(Number.POSITIVE_INFINITY);
+    expect((end.code === 1001 || (!running && end.code === 1005)) && end.missing <= 1, end);
+  },
   work: async () => {
     const id = `work-${++ids}`;
     const headers = { authorization: `Bearer ${token}`, prefer: "wait=60" };
@@ -95,7 +135,23 @@ const KINDS: { [kind: string]: () => Promise<void> } = {
   },
 };
 
-const LOOPS = ["get", "get", "effect", "effect", "slow", "slow", "rare", "stream", "stream", "work", "work"];
+const LOOPS = [
+  "get",
+  "get",
+  "effect",
+  "effect",
+  "slow",
+  "slow",
+  "rare",
+  "stream",
+  "stream",
+  "work",
+  "work",
+  "hop",
+  "hop",
+  "socket",
+  "leaving",
+];
 
 async function loop(kind: string): Promise<void> {
   while (running) {
@@ -106,7 +162,7 @@ async function loop(kind: string): Promise<void> {
       result.failures.push(`${kind}: ${(error as Error).message}`);
     }
     process.send?.({ answered: kind });
-    await delay(kind === "rare" ? 20 * PAUSE_MS : PAUSE_MS);
+    await delay(kind === "rare" ? 50 * PAUSE_MS : PAUSE_MS);
   }
 }
 

@@ -79,7 +79,17 @@ test(`${DEPLOYS} deploys under constant load drop no call and double none`, asyn
     }
     const { failures, answered, effects } = await load.stop();
     assert.deepEqual(failures, []);
-    assert.deepEqual(Object.keys(answered).toSorted(), ["effect", "get", "rare", "slow", "stream", "work"]);
+    assert.deepEqual(Object.keys(answered).toSorted(), [
+      "effect",
+      "get",
+      "hop",
+      "leaving",
+      "rare",
+      "slow",
+      "socket",
+      "stream",
+      "work",
+    ]);
     const done = (await readFile(file, "utf8")).trim().split("\n");
     assert.deepEqual(done.toSorted(), effects.toSorted());
     const jobs = await server.api.jobs();
