@@ -1,5 +1,5 @@
 /** For test/e2e/scaling.test.ts. Each memoryMb of its own makes a group of its own. */
-import { App, type JobContext } from "athanor";
+import { App, type JobContext, upgradeWebSocket } from "athanor";
 
 export const app = new App("scaling");
 
@@ -33,5 +33,12 @@ export const stream = app.endpoint(
   (): Response =>
     new Response(new ReadableStream({ start: (body) => body.enqueue(new TextEncoder().encode("first")) })),
 );
+
+/** Says again what it is told. */
+export const echo = app.fetch({ concurrency: 1, maxReplicas: 2, keepWarmS: 0 }, () => (request: Request) => {
+  const { socket, response } = upgradeWebSocket(request);
+  socket.onmessage = ({ data }) => socket.send(data);
+  return response;
+});
 
 export { Broken };
