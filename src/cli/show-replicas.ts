@@ -40,7 +40,7 @@ function failureText(failure: ReplicaGroupJson["last_failure"]): string | null {
   if (failure === null) return null;
   const { code, message, failures, at, next_try_at: next } = failure;
   const often = failures === 1 ? "1 start failed" : `${failures} starts in a row failed`;
-  return `${often}, last at ${at}; the next may be tried at ${next}\n${code}: ${lines(message)}`;
+  return `${often}, last at ${at}; the next may be tried at ${next}\n  ${code}: ${lines(message)}`;
 }
 
 function replicaTable(replicas: readonly GroupReplicaJson[]): string {
@@ -81,5 +81,5 @@ function exitTable(exits: readonly ReplicaEndJson[]): string {
   return table(["ENDED", "AT", "REASON", "STATUS", "", "LAST LINE OF STDERR"], rows);
 }
 
-const lines = (text: string): string => text.split("\n").map(printable).join("\n");
+const lines = (text: string): string => text.split("\n").map(printable).join("\n  ");
 const indented = (text: string): string => text.replaceAll(/^(?=.)/gm, "  ");

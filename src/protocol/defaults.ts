@@ -283,8 +283,8 @@ export const SCALING_DEFAULTS = {
   startBackoffMaxMs: 30 * SECOND_MS,
   /** A replica that was ready for so long has not failed to start, whatever becomes of it. */
   provenMs: 30 * SECOND_MS,
-  /** So many replicas that die in a row before they have finished a call are a crash loop. */
-  crashLoop: 3,
+  /** So many replicas that die in a row before they have finished a call are a crash loop. More than one bad call takes along: a job takes 3. */
+  crashLoop: 5,
   /** Ends of replicas that are told of each group. */
   lastExits: 10,
   /** Of the stderr of each. */

@@ -235,23 +235,20 @@ describe("Scheduler", () => {
       lease.release();
       await turn();
     };
-    await die(1);
-    await die(2);
+    for (let n = 1; n <= 4; n++) await die(n);
     (await setup.acquire()).release();
     await turn();
-    (await setup.replica(3)).end(exitOf());
+    (await setup.replica(5)).end(exitOf());
     await turn();
-    await die(4);
-    await die(5);
-    await die(6);
+    for (let n = 6; n <= 10; n++) await die(n);
     await assert.rejects(setup.acquire(), {
       code: "startup_failed",
-      detail: /^replica_crashed: 3 replicas in a row .* exit code 1\.$/,
+      detail: /^replica_crashed: 5 replicas in a row .* exit code 1\.$/,
     });
     const [group] = setup.scheduler.show(1);
     assert.deepEqual(
       group?.last_exits.map(({ replica_id, reason }) => `${replica_id} ${reason}`),
-      [6, 5, 4, 3, 2, 1].map((n) => `replicas:${n} exited`),
+      [10, 9, 8, 7, 6, 5, 4, 3, 2, 1].map((n) => `replicas:${n} exited`),
     );
     assert.match(String(group?.last_failure?.message), /boom/);
   });
