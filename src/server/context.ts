@@ -147,6 +147,7 @@ export async function createContext(p: ContextOptions): Promise<WiredContext> {
       replicaId: formatId("replicas", numbers.next()),
       access,
       onReplica,
+      isSole: (group) => scheduler.isSole(deployment.app, group),
       signal,
     });
   const deployments: DeploymentService = new DeploymentService({

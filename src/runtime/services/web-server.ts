@@ -77,7 +77,7 @@ function statusOf({ code, signal }: ProgramExit): number {
 
 function warn({ fn, write }: ServiceStart, { declared, given }: BoundPort): void {
   const { name } = fn.spec;
-  const text = `${name} listens on port ${declared} and not on PORT, ${given}: no second replica of it can run on this machine, so its maxReplicas is 1, and a deploy cannot start a new one beside it\n`;
+  const text = `${name} listens on port ${declared} and not on PORT, ${given}: no second replica of it can run on this machine, so its maxReplicas is 1, and at a deploy requests wait until it has ended and the new one has started\n`;
   write("stderr", Buffer.from(text));
 }
 

@@ -14,11 +14,14 @@ export async function tryDeployment(p: {
   replicaId: string;
   access(deployment: LoadedDeployment, replicaId: string): { serverUrl: string; serverToken: string };
   onReplica(session: ReplicaSession, deployment: LoadedDeployment, group: ReplicaGroup): void;
+  /** No replica of that group can start beside that of the live deployment. */
+  isSole(group: string): boolean;
   /** Aborted: the replica is killed, and the trial fails. */
   signal: AbortSignal;
 }): Promise<void> {
   const { deployment, replicaId } = p;
-  const group = trialGroup(deployment);
+  const group = trialGroup(deployment, p.isSole);
+  if (group === null) return;
   const session = p.starter.startReplica({
     replicaId,
     deployment,
@@ -41,11 +44,16 @@ export async function tryDeployment(p: {
   }
 }
 
-/** All groups import the same bundle. One without a class is tried where there is one: its start runs no enter hooks, which may take minutes. */
-function trialGroup({ groups }: LoadedDeployment): ReplicaGroup {
-  const group = groups.find(({ functions }) => functions.every((fn) => fn.className === null)) ?? groups[0];
-  if (!group) throw new AthanorError("no_app", "the deployment has no function");
-  return group;
+/**
+ * All groups import the same bundle. One whose start does no more is tried where there is one: enter hooks of classes may take minutes, and services bind
+ * ports. Null where only such are there that cannot run beside what is live.
+ */
+function trialGroup({ groups }: LoadedDeployment, isSole: (group: string) => boolean): ReplicaGroup | null {
+  if (groups.length === 0) throw new AthanorError("no_app", "the deployment has no function");
+  const can = groups.filter(({ name }) => !isSole(name));
+  const isQuick = ({ functions }: ReplicaGroup): boolean => functions.every((fn) => fn.className === null);
+  const isPlain = ({ functions }: ReplicaGroup): boolean => functions.every((fn) => fn.service === null);
+  return can.find((group) => isQuick(group) && isPlain(group)) ?? can.find(isQuick) ?? can[0] ?? null;
 }
 
 function importFailed(error: unknown): unknown {

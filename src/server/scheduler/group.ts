@@ -60,6 +60,8 @@ export class Group {
   readonly replicas: Replica[] = [];
   readonly held: HeldRequests<Lease>;
   readonly ending = new Ending();
+  /** The group whose place it takes, where that has the one port of both: none of its replicas can start until those are gone. */
+  after: Group | null = null;
   #live = false;
   /** What the last plan found, for the next. Kept by the scheduler. */
   memory: PlanMemory = NO_MEMORY;
@@ -198,12 +200,17 @@ export class Group {
     return this.#first.minReplicas;
   }
 
-  /** One where a replica has shown that it listens on the port of all of them, whatever it was told. */
   get maxReplicas(): number {
+    if (this.after !== null && this.after.replicas.length > 0) return 0;
+    return this.isSole ? 1 : this.#first.maxReplicas;
+  }
+
+  /** A replica has shown that it listens on the port of all of them, whatever it was told: no second one can run on this machine. */
+  get isSole(): boolean {
     const port = this.#first.service?.server?.port;
-    const isSole = ({ session: { address } }: Replica) =>
+    const hasPort = ({ session: { address } }: Replica) =>
       address !== null && "port" in address && address.port === port;
-    return port !== undefined && this.replicas.some(isSole) ? 1 : this.#first.maxReplicas;
+    return port !== undefined && this.replicas.some(hasPort);
   }
 
   get keepWarmMs(): number {

@@ -169,6 +169,48 @@ describe("Scheduler", () => {
     assert.ok(third.ending.aborted);
   });
 
+  it("lets a replica that needs the port of another start when that is gone, and holds its calls until then", async () => {
+    const { service } = serviceSpec("f", "webServer", { server: { port: 8765, command: null } });
+    const changes = { service, endpoint: null, maxReplicas: 3, concurrency: 2 };
+    await using setup = new Setup(changes);
+    setup.starter.onStart = (replica) => {
+      replica.address = { host: "127.0.0.1", port: 8765 };
+    };
+    const [old, next] = [await setup.acquire(), deploymentOf(2, [endpointSpec("f", changes)])];
+    const held = [setup.acquire(), setup.acquire()];
+    await setup.scheduler.prepare(next);
+    assert.deepEqual(setup.states, ["ready"], "none could run beside it");
+    setup.scheduler.retire(1);
+    setup.scheduler.add(next);
+    const fn = next.fn("f") as FunctionSpec;
+    const waiting = setup.scheduler.acquire({ deployment: next, fn, signal: new AbortController().signal });
+    old.release();
+    for (const each of held) (await each).release();
+    const lease = await waiting;
+    assert.equal(lease.session.id, "replicas:2");
+    assert.ok((await setup.replica(1)).drained);
+    lease.release();
+  });
+
+  it("drains what has the port of a newer deployment for longer than drainTimeoutS", async () => {
+    const { service } = serviceSpec("f", "webServer", { server: { port: 8765, command: null }, drainTimeoutS: 0 });
+    const changes = { service, endpoint: null };
+    await using setup = new Setup(changes);
+    setup.starter.onStart = (replica) => {
+      replica.address = { host: "127.0.0.1", port: 8765 };
+    };
+    const endless = await setup.acquire();
+    const next = deploymentOf(2, [endpointSpec("f", changes)]);
+    await setup.scheduler.prepare(next);
+    setup.scheduler.retire(1);
+    setup.scheduler.add(next);
+    const fn = next.fn("f") as FunctionSpec;
+    const lease = await setup.scheduler.acquire({ deployment: next, fn, signal: new AbortController().signal });
+    assert.equal(lease.session.id, "replicas:2");
+    endless.release();
+    lease.release();
+  });
+
   it("gives callers the reason of a failed start, and tries again after its back-off", async () => {
     await using setup = new Setup();
     setup.starter.autoReady = false;

@@ -67,7 +67,7 @@ export class Scheduler implements AsyncDisposable {
       ready: (replica) => this.#becameReady(replica),
       takesCalls: (group) => this.#hasRoom(group),
       startFailed: (group) => this.#startFailed(group),
-      gone: (group) => this.replan(group),
+      gone: (group) => this.#gone(group),
     });
     this.#planning = new Planning({
       policy: this.#policy,
@@ -121,6 +121,11 @@ export class Scheduler implements AsyncDisposable {
     const replaced = new Map([...this.#groups.liveOf(deployment.app)].map((group) => [group.group.name, group]));
     const groups = this.#groups.of(deployment);
     if (groups.some(({ live }) => live)) return Promise.resolve();
+    // What needs a port that a replica of the live one has cannot start beside it: its calls wait while it takes its place.
+    for (const group of groups) {
+      const before = replaced.get(group.group.name);
+      group.after = before?.isSole === true ? before : null;
+    }
     const prepared = this.#preparations.begin(deployment, groups, ({ group: { name }, minReplicas, maxReplicas }) =>
       Math.min(maxReplicas, Math.max(minReplicas, replaced.get(name)?.count("ready") ?? 0)),
     );
@@ -139,8 +144,14 @@ export class Scheduler implements AsyncDisposable {
   retire(deployment: number): void {
     for (const group of this.#groups.peek(deployment)) {
       group.setLive(false);
+      if (group.isSole) group.ending.signal.addEventListener("abort", () => this.#makeRoom(group), { once: true });
       this.replan(group);
     }
+  }
+
+  /** Whether no replica of the group of that name can start on this machine beside that of the app's live deployment. */
+  isSole(app: string, name: string): boolean {
+    return [...this.#groups.liveOf(app)].some((group) => group.group.name === name && group.isSole);
   }
 
   /** Plans everything again; only needed where something changed that the scheduler cannot see. */
@@ -299,7 +310,22 @@ export class Scheduler implements AsyncDisposable {
   #startFailed(group: Group): void {
     if (!group.has("ready") && !group.has("starting")) group.held.rejectAll(() => noReplicaStarts(group, this.#now()));
     this.#preparations.failed(group);
+    this.#gone(group);
+  }
+
+  #gone(group: Group): void {
     this.replan(group);
+    if (group.replicas.length > 0) return;
+    for (const next of [...this.groups()]) {
+      if (next.after !== group) continue;
+      next.after = null;
+      this.replan(next);
+    }
+  }
+
+  /** Its time is over, and another waits for its port: calls that are left have drainMs. */
+  #makeRoom(group: Group): void {
+    if (!group.live) for (const replica of [...group.replicas]) this.#lifecycle.drain(replica);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
