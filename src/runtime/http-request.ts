@@ -8,11 +8,14 @@ export function header(open: OpenHttp, name: string): string | null {
   return null;
 }
 
+const FORBIDDEN: ReadonlySet<string> = new Set(["CONNECT", "TRACE", "TRACK"]);
 /** Of which the standard's Request can have no body; one that comes all the same is not read. */
 const BODILESS: ReadonlySet<string> = new Set(["GET", "HEAD"]);
 
 /** The Web-standard request of a call; `withBody`: its bytes, untouched and as they come. */
 export function webRequest(open: OpenHttp, call: Call, withBody: boolean): Request {
+  if (FORBIDDEN.has(open.method))
+    throw new AthanorError("method_not_allowed", `${open.method} is no method that the standard's Request may have`);
   const body =
     withBody && open.hasBody && !BODILESS.has(open.method)
       ? ReadableStream.from(limited(call.input, open.maxBodyBytes))

@@ -6,7 +6,7 @@ import { inTime } from "./startup.ts";
 export async function startFetch({ fn }: ServiceStart): Promise<RunningService> {
   const { name, service } = fn.spec;
   // Node loads these two, and all of its fetch, when they are first named: better now than at the first request.
-  void [Request, Response];
+  for (const name of ["Request", "Response"]) Reflect.get(globalThis, name);
   const made = await inTime(
     service.startupTimeoutS,
     async () => fn.call(),

@@ -1,14 +1,13 @@
 import { toWireName } from "../../protocol/names.ts";
 import type { ServerWatchEvent } from "../../protocol/server-event.ts";
 import type { CancelManyResult } from "../../protocol/wire.ts";
-import type { Handle, HandleOf, JobHandle, UntypedHandle } from "../handle.ts";
+import type { HandleOf, JobHandle, UntypedHandle } from "../handle.ts";
+import type { Service } from "../service.ts";
 import { Api } from "./api.ts";
 import { RemoteJob } from "./job.ts";
 import { RemoteFunction } from "./remote-function.ts";
 import { type ServerEventOptions, serverEvents } from "./server-events.ts";
 
-// biome-ignore lint/suspicious/noExplicitAny: matches a handle of any type
-type AnyHandle = Handle<any, any, any>;
 // biome-ignore lint/suspicious/noExplicitAny: matches any method
 type AnyMethod = (...args: any[]) => unknown;
 // biome-ignore lint/suspicious/noExplicitAny: matches any class
@@ -19,9 +18,9 @@ type MethodHandles<I> = {
   readonly [K in keyof I as I[K] extends AnyMethod ? K : never]: I[K] extends AnyMethod ? HandleOf<I[K]> : never;
 };
 
-/** The functions that a module exports, `typeof import("./app")`, as seen from another program. */
+/** The functions and services that a module exports, `typeof import("./app")`, as seen from another program. */
 export type AppClient<M> = {
-  readonly [K in keyof M as M[K] extends AnyHandle | AnyClass ? K : never]: M[K] extends AnyHandle
+  readonly [K in keyof M as M[K] extends Service | AnyClass ? K : never]: M[K] extends Service
     ? M[K]
     : M[K] extends AnyClass
       ? MethodHandles<InstanceType<M[K]>>
