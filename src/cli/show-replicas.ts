@@ -75,10 +75,10 @@ function exitTable(exits: readonly ReplicaEndJson[]): string {
     at,
     reason,
     status,
-    ready_s === null ? "never ready" : `ready for ${ready_s} s`,
+    ready_s === null ? "never" : `${ready_s} s`,
     printable(last_stderr.at(-1) ?? ""),
   ]);
-  return table(["ENDED", "AT", "REASON", "STATUS", "", "LAST LINE OF STDERR"], rows);
+  return table(["ENDED", "AT", "REASON", "STATUS", "READY FOR", "LAST LINE OF STDERR"], rows);
 }
 
 const lines = (text: string): string => text.split("\n").map(printable).join("\n  ");

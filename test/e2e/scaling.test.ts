@@ -67,7 +67,7 @@ describe("a replica that does not start", () => {
     );
     const shown = showReplicaGroups([group]);
     assert.match(shown, /failure: +.* failed, last at .*; the next may be tried at .*\n.*the model is missing/);
-    assert.match(shown, /start_failed +(signal SIGKILL|exit code 1) +never ready +at .*scaling\.ts:11/);
+    assert.match(shown, /start_failed +(signal SIGKILL|exit code 1) +never +at .*scaling\.ts:11/);
   });
 
   it("nor do those that die before they finish a call: after five in a row callers wait for the next", async () => {
