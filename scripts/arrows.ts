@@ -28,6 +28,8 @@ const PARTS: Part[] = [
   { part: "index.ts", mayImport: ["protocol", "sdk", "sdk/client"] },
   { part: "build", mayImport: ["protocol", "schema", "schedule", "sdk"] },
   { part: "runtime", mayImport: ["protocol", "schema", "sdk"] },
+  { part: "serve", mayImport: ["protocol", "schema", "sdk", "build", "runtime", "server"] },
+  { part: "testing", mayImport: ["protocol", "schema", "sdk", "sdk/client", "runtime", "serve"] },
   { part: "engines", mayImport: ["protocol"] },
   { part: "server/store", mayImport: ["protocol"] },
   { part: "server", mayImport: ["protocol", "schema", "schedule", "engines", "server/store"] },

@@ -81,9 +81,14 @@ async function bundle(out: string): Promise<void> {
     // Split, so that a command loads what it needs: the compiler only to deploy, the server only to be one.
     esbuild.build({
       ...node,
-      entryPoints: { cli: "src/cli/main.ts", "compile-worker": "src/server/deployments/compile-worker.ts" },
+      entryPoints: {
+        cli: "src/cli/main.ts",
+        "compile-worker": "src/server/deployments/compile-worker.ts",
+        serve: "src/serve/index.ts",
+        testing: "src/testing/index.ts",
+      },
       splitting: true,
-      chunkNames: "cli-[hash]",
+      chunkNames: "node-[hash]",
     }),
     // Every replica loads the runtime before it can do anything. Split, so that it holds what all replicas need: what a kind of
     // service needs is loaded with the first of that kind.

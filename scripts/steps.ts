@@ -62,7 +62,11 @@ export const STEPS: Step[] = [
     tests: ["test/engine/**/*.test.ts", "test/runtime/**/*.test.ts"],
     hint: "see test/engine and test/runtime",
   },
-  { name: "end to end", tests: ["test/e2e/**/*.test.ts"], hint: "see test/e2e" },
+  {
+    name: "end to end",
+    tests: ["test/e2e/**/*.test.ts", "test/serve/**/*.test.ts"],
+    hint: "see test/e2e and test/serve",
+  },
   { name: "package", tests: ["test/pack/**/*.test.ts"], hint: "the packed tarball does not work for who installs it" },
   {
     name: "documents and examples",

@@ -35,6 +35,7 @@ export type {
   RateLimitOptions,
   RetryOptions,
 } from "./sdk/options.ts";
+export type { ServedApp, ServeOptions } from "./sdk/serve.ts";
 export type { FetchContext, FetchFactory, FetchHandler, NodeFactory, Service, WebServerStart } from "./sdk/service.ts";
 export type {
   AsgiOptions,

@@ -330,6 +330,15 @@ export const DEV_DEFAULTS = {
   blankReplicas: 2,
 } as const;
 
+/** `app.serve()`. */
+export const SERVE_DEFAULTS = {
+  host: "127.0.0.1",
+  /** Any free one. */
+  port: 0,
+  /** Requests under way at the end have so long. */
+  closeGraceMs: 5 * SECOND_MS,
+} as const;
+
 /** Faults that `--chaos` makes; a share of 0.1 is every tenth. */
 export const CHAOS_DEFAULTS = {
   /** Of attempts: lost between claim and code. */

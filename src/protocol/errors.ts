@@ -74,6 +74,8 @@ export const ERRORS = {
   shutting_down: { status: 503, cause: "system", title: "Shutting down", hint: "Try again when the server is back." },
   storage_full: { status: 507, cause: "system", title: "Storage full", hint: "Free space on the disk that holds the data folder." },
   backup_unsupported: { status: 501, cause: "user", title: "Backup unsupported", hint: "Use the database's own tools; docs/stores.md says how." },
+  jobs_unavailable: { status: 501, cause: "user", title: "Jobs need a server", hint: "Run the app with `athanor dev` or on a server; in a test, call its code with `invoke` of athanor/testing." },
+  service_unsupported: { status: 501, cause: "user", title: "Service needs a server", hint: "Run the app with `athanor dev` or on a server: app.serve() has endpoints and fetch services alone." },
   backup_invalid: { status: 422, cause: "user", title: "Not a backup", hint: "Give a whole file that `athanor backup` wrote." },
   data_dir_not_empty: { status: 409, cause: "user", title: "Data folder not empty", hint: "Give an empty folder with --data, or --force: what is there is then moved aside." },
   store_unreachable: { status: 503, cause: "system", title: "Store unreachable", hint: "Check that the database runs and accepts the server's connections; work goes on by itself when it is back. A change may have been stored all the same." },

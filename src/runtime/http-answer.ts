@@ -1,10 +1,8 @@
 import { AthanorError } from "../protocol/errors.ts";
-import type { OpenHttp } from "../protocol/replica.ts";
 import type { EncodedMedia } from "../schema/encode.ts";
 import { isMediaRef } from "../schema/media.ts";
 import { preferred } from "./accept.ts";
-import type { Call } from "./call.ts";
-import type { HttpHead } from "./http-head.ts";
+import type { HttpAnswer, HttpCaller, HttpRequestHead } from "./http-face.ts";
 import { byteRange } from "./http-range.ts";
 import { header } from "./http-request.ts";
 import { withInlineMedia } from "./inline-media.ts";
@@ -19,8 +17,8 @@ const SSE_TYPE = "text/event-stream";
 
 /** A plain result: JSON, or the bytes of a media value for a client that would rather have those. */
 export async function sendValue(p: {
-  answer: HttpHead;
-  open: OpenHttp;
+  answer: HttpAnswer;
+  open: HttpRequestHead;
   app: LoadedApp;
   fn: LoadedFunction;
   value: unknown;
@@ -39,7 +37,10 @@ export async function sendValue(p: {
   if (p.open.method !== "HEAD") await p.answer.body(bytes);
 }
 
-async function sendMedia({ answer, open }: { answer: HttpHead; open: OpenHttp }, media: EncodedMedia): Promise<void> {
+async function sendMedia(
+  { answer, open }: { answer: HttpAnswer; open: HttpRequestHead },
+  media: EncodedMedia,
+): Promise<void> {
   const size = media.bytes.length;
   const headers: Headers = [
     ["content-type", media.content_type],
@@ -74,9 +75,9 @@ function encodeRfc8187(text: string): string {
 
 /** A Response that the handler made passes as it is. */
 export async function sendResponse(p: {
-  answer: HttpHead;
-  call: Call;
-  open: OpenHttp;
+  answer: HttpAnswer;
+  call: HttpCaller;
+  open: HttpRequestHead;
   response: Response;
 }): Promise<void> {
   const { answer, call, open, response } = p;
@@ -114,8 +115,8 @@ function bytesOf(chunk: unknown): Uint8Array | null {
  * then `event: end` or `event: error`). The head waits for the first chunk, so that what is thrown before it is still an answer of its own.
  */
 export async function sendStream(p: {
-  answer: HttpHead;
-  open: OpenHttp;
+  answer: HttpAnswer;
+  open: HttpRequestHead;
   app: LoadedApp;
   fn: LoadedFunction;
   chunks: AsyncIterable<unknown> | Iterable<unknown>;

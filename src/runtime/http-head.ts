@@ -1,15 +1,16 @@
 import { type AthanorError, PROBLEM_CONTENT_TYPE } from "../protocol/errors.ts";
 import { FrameType, type HeadMessage } from "../protocol/replica.ts";
 import type { Call } from "./call.ts";
+import type { HttpAnswer } from "./http-face.ts";
 
 /**
- * The answer's side of an HTTP call.
+ * The answer's side of an HTTP call that came in frames.
  *
  *   waiting --head()--> streaming --end of the call--> ended
  *   waiting --fail()--> ended     a problem document
  *   streaming --fail()--> ended   a second HEAD: the server breaks the answer off, so that the client sees that it is not whole
  */
-export class HttpHead {
+export class HttpHead implements HttpAnswer {
   readonly #call: Call;
   #headSent = false;
 

@@ -1,9 +1,10 @@
 import { AthanorError } from "../protocol/errors.ts";
 import type { OpenHttp } from "../protocol/replica.ts";
-import type { Call } from "./call.ts";
+import type { HttpCaller, HttpRequestHead } from "./http-face.ts";
 
 /** Lower-case name; null where the request has no such header. */
-export function header(open: OpenHttp, name: string): string | null {
+export function header(open: HttpRequestHead, name: string): string | null {
+  if (open.header !== undefined) return open.header(name);
   for (const [key, value] of open.headers) if (key === name) return value;
   return null;
 }
@@ -13,12 +14,12 @@ const FORBIDDEN: ReadonlySet<string> = new Set(["CONNECT", "TRACE", "TRACK"]);
 const BODILESS: ReadonlySet<string> = new Set(["GET", "HEAD"]);
 
 /** The Web-standard request of a call; `withBody`: its bytes, untouched and as they come. */
-export function webRequest(open: OpenHttp, call: Call, withBody: boolean): Request {
+export function webRequest(open: OpenHttp, call: HttpCaller, withBody: boolean): Request {
   if (FORBIDDEN.has(open.method))
     throw new AthanorError("method_not_allowed", `${open.method} is no method that the standard's Request may have`);
   const body =
     withBody && open.hasBody && !BODILESS.has(open.method)
-      ? ReadableStream.from(limited(call.input, open.maxBodyBytes))
+      ? ReadableStream.from(limited(call.whole ? [call.whole] : call.input, open.maxBodyBytes))
       : null;
   return new Request(open.url, {
     method: open.method,
@@ -29,7 +30,10 @@ export function webRequest(open: OpenHttp, call: Call, withBody: boolean): Reque
   });
 }
 
-async function* limited(body: AsyncIterable<Uint8Array>, maxBytes: number): AsyncGenerator<Uint8Array, void, void> {
+async function* limited(
+  body: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  maxBytes: number,
+): AsyncGenerator<Uint8Array, void, void> {
   let total = 0;
   for await (const bytes of body) {
     total += bytes.length;

@@ -3,6 +3,7 @@ import type { OpenHttp } from "../protocol/replica.ts";
 import { readBody } from "../schema/body.ts";
 import type { Call } from "./call.ts";
 import { sendResponse, sendStream, sendValue } from "./http-answer.ts";
+import type { HttpAnswer, HttpCaller, HttpRequestHead } from "./http-face.ts";
 import { HttpHead } from "./http-head.ts";
 import { header, webRequest } from "./http-request.ts";
 import { chunksOf, inputError, invoke } from "./invoke.ts";
@@ -18,24 +19,39 @@ export async function runHttp(p: {
   fn: LoadedFunction;
   logs: Logs;
 }): Promise<void> {
-  const { call, open, app, fn, logs } = p;
-  const answer = new HttpHead(call);
+  const { call, logs } = p;
+  await answerHttp({ ...p, answer: new HttpHead(call), onError: (error) => report(error, call, logs) });
+  logs.finish(call);
+}
+
+/** What one call of an endpoint takes, whichever way it came. */
+interface EndpointCall {
+  call: HttpCaller;
+  open: HttpRequestHead;
+  app: LoadedApp;
+  fn: LoadedFunction;
+}
+
+/** Calls the function and sends its answer. Never throws: whatever is thrown is answered, and told to `onError`. */
+export async function answerHttp(
+  p: EndpointCall & { answer: HttpAnswer; onError: (error: unknown) => void },
+): Promise<void> {
+  const { call, open, app, fn, answer, onError } = p;
   try {
     const value = await invokeHttp(p);
     if (isResponse(value)) await sendResponse({ answer, call, open, response: value });
     else {
       const chunks = chunksOf(fn, value);
-      if (chunks) await sendStream({ answer, open, app, fn, chunks, onError: (error) => report(error, call, logs) });
+      if (chunks) await sendStream({ answer, open, app, fn, chunks, onError });
       else await sendValue({ answer, open, app, fn, value });
     }
   } catch (error) {
-    report(error, call, logs);
+    onError(error);
     answer.fail(toProblemError(error, fn));
   }
-  logs.finish(call);
 }
 
-async function invokeHttp(p: { call: Call; open: OpenHttp; app: LoadedApp; fn: LoadedFunction }): Promise<unknown> {
+async function invokeHttp(p: EndpointCall): Promise<unknown> {
   const { call, open, app, fn } = p;
   const { body, attachments } = await readInput(p);
   let request: Request | undefined;
@@ -55,7 +71,7 @@ async function invokeHttp(p: { call: Call; open: OpenHttp; app: LoadedApp; fn: L
   });
 }
 
-async function readInput({ call, open, app, fn }: { call: Call; open: OpenHttp; app: LoadedApp; fn: LoadedFunction }) {
+async function readInput({ call, open, app, fn }: EndpointCall) {
   const { input } = fn.spec;
   if (input.mode === "request") return { body: null, attachments: [] };
   // The commonest call of all, a GET without parameters, needs none of what follows.
@@ -64,10 +80,10 @@ async function readInput({ call, open, app, fn }: { call: Call; open: OpenHttp; 
   const length = header(open, "content-length");
   const read = await readBody({
     method: open.method,
-    url: new URL(open.url),
+    url: open.url,
     contentType: header(open, "content-type"),
     contentLength: length === null ? null : Number(length),
-    body: open.hasBody ? call.input : null,
+    body: open.hasBody ? (call.whole ?? call.input) : null,
     fn: fn.spec,
     $defs: app.$defs,
     maxBodyBytes: open.maxBodyBytes,
@@ -100,7 +116,12 @@ function toProblemError(error: unknown, fn: LoadedFunction): AthanorError {
 }
 
 export function report(error: unknown, call: Call, logs: Logs): void {
-  const own = error instanceof AthanorError;
-  if (call.cancelled || (own && error.status < 500)) return;
-  logs.write("stderr", `${own ? `${error.code}: ${error.detail}` : shown(error)}\n`, call);
+  const text = call.cancelled ? null : reportOf(error);
+  if (text !== null) logs.write("stderr", `${text}\n`, call);
+}
+
+/** What the log says of an error; null where it is the client's own. */
+export function reportOf(error: unknown): string | null {
+  if (!(error instanceof AthanorError)) return shown(error);
+  return error.status < 500 ? null : `${error.code}: ${error.detail}`;
 }

@@ -87,18 +87,33 @@ function setRuntimeGlobal(assign: AssignMessage): void {
 function bind(assign: AssignMessage, validators: Validators): LoadedApp {
   const app = registry().apps.find((candidate) => candidate[APP_STATE].name === assign.app)?.[APP_STATE];
   if (!app) throw new AthanorError("import_failed", `the bundle makes no new App(${JSON.stringify(assign.app)})`);
+  const { functions, $defs } = assign;
+  return bindApp({ app, functions, $defs, validators, registrationOf: (spec) => registrationBySite(app, spec) });
+}
+
+/** The call in the bundle that declares the function. Throws import_failed. */
+export function registrationBySite(app: AppState, spec: FunctionSpec): Registration {
+  const found = app.registrations.find((candidate) => candidate.site?.name === spec.name);
+  if (!found) throw new AthanorError("import_failed", `the bundle does not register the function ${spec.name}`);
+  return found;
+}
+
+/** Ties what the spec says of functions to the code that was registered for them. */
+export function bindApp(p: {
+  app: AppState;
+  functions: readonly FunctionSpec[];
+  $defs: LoadedApp["$defs"];
+  validators: Validators;
+  registrationOf(spec: FunctionSpec): Registration;
+}): LoadedApp {
+  const { app } = p;
   const instances = new Map<string, Instance>();
   const functions = new Map<string, LoadedFunction>();
-  for (const spec of assign.functions) {
-    const registration = app.registrations.find((candidate) => candidate.site?.name === spec.name);
-    if (!registration)
-      throw new AthanorError("import_failed", `the bundle does not register the function ${spec.name}`);
-    functions.set(spec.name, bindFunction(spec, registration, app, instances));
-  }
+  for (const spec of p.functions) functions.set(spec.name, bindFunction(spec, p.registrationOf(spec), app, instances));
   return {
     functions,
-    $defs: assign.$defs,
-    validators,
+    $defs: p.$defs,
+    validators: p.validators,
     async enter() {
       for (const [className, instance] of instances) await runHooks(app, className, instance, "enter");
     },

@@ -19,10 +19,12 @@ const QUERY_METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "DELETE"]);
 
 interface BodyRequest {
   method: string;
-  url: URL;
+  /** Absolute. */
+  url: URL | string;
   contentType: string | null;
   contentLength: number | null;
-  body: AsyncIterable<Uint8Array> | null;
+  /** As it comes, or whole. */
+  body: AsyncIterable<Uint8Array> | Uint8Array | null;
   fn: FunctionSpec;
   $defs: { [name: string]: JsonSchema };
   /** See bodyLimitBytes. */
@@ -35,7 +37,7 @@ interface BodyRequest {
  * `body_too_large`, `media_invalid`, `input_invalid`.
  */
 export async function readBody(p: BodyRequest): Promise<ReadBody> {
-  if (QUERY_METHODS.has(p.method)) return fromPairs(p, p.url.searchParams);
+  if (QUERY_METHODS.has(p.method)) return fromPairs(p, new URL(p.url).searchParams);
   if (p.contentLength !== null && p.contentLength > p.maxBodyBytes) throw tooLarge(p.maxBodyBytes, "");
   const type = contentTypeOf(p.contentType);
   if (type.name === "multipart/form-data") return fromMultipart(p, limited(p));
@@ -242,7 +244,7 @@ function firstBadByte(bytes: Uint8Array, encoding: string): number {
 /** The request's bytes, up to the limit; one more and it throws, before it is kept. */
 async function* limited(p: BodyRequest): AsyncGenerator<Uint8Array> {
   let total = 0;
-  for await (const chunk of p.body ?? []) {
+  for await (const chunk of p.body instanceof Uint8Array ? [p.body] : (p.body ?? [])) {
     total += chunk.length;
     if (total > p.maxBodyBytes) throw tooLarge(p.maxBodyBytes, "");
     yield chunk;
@@ -250,6 +252,10 @@ async function* limited(p: BodyRequest): AsyncGenerator<Uint8Array> {
 }
 
 async function readAll(p: BodyRequest): Promise<Uint8Array> {
+  if (p.body instanceof Uint8Array) {
+    if (p.body.length > p.maxBodyBytes) throw tooLarge(p.maxBodyBytes, "");
+    return p.body;
+  }
   const chunks: Uint8Array[] = [];
   let total = 0;
   for await (const chunk of p.body ?? []) {

@@ -18,6 +18,7 @@ import type {
 } from "./options.ts";
 import { isWhole, registrationOf, takeSite } from "./registration.ts";
 import { APP_STATE, type AppState, type Registration, registry } from "./registry.ts";
+import type { ServedApp, ServeOptions } from "./serve.ts";
 import type { FetchFactory, NodeFactory, Service, WebServerStart } from "./service.ts";
 import type { AsgiOptions, CommandOptions, NodeOptions, ServiceOptions, WsgiOptions } from "./service-options.ts";
 
@@ -95,6 +96,7 @@ export class App {
     const hooks = this.#hooks;
     this[APP_STATE] = {
       name,
+      entry: this.#entry,
       options,
       registrations: this.#registrations,
       get hooks() {
@@ -230,6 +232,17 @@ export class App {
   async deploy(options: { entry?: string | URL; url?: string; token?: string } = {}): Promise<string> {
     const { deploy } = await import("./deploy.ts");
     return deploy({ entry: options.entry ?? this.#entry, url: options.url, token: options.token });
+  }
+
+  /**
+   * Serves the app's endpoints and fetch services in this process, with no server: for tests, and for the smallest deployments. Requests are
+   * validated, and errors are shown, as a server does it; its paths are at the root, `http://127.0.0.1:PORT/hello`. There are no jobs: what is queued
+   * answers 501. Enter hooks have run when it resolves; exit hooks run at its end.
+   * @throws AthanorError for whatever is wrong with the app, and `usage` where its entry file is not found.
+   */
+  async serve(options: ServeOptions = {}): Promise<ServedApp> {
+    const { serve } = await import("./serve.ts");
+    return serve(this, options);
   }
 
   #register(kind: FunctionKind, given: unknown[]): UntypedHandle | MethodDecorator {

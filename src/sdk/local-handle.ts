@@ -5,7 +5,7 @@ import { RemoteFunction } from "./client/remote-function.ts";
 import { connect, knownServerUrl } from "./connection.ts";
 import type { CallOptions, Handle, Inputs, JobHandle, JobWatchEvent, MapOptions, WatchOptions } from "./handle.ts";
 import { nodeModule } from "./node.ts";
-import type { Registration } from "./registry.ts";
+import { DECLARED, type DeclaredFunction, type Registration } from "./registry.ts";
 import type { ServiceOptions } from "./service-options.ts";
 
 interface LocalHandleInit {
@@ -34,6 +34,11 @@ export class LocalHandle implements Handle<unknown[], unknown, unknown> {
     this.#declared = p.declared ?? this;
     this.#options = p.options ?? {};
     this.#name = init.registration?.site?.name ?? (init.name === undefined ? null : toWireName(init.name));
+  }
+
+  /** What it stands for, to `athanor/testing`, which may have another copy of this class. */
+  get [DECLARED](): DeclaredFunction {
+    return { app: this.#init.app, registration: this.#init.registration, name: this.#name };
   }
 
   isNamed(name: string): boolean {

@@ -11,6 +11,8 @@ import type { FunctionKind } from "../protocol/spec.ts";
 export const REGISTRY = Symbol.for("athanor.registry");
 export const APP_STATE = Symbol.for("athanor.app");
 export const RUNTIME = Symbol.for("athanor.runtime");
+/** Of a handle. */
+export const DECLARED = Symbol.for("athanor.declared");
 
 export interface Registry {
   apps: RegisteredApp[];
@@ -25,6 +27,8 @@ export interface RegisteredApp {
 
 export interface AppState {
   readonly name: string;
+  /** The file of `new App(...)`, as the engine names it; null: it does not say. */
+  readonly entry: string | null;
   readonly options: object;
   readonly registrations: Registration[];
   /** The enter and exit hooks of each class that has functions, base class first. */
@@ -61,6 +65,16 @@ export interface Registration {
   // biome-ignore lint/complexity/noBannedTypes: any function
   handler: Function | null;
   methodName: string | null;
+}
+
+/** The function that a handle is for. */
+export interface DeclaredFunction {
+  /** The app's name. */
+  app: string;
+  /** Null: it is known by its name alone. */
+  registration: Registration | null;
+  /** Wire name; null in code that the build has not been at. */
+  name: string | null;
 }
 
 /** Set by the runtime before it imports the bundle; absent everywhere else. */

@@ -40,7 +40,7 @@ describe("the packed tarball", () => {
 
   test("holds what is needed and nothing else", () => {
     const needed = ["package.json", "README.md", "LICENSE", "CHANGELOG.md", "bin/athanor.mjs"].concat(
-      ["index", "client", "cli", "runtime"].map((name) => `dist/${name}.js`),
+      ["index", "client", "testing", "serve", "cli", "runtime"].map((name) => `dist/${name}.js`),
       ["dist/types/index.d.ts", "dist/types/sdk/client/index.d.ts", "dist/docs-viewer/swagger-ui-bundle.js"],
     );
     for (const file of needed) assert.ok(packed.files.includes(file), `${file} is missing`);

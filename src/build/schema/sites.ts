@@ -62,7 +62,9 @@ export type Declared =
   | { form: "fault"; message: string };
 
 export function declaredBy({ call, kind }: FoundCall): Declared {
-  if (ts.isDecorator(call.parent)) return decoratedMethod(call.parent, kind);
+  // `@(app.function())`, as some compilers need it of a reserved word.
+  const { parent } = outermost(call);
+  if (ts.isDecorator(parent)) return decoratedMethod(parent, kind);
   if (kind === "enter" || kind === "exit")
     return { form: "fault", message: `app.${kind}() decorates a method: write \`@app.${kind}()\` before it` };
   return namedValue(call, kind);

@@ -1,0 +1,67 @@
+import type { AthanorError } from "../protocol/errors.ts";
+import type { HttpAnswer } from "../runtime/http-face.ts";
+import { setAnswerHead } from "../server/gateway/headers.ts";
+import { endAnswer, sendProblem, writeWithBackPressure } from "../server/http/answer.ts";
+import type { Exchange } from "../server/http/exchange.ts";
+import type { Log } from "../server/log.ts";
+
+/**
+ * The answer to an exchange of this process.
+ *
+ *   waiting --head()--> begun --body()--> streaming, or ended where the head has said that this is all
+ *   waiting, begun --fail()--> ended, with a problem; streaming --fail()--> ended: the connection is cut
+ *   any --end()--> ended
+ */
+export class ExchangeAnswer implements HttpAnswer {
+  readonly #x: Exchange;
+  readonly #log: Log;
+  #head: { status: number; headers: [string, string][] } | null = null;
+  #ended = false;
+
+  constructor(x: Exchange, log: Log) {
+    this.#x = x;
+    this.#log = log;
+  }
+
+  head(status: number, headers: [string, string][]): void {
+    this.#head = { status, headers };
+  }
+
+  async body(bytes: Uint8Array): Promise<boolean> {
+    const { res } = this.#x;
+    if (this.#ended || res.destroyed) return false;
+    if (this.#head !== null && lengthOf(this.#head.headers) === bytes.length) {
+      this.#sendHead();
+      this.#ended = true;
+      endAnswer(this.#x, bytes);
+      return true;
+    }
+    this.#sendHead();
+    return writeWithBackPressure(res, bytes, this.#x.signal);
+  }
+
+  fail(error: AthanorError): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    sendProblem(this.#x, error, this.#log);
+  }
+
+  /** What was begun is all. */
+  end(): void {
+    if (this.#ended || this.#x.res.destroyed) return;
+    this.#ended = true;
+    this.#sendHead();
+    endAnswer(this.#x);
+  }
+
+  #sendHead(): void {
+    if (this.#head === null) return;
+    setAnswerHead(this.#x, this.#head);
+    this.#head = null;
+  }
+}
+
+function lengthOf(headers: [string, string][]): number | null {
+  for (const [name, value] of headers) if (name === "content-length") return Number(value);
+  return null;
+}

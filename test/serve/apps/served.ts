@@ -1,0 +1,49 @@
+/** What the tests of in-process serving and calling use; they import it as it is written. */
+import { App, type ImageFile, type JobContext, type JobProgress } from "athanor";
+
+export const app = new App("served");
+
+/** What the app's own module holds, which a test that imports it sees too. */
+export const state = { greeted: 0 };
+
+/** Greets. @param name Whom. @minLength 1 */
+export const hello = app.endpoint("/hello", { methods: ["GET"], cors: true }, (name: string, times = 1) => {
+  state.greeted++;
+  return { message: `Hello, ${name}!`.repeat(times) };
+});
+
+export const sum = app.endpoint("/sum", { methods: ["POST", "PUT"] }, (numbers: number[]) => ({
+  sum: numbers.reduce((total, n) => total + n, 0),
+}));
+
+export const secret = app.endpoint("/secret", { methods: ["GET"], access: "token" }, () => "open");
+export const fails = app.endpoint("/fails", () => {
+  throw new RangeError("out of range");
+});
+export const wrong = app.endpoint("/wrong", (): number => JSON.parse('"no number"'));
+export const stream = app.endpoint("/stream", { methods: ["GET"] }, async function* (to: number) {
+  for (let n = 1; n <= to; n++) yield n;
+});
+export const raw = app.endpoint("/raw", async (request: Request) => {
+  return new Response(`${request.method} ${await request.text()}`, { status: 201, headers: { "x-own": "1" } });
+});
+export const picture = app.endpoint("/picture", (file: ImageFile, note: string) => ({ kind: file.contentType, note }));
+export const slow = app.endpoint("/slow", { timeoutS: 1 }, (context: JobContext) => {
+  return new Promise<string>((_, reject) => {
+    context.signal.addEventListener("abort", () => reject(context.signal.reason));
+  });
+});
+export const queued = app.endpoint("/queued", { queue: { size: 5 } }, (progress: JobProgress, n: number) => {
+  progress.setStatus(1, "done");
+  return n + 1;
+});
+export const later = app.function((at: Date, byS = 1) => new Date(at.getTime() + byS * 1000));
+export const count = app.function(function* (to: number) {
+  for (let n = 1; n <= to; n++) yield n;
+});
+export const batched = app.function({ batch: { maxSize: 4, waitMs: 1 } }, (words: string[]) =>
+  words.map((word) => word.length),
+);
+export const api = app.fetch({ path: "/api" }, () => (request: Request) => {
+  return new Response(`fetched ${new URL(request.url).pathname}`, { status: 203 });
+});
