@@ -6,6 +6,7 @@ import { type ClientHttp2Session, connect as connectHttp2, constants, type Incom
 import { request } from "node:https";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Duplex } from "node:stream";
 import { after, before, describe, it } from "node:test";
 import { connect as connectTls } from "node:tls";
 import { build } from "../../src/build/index.ts";
@@ -90,7 +91,7 @@ describe("HTTP/2 and HTTP/1.1 on one port with TLS", () => {
     assert.equal((await ask("GET", "/healthz")).status, 200);
   });
 
-  it("says https in what it tells of itself, and gives a function one host and its cookies", async () => {
+  it("says https in what it tells of itself, and finds apps by host", async () => {
     const job = await ask("POST", "/web/work", { n: 1 });
     if (job.status === 202) assert.match(String(job.headers.location), /^https:\/\//);
     const document = JSON.parse((await ask("GET", "/web/openapi.json")).text) as { servers: { url: string }[] };
@@ -186,6 +187,57 @@ describe("HTTP/2 and HTTP/1.1 on one port with TLS", () => {
     });
     await assert.rejects(once(old, "secureConnect"));
     await assert.rejects(fetch(`http://127.0.0.1:${server.port}/healthz`));
+  });
+});
+
+describe("services over TLS", () => {
+  before(async () => {
+    const upload = await build({ entry: join(import.meta.dirname, "apps/mirror.ts") });
+    const deployed = await ask("POST", "/v1/deployments", upload, { authorization: `Bearer ${server.token}` });
+    assert.equal(deployed.status, 201, deployed.text);
+  });
+
+  it("get requests of HTTP/2 as those of HTTP/1.1, with one host, one cookie field and their body", async () => {
+    for (const [path, url] of [
+      ["/web/x%2Fy?a=1", "/x%2Fy?a=1"],
+      ["/web/fetched/x%2Fy?a=1", "/x%2Fy?a=1"],
+    ] as const) {
+      const stream = session.request({ ":method": "POST", ":path": path, cookie: ["a=1", "b=2"], "x-own": "1" });
+      stream.write("one ");
+      stream.end("two");
+      const [head] = (await once(stream, "response")) as [IncomingHttpHeaders & { ":status": number }];
+      let text = "";
+      for await (const chunk of stream.setEncoding("utf8")) text += chunk;
+      assert.equal(head[":status"], 200, text);
+      const seen = JSON.parse(text) as { method: string; url: string; body: string; rawHeaders: string[] };
+      assert.deepEqual([seen.method, seen.url, seen.body], ["POST", url, "one two"]);
+      const fields = (name: string) => seen.rawHeaders.filter((_, i) => i % 2 === 1 && seen.rawHeaders[i - 1] === name);
+      assert.deepEqual(["host", "cookie", "x-own", "x-forwarded-proto"].map(fields), [
+        [`127.0.0.1:${server.port}`],
+        ["a=1; b=2"],
+        ["1"],
+        ["https"],
+      ]);
+      assert.ok(!seen.rawHeaders.some((name) => name.startsWith(":")));
+    }
+  });
+
+  it("have WebSockets over HTTP/1.1", async () => {
+    const key = Buffer.alloc(16).toString("base64");
+    const headers = {
+      connection: "Upgrade",
+      upgrade: "websocket",
+      "sec-websocket-version": "13",
+      "sec-websocket-key": key,
+    };
+    const sent = request(`${server.url}/web/fetched/socket`, { ca: cert, headers }).end();
+    const [response, socket] = (await once(sent, "upgrade")) as [{ statusCode: number }, Duplex];
+    assert.equal(response.statusCode, 101);
+    // A masked text frame, and what comes back without a mask.
+    socket.write(Buffer.from([0x81, 0x82, 0, 0, 0, 0, 0x68, 0x69]));
+    const [echo] = (await once(socket, "data")) as [Buffer];
+    assert.deepEqual([...echo], [0x81, 2, 0x68, 0x69]);
+    socket.destroy();
   });
 });
 
