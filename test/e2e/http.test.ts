@@ -50,6 +50,14 @@ describe("a synchronous endpoint", () => {
     assert.deepEqual(await (await fetch(at("/hello"))).json(), { message: "hello you" });
   });
 
+  it("cannot make its answer run into the next one on the connection", async () => {
+    await problem(fetch(at("/lying?kind=short")), "answer_invalid");
+    await problem(fetch(at("/lying?kind=long")), "answer_invalid");
+    // The connection ends where more comes than was declared.
+    assert.equal(await (await fetch(at("/lying?kind=stream"))).text(), "hello");
+    assert.equal((await fetch(at("/hello"))).status, 200);
+  });
+
   it("has a host of its own, where it is the root", async () => {
     const { port } = new URL(server.url);
     const statusAt = async (path: string, name = "hello--web"): Promise<number | undefined> => {

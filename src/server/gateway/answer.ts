@@ -1,3 +1,5 @@
+import { AthanorError } from "../../protocol/errors.ts";
+import { toAthanorError } from "../http/answer.ts";
 import type { Exchange } from "../http/exchange.ts";
 import { HOP_BY_HOP } from "./headers.ts";
 import { mayTrail } from "./hop-request.ts";
@@ -76,4 +78,14 @@ export function passInformation(x: Exchange, status: number, headers: Pairs): vo
     if (name !== "content-length") passed[name] = [...(passed[name] ?? []), value];
   if (!x.isHttp2) res.writeInformation?.(status, passed);
   else if (status === 103) res.writeEarlyHints(passed);
+}
+
+/** Node checks the length of a body that was declared, where it is asked to: one of another length would run into the connection's next answer. */
+export function answerError(thrown: unknown): AthanorError {
+  if ((thrown as NodeJS.ErrnoException).code !== "ERR_HTTP_CONTENT_LENGTH_MISMATCH") return toAthanorError(thrown);
+  return wrongLength();
+}
+
+export function wrongLength(): AthanorError {
+  return new AthanorError("answer_invalid", "the answer's body is not of the length that its Content-Length says");
 }

@@ -1,10 +1,11 @@
-import { AthanorError } from "../../protocol/errors.ts";
+import type { AthanorError } from "../../protocol/errors.ts";
 import type { OpenHttp } from "../../protocol/replica.ts";
-import { endAnswer, toAthanorError, writeWithBackPressure } from "../http/answer.ts";
+import { endAnswer, writeWithBackPressure } from "../http/answer.ts";
 import type { Exchange } from "../http/exchange.ts";
 import type { HttpCall, ReplicaSession, RequestBody } from "../replicas/session.ts";
 import { FrameStream } from "../websockets/frame-stream.ts";
-import { addTrailers, beginAnswer, passInformation } from "./answer.ts";
+import { addTrailers, answerError, beginAnswer, passInformation } from "./answer.ts";
+import { mayHaveBody } from "./headers.ts";
 import type { Unanswered } from "./hop-exchange.ts";
 import { requestTrailers } from "./hop-request.ts";
 import type { Switched } from "./websocket.ts";
@@ -66,7 +67,7 @@ export class FrameExchange {
     } catch (error) {
       this.#call.cancel("disconnected");
       if (x.res.destroyed) return null;
-      return { error: errorOf(error), sent: x.hasBody ? "body" : "head" };
+      return { error: answerError(error), sent: x.hasBody ? "body" : "head" };
     } finally {
       x.res.off("close", left);
     }
@@ -83,12 +84,12 @@ export class FrameExchange {
     }
     const declared = headers.find(([name]) => name === "content-length");
     const whole = this.#call.whole();
-    const mayHaveBody = x.method !== "HEAD" && status !== 204 && status !== 304;
+    const hasBody = mayHaveBody(x, status);
     const { trailers } = this.#call;
-    if (declared === undefined && whole !== null && trailers.length === 0 && mayHaveBody)
+    if (declared === undefined && whole !== null && trailers.length === 0 && hasBody)
       headers.push(["content-length", String(whole.length)]);
     // Else a body of another length than it says would run into the next answer on the client's connection.
-    else res.strictContentLength = declared !== undefined && mayHaveBody;
+    else res.strictContentLength = declared !== undefined && hasBody;
     const chunked = !headers.some(([name]) => name === "content-length");
     beginAnswer(x, { status, headers, chunked }, this.#ownCors);
     if (whole === null) await this.#passBody();
@@ -106,9 +107,4 @@ export class FrameExchange {
       clearImmediate(flush);
     }
   }
-}
-
-function errorOf(thrown: unknown): AthanorError {
-  if ((thrown as NodeJS.ErrnoException).code !== "ERR_HTTP_CONTENT_LENGTH_MISMATCH") return toAthanorError(thrown);
-  return new AthanorError("answer_invalid", `the answer's body is not of the length that its Content-Length says`);
 }

@@ -117,10 +117,14 @@ export function setAnswerHead(x: Exchange, head: { status: number; headers: [str
     flat.push(name, value);
   }
   flat.push("x-request-id", x.requestId);
+  res.strictContentLength = hasLength && mayHaveBody(x, head.status);
   // Headers that the gateway has set itself, as CORS needs them, stand before those of the answer; Vary may have values of both.
   if (res.hasHeader("vary")) appendTo(res, "vary", flat);
   res.writeHead(head.status, flat);
 }
+
+export const mayHaveBody = (x: Exchange, status: number): boolean =>
+  x.method !== "HEAD" && status !== 204 && status !== 304;
 
 function appendTo(res: ServerResponse, name: string, flat: string[]): void {
   const own = String(res.getHeader(name));

@@ -7,7 +7,8 @@ import { acceptBody, arrivedBody, bodyStream } from "../http/body.ts";
 import type { Exchange } from "../http/exchange.ts";
 import type { HttpCall, RequestBody } from "../replicas/session.ts";
 import type { Lease, Scheduler } from "../scheduler/scheduler.ts";
-import { setAnswerHead } from "./headers.ts";
+import { answerError, wrongLength } from "./answer.ts";
+import { mayHaveBody, setAnswerHead } from "./headers.ts";
 import { mayGoElsewhere } from "./retry.ts";
 import type { EndpointRoute } from "./routes.ts";
 
@@ -36,7 +37,7 @@ export async function callEndpoint(x: Exchange, p: EndpointCall): Promise<void> 
       return;
     } catch (error) {
       const sent = call === null ? "nothing" : x.hasBody ? "body" : "head";
-      if (!mayGoElsewhere(x, { attempt, sent, error })) throw error;
+      if (!mayGoElsewhere(x, { attempt, sent, error })) throw answerError(error);
     }
   }
 }
@@ -89,6 +90,8 @@ async function passAnswer(x: Exchange, call: HttpCall): Promise<void> {
   if (res.headersSent || res.destroyed) return;
   const whole = call.whole();
   if (whole !== null) {
+    const declared = head.headers.find(([name]) => name === "content-length")?.[1];
+    if (declared !== undefined && Number(declared) !== whole.length && mayHaveBody(x, head.status)) throw wrongLength();
     setAnswerHead(x, head);
     endAnswer(x, whole);
     return;

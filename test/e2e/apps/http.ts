@@ -115,3 +115,16 @@ export const work = app.endpoint(
 export const picture = app.endpoint("/picture", { queue: { size: 3 } }, (page: ImageFile) => page);
 
 export const infer = app.function(async (text: string, upper = true) => (upper ? text.toUpperCase() : text));
+
+/** Whose Content-Length lies. */
+export const lying = app.endpoint("/lying", { methods: ["GET"] }, async (request: Request) => {
+  const kind = new URL(request.url).searchParams.get("kind");
+  const text = kind === "short" ? "a" : "helloHTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+  const parts = async function* () {
+    yield new TextEncoder().encode("hello");
+    await new Promise((resolve) => setTimeout(resolve, 1));
+    yield new TextEncoder().encode("more");
+  };
+  const body = kind === "stream" ? ReadableStream.from(parts()) : text;
+  return new Response(body, { headers: { "content-length": "5" } });
+});
