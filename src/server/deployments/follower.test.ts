@@ -153,6 +153,45 @@ describe("what a server serves", () => {
     follower.stop();
   });
 
+  it("is given up where it cannot be had, or was superseded while it got ready", async () => {
+    const world = new World();
+    world.live.set("demo", 1);
+    const follower = world.follower();
+    await follower.start();
+    const late = Promise.withResolvers<void>();
+    world.slow.set(2, late.promise);
+    world.live.set("demo", 2);
+    await world.signal();
+    world.live.set("demo", 3);
+    late.resolve();
+    await world.signal();
+    assert.deepEqual([world.givenUp, world.served.get("demo")?.number], [[2], 3]);
+    const failed = Promise.reject(new AthanorError("startup_failed", "no"));
+    failed.catch(() => {});
+    world.slow.set(4, failed);
+    world.live.set("demo", 4);
+    await world.signal();
+    assert.deepEqual([world.givenUp, world.served.get("demo")?.number], [[2, 4], 3]);
+    follower.stop();
+  });
+
+  it("says that an app is being made while it is, and serves it to whoever asked to follow it", async () => {
+    const world = new World();
+    const follower = world.follower();
+    await follower.start();
+    const ready = Promise.withResolvers<void>();
+    world.slow.set(1, ready.promise);
+    world.live.set("demo", 1);
+    const following = follower.follow(record("demo", 1));
+    for (let i = 0; i < 10; i++) await turn();
+    assert.equal(follower.whyUnavailable("demo")?.code, "deployment_unavailable");
+    ready.resolve();
+    await following;
+    assert.equal(world.served.get("demo")?.number, 1);
+    assert.equal(follower.whyUnavailable("demo"), undefined);
+    follower.stop();
+  });
+
   it("is looked at again when the store is back", async () => {
     const world = new World();
     const follower = world.follower();
