@@ -7,7 +7,7 @@ export const IGNORE_FILE = ".athanorignore";
 export type Ignored = (file: string, isFolder: boolean) => boolean;
 
 /** Hidden files, secrets among them, and what is installed or generated. A line with `!` takes one back. */
-const BY_DEFAULT = [".*", "node_modules/", "__pycache__/", "*.pyc", "venv/"];
+const BY_DEFAULT = [".*", "node_modules/", "__pycache__/", "*.pyc", "venv/", "*.log"];
 
 /**
  * Reads `.athanorignore`: one pattern a line, as in .gitignore. `*`, `?` and `**` stand for what they do there; a pattern with a `/` before its end

@@ -11,8 +11,9 @@ export class DevRun extends CliRun {
   readonly #taken = new Set<DevEvent>();
 
   /** `home`: a folder whose path marks it, and all that it starts. */
-  constructor(args: string[], home: string, options: Pick<CliOptions, "terminal"> = {}) {
-    super(args, { env: { TMPDIR: home, ATHANOR_DATA: "", NO_COLOR: "1" }, cwd: home, keepStdin: true, ...options });
+  constructor(args: string[], home: string, options: Partial<Pick<CliOptions, "terminal" | "env">> = {}) {
+    const env = { TMPDIR: home, ATHANOR_DATA: "", NO_COLOR: "1", ...options.env };
+    super(args, { cwd: home, keepStdin: true, ...options, env });
   }
 
   /** The next event of the kind that was not taken before. */

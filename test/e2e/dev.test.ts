@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import { processesWithEnv } from "../../src/engines/process-table.ts";
+import { noPython, uvSettings } from "../harness/python.ts";
 import { CliRun } from "./cli-process.ts";
 import { DevRun } from "./dev-run.ts";
 
@@ -49,6 +50,28 @@ describe("athanor dev", () => {
   afterEach(async () => {
     for (const run of runs) await run[Symbol.asyncDispose]();
     await rm(dir, { recursive: true, force: true });
+  });
+
+  it("serves an edit of a Python app, and a file that is new", { skip: noPython }, async () => {
+    const main = (text: string): string => `def app(environ, start):\n    start("200 OK", [])\n    return [${text}]\n`;
+    // Whatever is beside the entry file ships: the temporary files are elsewhere.
+    await write(
+      "py/app.ts",
+      'import { App } from "athanor"; const app = new App("demo"); export const web = app.wsgi("main:app");',
+    );
+    await write("py/main.py", main('b"first"'));
+    const dev = new DevRun(["dev", path.join(dir, "py/app.ts"), "--port", "0", "--json"], dir, { env: uvSettings() });
+    runs.push(dev);
+    const { url } = await dev.event("ready");
+    await dev.event("deployed");
+    const answer = async () => (await fetch(`${url}/demo/web`)).text();
+    assert.equal(await answer(), "first");
+    await write("py/main.py", `import words\n\n${main("words.second")}`);
+    assert.match((await dev.event("failed")).problem.detail, /No module named 'words' \(main\.py:1\)/);
+    assert.equal(await answer(), "first");
+    await write("py/words.py", 'second = b"second"\n');
+    await dev.event("deployed");
+    assert.equal(await answer(), "second");
   });
 
   it("serves an edit, keeps the last good version through an error, recovers, and leaves nothing", async () => {

@@ -245,6 +245,24 @@ app = Starlette(lifespan=lifespan)
       assert.match(detail, /could not start: RuntimeError: no database/);
     });
 
+    it("a WSGI app that cannot be imported, and one that is not ready in time", async () => {
+      await using project = await makeProject({
+        "app.ts": `import { App } from "athanor"; const app = new App("faulty");
+          export const web = app.wsgi("main:app", { dir: "broken", workers: 2 });`,
+        "broken/main.py": "app = 1 / 0\n",
+        "late.ts": `import { App } from "athanor"; const app = new App("faulty");
+          export const web = app.wsgi("main:app", { dir: "late", workers: 2, startupTimeoutS: 1 });`,
+        "late/main.py": "import threading\n\nthreading.Event().wait()\napp = None\n",
+      });
+      const broken: Problem = await server.api.json("POST", "/v1/deployments", await project.build(), 422);
+      assert.match(
+        broken.detail,
+        /web \(main:app\) could not start: ZeroDivisionError: division by zero \(main\.py:1\)/,
+      );
+      const late: Problem = await server.api.json("POST", "/v1/deployments", await project.build("late.ts"), 422);
+      assert.match(late.detail, /after startupTimeoutS, 1 s, web \(main:app\) was still starting/);
+    });
+
     it("one that ends by itself, with its last words", async () => {
       const { detail } = await refused({
         "main.py": "import os, sys\nprint('farewell', file=sys.stderr, flush=True)\nos._exit(7)\napp = 1\n",

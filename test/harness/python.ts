@@ -19,3 +19,10 @@ function reason(): string | false {
     return "uv finds no Python 3.10 or newer";
   }
 }
+
+/** What a server in a process of its own needs to be told, so that uv reaches the machine's index. */
+export function uvSettings(): Record<string, string> {
+  const names = /^(?:UV_|PIP_(?:EXTRA_)?INDEX_URL$|SSL_CERT_|(?:https?|all|no)_proxy$)/i;
+  const passed = Object.entries(process.env).filter(([name]) => names.test(name)) as [string, string][];
+  return { ...Object.fromEntries(passed), ...(uv === null ? {} : { ATHANOR_UV: uv }) };
+}
