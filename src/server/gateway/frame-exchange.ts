@@ -5,6 +5,7 @@ import type { Exchange } from "../http/exchange.ts";
 import type { HttpCall, ReplicaSession, RequestBody } from "../replicas/session.ts";
 import { FrameStream } from "../websockets/frame-stream.ts";
 import { addTrailers, answerError, beginAnswer, passInformation } from "./answer.ts";
+import { whenToEnd } from "./endless.ts";
 import { mayHaveBody } from "./headers.ts";
 import type { Unanswered } from "./hop-exchange.ts";
 import { requestTrailers } from "./hop-request.ts";
@@ -23,6 +24,8 @@ export class FrameExchange {
   readonly #x: Exchange;
   readonly #call: HttpCall;
   readonly #ownCors: boolean;
+  readonly #ending: readonly AbortSignal[];
+  #endedEarly = false;
   readonly #onSwitch: (switched: Switched) => void;
 
   /** Throws replica_crashed where the replica takes no calls. */
@@ -32,12 +35,14 @@ export class FrameExchange {
     message: OpenHttp;
     body: RequestBody;
     ownCors: boolean;
+    ending: readonly AbortSignal[];
     onSwitch: (switched: Switched) => void;
   }) {
     const { x } = p;
     this.#x = x;
     this.#ownCors = p.ownCors;
     this.#onSwitch = p.onSwitch;
+    this.#ending = p.ending;
     this.#call = p.session.openHttp(p.message, p.body, {
       information: (status, headers) => passInformation(x, status, headers),
       trailers: () => requestTrailers(x),
@@ -66,7 +71,7 @@ export class FrameExchange {
       return null;
     } catch (error) {
       this.#call.cancel("disconnected");
-      if (x.res.destroyed) return null;
+      if (x.res.destroyed || this.#endedEarly) return null;
       return { error: answerError(error), sent: x.hasBody ? "body" : "head" };
     } finally {
       x.res.off("close", left);
@@ -92,9 +97,20 @@ export class FrameExchange {
     else res.strictContentLength = declared !== undefined && hasBody;
     const chunked = !headers.some(([name]) => name === "content-length");
     beginAnswer(x, { status, headers, chunked }, this.#ownCors);
-    if (whole === null) await this.#passBody();
+    const over = whenToEnd(headers, this.#ending, () => this.#endEarly());
+    try {
+      if (whole === null) await this.#passBody();
+    } finally {
+      over();
+    }
     if (chunked) addTrailers(x, this.#call.trailers);
     if (!res.destroyed) endAnswer(x, whole ?? undefined);
+  }
+
+  #endEarly(): void {
+    this.#endedEarly = true;
+    this.#call.cancel("shutdown");
+    this.#x.res.end();
   }
 
   async #passBody(): Promise<void> {

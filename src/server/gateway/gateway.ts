@@ -120,6 +120,7 @@ export class Gateway {
       scheduler: this.#context.scheduler,
       hops: this.#hops,
       tunnels: this.#tunnels,
+      stopping: this.#context.stopping,
       log: this.#context.log,
       route,
       path,

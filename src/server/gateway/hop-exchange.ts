@@ -6,6 +6,7 @@ import { endAnswer } from "../http/answer.ts";
 import { acceptBody } from "../http/body.ts";
 import type { Exchange } from "../http/exchange.ts";
 import { addTrailers, beginAnswer, passInformation } from "./answer.ts";
+import { whenToEnd } from "./endless.ts";
 import { type HopRequest, requestTrailers } from "./hop-request.ts";
 import type { Switched } from "./websocket.ts";
 
@@ -26,6 +27,7 @@ const CRLF = "\r\n";
  *   waiting   --101, where it was asked for-->  over        the connection is the tunnel's
  *   answering --the answer's last byte-->       over        the connection is kept for the next
  *   answering --failed()-->                     over        the client's connection is cut: it must not take what it has for the whole
+ *   answering --an endless one is to end-->     over        the answer is ended, the connection to the service cut
  *   any       --the client leaves-->            over        the connection to the service is cut, which tells it
  */
 export class HopExchange implements HopListener {
@@ -39,6 +41,8 @@ export class HopExchange implements HopListener {
   readonly #name: string;
   readonly #repeatable: boolean;
   readonly #answered: () => void;
+  readonly #ending: readonly AbortSignal[];
+  #over: () => void = () => {};
   readonly #onSwitch: ((switched: Switched) => void) | null;
   #connection: HopConnection;
   #state: "waiting" | "answering" | "over" = "waiting";
@@ -58,6 +62,8 @@ export class HopExchange implements HopListener {
     ownCors: boolean;
     /** The method is idempotent, and there is no body that could be gone by then. */
     repeatable: boolean;
+    /** Any aborts: an answer that never ends by itself is to end. */
+    ending: readonly AbortSignal[];
     /** The head has come. */
     answered(): void;
     /** The service has switched protocols; null: that was not asked for. */
@@ -70,6 +76,7 @@ export class HopExchange implements HopListener {
     this.#ownCors = p.ownCors;
     this.#repeatable = p.repeatable;
     this.#answered = p.answered;
+    this.#ending = p.ending;
     this.#onSwitch = p.onSwitch;
     this.#bodySent = p.request.framing === "none";
     this.done = this.#settled.promise;
@@ -104,6 +111,7 @@ export class HopExchange implements HopListener {
     if (head.status === 101) return;
     this.#state = "answering";
     beginAnswer(this.#x, head, this.#ownCors);
+    this.#over = whenToEnd(head.headers, this.#ending, () => this.#endEarly());
     // A body that is long in coming does not hold up the head.
     queueMicrotask(() => {
       if (!this.#bodyBegan && this.#state === "answering") this.#x.res.flushHeaders();
@@ -192,6 +200,13 @@ export class HopExchange implements HopListener {
     if (res.writable) endAnswer(this.#x, last);
   }
 
+  #endEarly(): void {
+    if (this.#state === "over") return;
+    this.#connection.destroy();
+    this.#end(null);
+    this.#x.res.end();
+  }
+
   #clientLeft(): void {
     if (this.#state === "over") return;
     this.#connection.destroy();
@@ -201,6 +216,7 @@ export class HopExchange implements HopListener {
   #end(outcome: Unanswered | null): void {
     if (this.#state === "over") return;
     this.#state = "over";
+    this.#over();
     const { req, res } = this.#x;
     req.off("data", this.#onData).off("end", this.#onEnd);
     res.off("close", this.#left).off("drain", this.#resume);

@@ -257,6 +257,21 @@ test("each event of a stream is passed on as it comes", async () => {
   await once(response.resume(), "end");
 });
 
+test("a stream of events, which never ends by itself, ends when a newer deployment has taken over", async () => {
+  await using upstream = await serve((_req, res) => {
+    res.writeHead(200, { "content-type": "text/event-stream" });
+    res.write("data: 1\n\n");
+  });
+  await using gateway = await before(upstream, {}, { drainTimeoutS: 0.01 });
+  const sent = request(`${gateway.url}/api`).end();
+  const [response] = (await once(sent, "response")) as [IncomingMessage];
+  await once(response, "data");
+  gateway.scheduler.retire(1);
+  await once(response.resume(), "end");
+  assert.ok(response.complete);
+  await gateway.starter.until(() => gateway.starter.replicas[0]?.drained === true);
+});
+
 test("connections are used again, and the client's leaving cuts the service's", async () => {
   const gone = Promise.withResolvers<void>();
   await using upstream = await serve((req, res) => {
