@@ -131,3 +131,17 @@ test("where a share is logged, faults are all the same, and nothing else with a 
   const line = await server.line();
   assert.deepEqual([line.path, line.status, line.outcome, server.lines.length], ["/fault", 504, "timeout", 0]);
 });
+
+test("a WebSocket has its line when it is closed", async () => {
+  await using server = await listen({
+    share: 1,
+    handle: (x) => {
+      const { socket } = x.upgrade?.take() ?? assert.fail("no upgrade");
+      socket.end("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n");
+    },
+  });
+  const client = connect(server.port, "127.0.0.1").resume();
+  client.write("GET /socket HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
+  const line = await server.line();
+  assert.deepEqual([line.path, line.status, line.outcome, server.lines.length], ["/socket", 101, "ok", 0]);
+});
