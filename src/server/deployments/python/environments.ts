@@ -3,7 +3,7 @@
  * functions as `<deployment>/python/<function>`.
  */
 import { createHash } from "node:crypto";
-import { readdirSync, readlinkSync } from "node:fs";
+import { existsSync, readdirSync, readlinkSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { SERVER_DEFAULTS } from "../../../protocol/defaults.ts";
@@ -24,6 +24,8 @@ export class PythonEnvironments {
   readonly #installations: Installations;
   readonly #log: Log;
   readonly #env: NodeJS.ProcessEnv;
+  /** Found before, by what was wanted: starting uv for it takes longer than all else of a deploy that installs nothing. */
+  readonly #pythons = new Map<string | null, Python>();
   #stopped = new AbortController();
 
   constructor(p: { root: string; log: Log; env: NodeJS.ProcessEnv }) {
@@ -70,7 +72,7 @@ export class PythonEnvironments {
     const home = join(this.#root, HOME_DIR);
     await mkdir(home, { recursive: true, mode: 0o700 });
     const at = { env: this.#env, home, cwd: this.#root };
-    const python = await new Uv({ ...at, signal: this.#stopped.signal }).findPython(pythonVersion);
+    const python = await this.#findPython(new Uv({ ...at, signal: this.#stopped.signal }), pythonVersion);
     const lines = withServer(fn.kind, requirements);
     return this.#installations.make(hashOf(lines, python), async (dir, signal) => {
       const startedAt = performance.now();
@@ -78,6 +80,14 @@ export class PythonEnvironments {
       const seconds = Math.round(performance.now() - startedAt) / 1000;
       this.#log.info({ python: python.version, requirements: lines, seconds }, "Python environment made");
     });
+  }
+
+  async #findPython(uv: Uv, wanted: string | null): Promise<Python> {
+    const known = this.#pythons.get(wanted);
+    if (known !== undefined && existsSync(known.path)) return known;
+    const python = await uv.findPython(wanted);
+    this.#pythons.set(wanted, python);
+    return python;
   }
 }
 
