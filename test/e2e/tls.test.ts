@@ -89,6 +89,8 @@ describe("HTTP/2 and HTTP/1.1 on one port with TLS", () => {
     assert.equal((await ask("HEAD", "/web/hello")).text, "");
     assert.equal((await ask("OPTIONS", "/web/hello")).status, 204);
     assert.equal((await ask("GET", "/healthz")).status, 200);
+    const whole = await ask("OPTIONS", "*");
+    assert.deepEqual([whole.status, whole.headers.allow], [204, "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"]);
   });
 
   it("says https in what it tells of itself, and finds apps by host", async () => {
@@ -220,6 +222,23 @@ describe("services over TLS", () => {
       ]);
       assert.ok(!seen.rawHeaders.some((name) => name.startsWith(":")));
     }
+  });
+
+  it("answer over HTTP/2 with early hints, several cookies and trailers, and without fields of a connection", async () => {
+    const stream = session.request({ ":path": "/web/all" });
+    const hints = once(stream, "headers");
+    const [head] = (await once(stream, "response")) as [IncomingHttpHeaders & { ":status": number }];
+    const trailers = once(stream, "trailers");
+    let text = "";
+    for await (const chunk of stream.setEncoding("utf8")) text += chunk;
+    const [hint] = (await hints) as [IncomingHttpHeaders & { ":status": number }];
+    assert.deepEqual([hint[":status"], hint.link], [103, "</style.css>; rel=preload"]);
+    assert.deepEqual([head[":status"], text, head["set-cookie"]], [200, "body", ["a=1", "b=2"]]);
+    assert.deepEqual(
+      [head.connection, head["keep-alive"], head["transfer-encoding"]],
+      [undefined, undefined, undefined],
+    );
+    assert.equal(((await trailers) as [IncomingHttpHeaders])[0]["x-sum"], "7");
   });
 
   it("have WebSockets over HTTP/1.1", async () => {

@@ -13,6 +13,19 @@ export const plain = app.node({ path: "/" }, () => async (req: IncomingMessage, 
     return;
   }
   if (req.url?.includes("smuggled")) smuggled++;
+  if (req.url === "/all") {
+    res.writeEarlyHints({ link: "</style.css>; rel=preload" });
+    res.writeHead(200, {
+      trailer: "x-sum",
+      "set-cookie": ["a=1", "b=2"],
+      connection: "keep-alive",
+      "keep-alive": "timeout=9",
+    });
+    res.write("body");
+    res.addTrailers({ "x-sum": "7" });
+    res.end();
+    return;
+  }
   const chunks: Buffer[] = [];
   req.on("data", (chunk: Buffer) => chunks.push(chunk));
   try {
