@@ -13,6 +13,7 @@ const scenarios = {
   b6: () => import("./scenarios/b6-events.ts"),
   b10: () => import("./scenarios/b10-growth.ts"),
   b11: () => import("./scenarios/b11-idle.ts"),
+  hop: () => import("./scenarios/hop.ts"),
   logs: () => import("./scenarios/log-flood.ts"),
   start: () => import("./scenarios/start.ts"),
 };
