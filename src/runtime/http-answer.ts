@@ -6,7 +6,7 @@ import type { HttpAnswer, HttpCaller, HttpRequestHead } from "./http-face.ts";
 import { byteRange } from "./http-range.ts";
 import { header } from "./http-request.ts";
 import { withInlineMedia } from "./inline-media.ts";
-import { encode } from "./invoke.ts";
+import { encode, encodeNow, isParsed } from "./invoke.ts";
 import type { LoadedApp, LoadedFunction } from "./load.ts";
 
 type Headers = [string, string][];
@@ -23,7 +23,7 @@ export async function sendValue(p: {
   fn: LoadedFunction;
   value: unknown;
 }): Promise<void> {
-  const encoded = await encode(p.app, p.fn, p.value);
+  const encoded = isParsed(p.fn) ? await encode(p.app, p.fn, p.value) : encodeNow(p.app, p.fn, p.value);
   const media = isMediaRef(encoded.value) ? encoded.attachments[0] : undefined;
   if (media && preferred(header(p.open, "accept"), [JSON_TYPE, media.content_type]) !== JSON_TYPE)
     return sendMedia(p, media);

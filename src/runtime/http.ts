@@ -1,6 +1,6 @@
 import { AthanorError } from "../protocol/errors.ts";
 import type { OpenHttp } from "../protocol/replica.ts";
-import { readBody } from "../schema/body.ts";
+import { type BodyRequest, type ReadBody, readBody, readWholeJson } from "../schema/body.ts";
 import type { Call } from "./call.ts";
 import { sendResponse, sendStream, sendValue } from "./http-answer.ts";
 import type { HttpAnswer, HttpCaller, HttpRequestHead } from "./http-face.ts";
@@ -53,7 +53,8 @@ export async function answerHttp(
 
 async function invokeHttp(p: EndpointCall): Promise<unknown> {
   const { call, open, app, fn } = p;
-  const { body, attachments } = await readInput(p);
+  const reading = readInput(p);
+  const { body, attachments } = reading instanceof Promise ? await reading : reading;
   let request: Request | undefined;
   return invoke({
     app,
@@ -71,14 +72,15 @@ async function invokeHttp(p: EndpointCall): Promise<unknown> {
   });
 }
 
-async function readInput({ call, open, app, fn }: EndpointCall) {
+/** At once, where it can be: each promise on the way of a small call costs it more than its reading. */
+function readInput({ call, open, app, fn }: EndpointCall): ReadBody | Promise<ReadBody> {
   const { input } = fn.spec;
   if (input.mode === "request") return { body: null, attachments: [] };
   // The commonest call of all, a GET without parameters, needs none of what follows.
   if (input.mode === "params" && !open.hasBody && takesNothing(fn) && !open.url.includes("?"))
     return { body: {}, attachments: [] };
   const length = header(open, "content-length");
-  const read = await readBody({
+  const request: BodyRequest = {
     method: open.method,
     url: open.url,
     contentType: header(open, "content-type"),
@@ -87,10 +89,16 @@ async function readInput({ call, open, app, fn }: EndpointCall) {
     fn: fn.spec,
     $defs: app.$defs,
     maxBodyBytes: open.maxBodyBytes,
-  });
+  };
+  const whole = readWholeJson(request);
+  return whole === null ? readBody(request).then((read) => checked(read, app, fn)) : checked(whole, app, fn);
+}
+
+function checked(read: ReadBody, app: LoadedApp, fn: LoadedFunction): ReadBody {
+  const { input } = fn.spec;
   // A schema of the user's own judges by itself: what JSON Schema it shows may say less than it takes.
-  const checked = input.mode !== "standard" && input.schema !== null;
-  const errors = checked ? app.validators.input(fn.spec.name, read.body) : [];
+  const judged = input.mode !== "standard" && input.mode !== "request" && input.schema !== null;
+  const errors = judged ? app.validators.input(fn.spec.name, read.body) : [];
   if (errors.length > 0) throw inputError(fn, errors);
   return read;
 }

@@ -110,9 +110,18 @@ function contextOf(injected: Injected): JobContext {
 
 /** The wire form of a result or of one chunk. Throws output_invalid with the paths that are wrong. */
 export async function encode(app: LoadedApp, fn: LoadedFunction, value: unknown): Promise<Encoded> {
-  const parsed =
-    fn.output && fn.spec.output.standard ? await parse(fn.output, value, (errors) => outputError(fn, errors)) : value;
-  const encoded = encodeOutput(parsed);
+  if (!isParsed(fn)) return encodeNow(app, fn, value);
+  return encodeNow(app, fn, await parse(fn.output, value, (errors) => outputError(fn, errors)));
+}
+
+/** The user's own schema has a say in the result, and may take its time. */
+export function isParsed(fn: LoadedFunction): boolean {
+  return fn.output !== null && fn.spec.output.standard;
+}
+
+/** As encode, of a value that is parsed, if it is to be. */
+export function encodeNow(app: LoadedApp, fn: LoadedFunction, value: unknown): Encoded {
+  const encoded = encodeOutput(value);
   if (fn.spec.output.schema !== null) {
     const errors = app.validators.output(fn.spec.name, encoded.value);
     if (errors.length > 0) throw outputError(fn, errors);

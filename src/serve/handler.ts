@@ -1,25 +1,22 @@
 import { AthanorError } from "../protocol/errors.ts";
 import { answerHttp, reportOf } from "../runtime/http.ts";
-import type { HttpRequestHead } from "../runtime/http-face.ts";
 import { functionsJson } from "../server/api/show.ts";
 import { allowOrigin, preflightHeaders } from "../server/gateway/cors.ts";
 import { serveDocs } from "../server/gateway/docs.ts";
-import { requestHeaders } from "../server/gateway/headers.ts";
 import { type AppRoutes, type EndpointRoute, type ServiceRoute, serviceAt } from "../server/gateway/routes.ts";
 import { sendEmpty, sendJson } from "../server/http/answer.ts";
 import { acceptBody, arrivedBody, bodyStream } from "../server/http/body.ts";
 import type { Exchange } from "../server/http/exchange.ts";
-import { TrustedProxies } from "../server/http/proxies.ts";
 import type { Log } from "../server/log.ts";
 import { ExchangeAnswer } from "./answer.ts";
 import { FetchServices } from "./fetch-services.ts";
 import { LocalCall } from "./local-call.ts";
+import { LocalRequest, originOf } from "./local-request.ts";
 import type { OpenApp } from "./open-app.ts";
 import { routesOf } from "./routes.ts";
 import type { TokenCheck } from "./token.ts";
 
 const SERVICE_METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]);
-const NO_PROXIES = new TrustedProxies("none");
 /** The longest that a timer can wait. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
@@ -90,7 +87,8 @@ export class AppHandler {
       clearTimeout(timer);
       if (!x.res.writableFinished) call.cancel(new AthanorError("cancelled", "the client disconnected"));
     });
-    const open = openHttp(x, fn.name, { maxBodyBytes, access: fn.endpoint.access, prefix: "", path: x.rawPath });
+    const { access } = fn.endpoint;
+    const open = new LocalRequest(x, { function: fn.name, maxBodyBytes, access, prefix: "", path: x.rawPath });
     const bound = loaded.functions.get(fn.name);
     if (bound === undefined) throw new AthanorError("function_not_found", `there is no function ${fn.name}`);
     await answerHttp({ call, open, answer, app: loaded, fn: bound, onError: (error) => this.#report(error, call) });
@@ -109,7 +107,8 @@ export class AppHandler {
     x.res.once("close", () => {
       if (!x.res.writableFinished) call.cancel(new AthanorError("cancelled", "the client disconnected"));
     });
-    const open = openHttp(x, route.fn.name, {
+    const open = new LocalRequest(x, {
+      function: route.fn.name,
       maxBodyBytes: Number.MAX_SAFE_INTEGER,
       access,
       prefix: route.prefix,
@@ -175,39 +174,6 @@ function notAllowed(x: Exchange, allow: string): AthanorError {
   return new AthanorError("method_not_allowed", `${x.method} is not allowed at ${x.path}, which takes ${allow}`, {
     headers: { allow },
   });
-}
-
-function originOf(x: Exchange): string {
-  return `http://${x.host}`;
-}
-
-function openHttp(
-  x: Exchange,
-  fn: string,
-  p: { maxBodyBytes: number; access: "public" | "token"; prefix: string; path: string },
-): HttpRequestHead {
-  let headers: [string, string][] | null = null;
-  return {
-    kind: "http",
-    requestId: x.requestId,
-    function: fn,
-    method: x.method,
-    url: `${originOf(x)}${p.path}${x.search === "" ? "" : `?${x.search}`}`,
-    get headers() {
-      headers ??= requestHeaders(x, {
-        scheme: "http",
-        host: x.host,
-        prefix: p.prefix,
-        proxies: NO_PROXIES,
-        hideAuthorization: p.access === "token",
-      });
-      return headers;
-    },
-    header: (name) => x.header(name) ?? null,
-    hasBody: x.hasBody,
-    maxBodyBytes: p.maxBodyBytes,
-    upgrade: null,
-  };
 }
 
 const NOTHING: AsyncIterable<Uint8Array> = { async *[Symbol.asyncIterator]() {} };
