@@ -330,7 +330,7 @@ test("doctor finds all well, and what is not", async () => {
   assert.equal(well.ok, true);
   assert.deepEqual(
     well.checks.map((check: { name: string }) => check.name),
-    ["node", "npm", "data folder", "token", "disk", "server", "store"],
+    ["node", "npm", "uv", "python", "data folder", "token", "disk", "server", "store"],
   );
   const version = (await athanor("--version")).stdout.trim();
   assert.ok(JSON.stringify(well.checks).includes(`version ${version},`), version);

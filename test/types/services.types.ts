@@ -23,6 +23,14 @@ app.node(async () => createServer());
 app.webServer(8000, { startupTimeoutS: 5 }, ({ port, host }) => createServer().listen(port, host));
 app.webServer(8000, { command: ["./bin/server"], maxReplicas: 2 });
 expectSame<typeof api, Service>();
+app.asgi("main:app");
+app.asgi({ target: "main:make()", dir: "backend", requirements: "live.txt", pythonVersion: "3.12", healthPath: "/up" });
+expectSame<typeof wsgi, Service>();
+export const wsgi = app.wsgi("main:app", { packages: ["flask>=3"], workers: 2, concurrency: 16 });
+// @ts-expect-error uvicorn runs one process
+app.asgi("main:app", { workers: 2 });
+// @ts-expect-error what it is to run
+app.wsgi({ packages: ["flask"] });
 
 // @ts-expect-error the factory makes the handler, it is not the handler
 app.fetch((request: Request) => new Response(request.url));
