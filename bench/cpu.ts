@@ -3,8 +3,8 @@ import { readdirSync, readFileSync } from "node:fs";
 /** What a tick of /proc's counters is on Linux. */
 const TICK_MS = 10;
 
-/** Milliseconds of CPU that this process and all that it has started, directly or not, have used so far. */
-export function treeCpuMs(): number {
+/** Milliseconds of CPU that a process and all that it has started, directly or not, have used so far. */
+export function treeCpuMs(root: number = process.pid): number {
   const children = new Map<number, number[]>();
   const used = new Map<number, number>();
   for (const name of readdirSync("/proc")) {
@@ -15,7 +15,7 @@ export function treeCpuMs(): number {
     children.set(stat.ppid, [...(children.get(stat.ppid) ?? []), stat.pid]);
   }
   let total = 0;
-  const open = [process.pid];
+  const open = [root];
   for (let pid = open.pop(); pid !== undefined; pid = open.pop()) {
     total += used.get(pid) ?? 0;
     open.push(...(children.get(pid) ?? []));

@@ -7,6 +7,8 @@ import { parseArgs } from "node:util";
 import { hardware } from "./report.ts";
 
 const scenarios = {
+  b1: () => import("./scenarios/b1-gateway.ts"),
+  b2: () => import("./scenarios/b2-embedded.ts"),
   b3: () => import("./scenarios/b3-throughput.ts"),
   b4: () => import("./scenarios/b4-latency.ts"),
   b5: () => import("./scenarios/b5-cold-start.ts"),

@@ -13,8 +13,8 @@ export interface AthanorServer extends AsyncDisposable {
   pid: number;
 }
 
-/** The built server as a user starts it, on a free port with its own data folder, with the bench app deployed. */
-export async function startAthanor(options: { storeUrl?: string } = {}): Promise<AthanorServer> {
+/** The built server as a user starts it, on a free port with its own data folder, with an app deployed: the bench app, if no other is named. */
+export async function startAthanor(options: { storeUrl?: string; entry?: string } = {}): Promise<AthanorServer> {
   const folder = await temporaryFolder();
   const args = [athanorProgram, "up", "--port", "0", "--data", folder.path];
   const { child, match } = await startUntil(process.execPath, args, {
@@ -24,7 +24,8 @@ export async function startAthanor(options: { storeUrl?: string } = {}): Promise
   const url = match[0];
   const token = readFileSync(join(folder.path, "token"), "utf8").trim();
   const env = { ...process.env, ATHANOR_URL: url, ATHANOR_TOKEN: token };
-  execFileSync(process.execPath, [athanorProgram, "deploy", join(root, "bench/fixtures/athanor-app.ts")], {
+  const entry = options.entry ?? join(root, "bench/fixtures/athanor-app.ts");
+  execFileSync(process.execPath, [athanorProgram, "deploy", entry], {
     env,
     stdio: "ignore",
   });
