@@ -41,12 +41,14 @@ export async function startUntil(
     cwd?: string;
     uid?: number;
     gid?: number;
+    /** Default: closed. */
+    stdin?: "pipe";
   },
 ): Promise<{ child: ChildProcess; match: RegExpExecArray }> {
-  const { pattern, ...rest } = options;
+  const { pattern, stdin = "ignore", ...rest } = options;
   const child = spawn(command, args, {
     ...rest,
-    stdio: ["ignore", "pipe", "pipe"],
+    stdio: [stdin, "pipe", "pipe"],
   });
   let output = "";
   const match = await new Promise<RegExpExecArray>((resolve, reject) => {
@@ -55,8 +57,8 @@ export async function startUntil(
       const found = pattern.exec(output);
       if (found) resolve(found);
     };
-    child.stdout.on("data", onData);
-    child.stderr.on("data", onData);
+    child.stdout?.on("data", onData);
+    child.stderr?.on("data", onData);
     child.on("error", reject);
     child.on("exit", (code) => reject(new Error(`${command} ended with ${code} before it was ready:\n${output}`)));
   });
