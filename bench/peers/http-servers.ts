@@ -1,9 +1,11 @@
 import { execFileSync } from "node:child_process";
 import { existsSync, writeFileSync } from "node:fs";
+import { copyFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Unavailable } from "../contestant.ts";
 import type { HttpContestant, HttpServer } from "../http-load.ts";
 import { startAthanor } from "./athanor.ts";
+import { temporaryProject } from "./project.ts";
 import { end, freePort, startUntil, temporaryFolder } from "./temporary.ts";
 
 const fixtures = join(import.meta.dirname, "../fixtures/http");
@@ -22,7 +24,24 @@ export const athanorGateway: HttpContestant = {
   },
 };
 
-export const athanorEmbedded = inNode("Athanor", "app.serve(): one process", "embedded.ts");
+/** The same app in one process, without a server. */
+export const athanorEmbedded: HttpContestant = {
+  name: "Athanor",
+  note: "app.serve(): one process",
+  async start() {
+    await using undo = new AsyncDisposableStack();
+    const { path } = undo.use(await temporaryProject());
+    for (const name of ["app.ts", "embedded.ts"]) await copyFile(join(fixtures, name), join(path, name));
+    const { child, match } = await startUntil(process.execPath, [join(path, "embedded.ts")], {
+      pattern: /listening at (http:\S+)/,
+      env: { ...process.env, NODE_ENV: "production" },
+    });
+    undo.defer(() => end(child));
+    const owned = undo.move();
+    return serverOf(match[1] ?? "", child.pid, () => owned.disposeAsync());
+  },
+};
+
 export const fastify = inNode("Fastify 5.12", "one process, its own schemas for body and answer", "fastify.ts");
 export const hono = inNode("Hono 4.13", "one process, @hono/node-server, Zod 4", "hono.ts");
 export const express = inNode("Express 5.3", "one process, Zod 4", "express.ts");

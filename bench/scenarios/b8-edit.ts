@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
-import { mkdir, readFile, symlink, writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { performance } from "node:perf_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
 import { alternate } from "../alternate.ts";
 import { type Contestant, Unavailable } from "../contestant.ts";
 import { athanorProgram } from "../peers/athanor.ts";
-import { end, freePort, startUntil, temporaryFolder } from "../peers/temporary.ts";
+import { temporaryProject } from "../peers/project.ts";
+import { end, freePort, startUntil } from "../peers/temporary.ts";
 import { table } from "../report.ts";
 
 export const title = "B8 edit → live answer: a saved change until the first request that sees it";
@@ -17,6 +18,14 @@ const modules = resolve(import.meta.dirname, "../node_modules");
 const REST_MS = 700;
 const ASK_EVERY_MS = 5;
 
+const WRANGLER = {
+  name: "edited",
+  main: ENTRY,
+  compatibility_date: "2026-11-01",
+  compatibility_flags: ["nodejs_compat"],
+};
+
+/** What the peers need; the others are there to be imported. */
 const OWN = new Set(
   "bullmq express fastify graphile-worker hono ioredis pg pg-boss workerd wrangler ws zod".split(" "),
 );
@@ -76,8 +85,8 @@ function dev(
     note,
     async start() {
       await using undo = new AsyncDisposableStack();
-      const { path: folder } = undo.use(await temporaryFolder());
-      await prepare(folder);
+      const { path: folder } = undo.use(await temporaryProject());
+      await writeFile(join(folder, "wrangler.json"), JSON.stringify(WRANGLER));
       const entry = join(folder, ENTRY);
       let version = 0;
       await writeFile(entry, await project.source(version));
@@ -105,27 +114,6 @@ function dev(
       };
     },
   };
-}
-
-/** A project that finds the peers' packages, and Athanor as it is installed. */
-async function prepare(folder: string): Promise<void> {
-  const installed = join(folder, "node_modules");
-  await mkdir(installed);
-  const { readdir } = await import("node:fs/promises");
-  for (const name of await readdir(modules)) {
-    if (!name.startsWith(".")) await symlink(join(modules, name), join(installed, name));
-  }
-  await symlink(resolve(modules, "../.."), join(installed, "athanor"));
-  await writeFile(join(folder, "package.json"), `{ "name": "edited", "type": "module", "private": true }\n`);
-  const compilerOptions = { strict: true, module: "nodenext", target: "es2024", skipLibCheck: true };
-  await writeFile(join(folder, "tsconfig.json"), JSON.stringify({ compilerOptions }));
-  const settings = {
-    name: "edited",
-    main: ENTRY,
-    compatibility_date: "2026-11-01",
-    compatibility_flags: ["nodejs_compat"],
-  };
-  await writeFile(join(folder, "wrangler.json"), JSON.stringify(settings));
 }
 
 async function untilVersion(url: string, version: number): Promise<{ version: number }> {
