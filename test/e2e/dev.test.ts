@@ -200,6 +200,11 @@ describe("athanor dev", () => {
     assert.equal(answer.status, 200);
   });
 
+  it("says where the function that is to be debugged is not there", async () => {
+    const dev = start("--json", "--inspect", "greets");
+    assert.equal((await dev.event("failed")).problem.code, "function_not_found");
+  });
+
   it("takes keys on a terminal: r deploys again, q ends it with all that it runs", async (t) => {
     if (spawnSync("script", ["--version"]).status !== 0) return t.skip("there is no `script`, which makes a terminal");
     const dev = new DevRun(["dev", path.join(dir, "app.ts"), "--port", "0"], dir, { terminal: true });

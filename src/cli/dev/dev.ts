@@ -97,6 +97,9 @@ async function watchAndDeploy(p: {
     },
     onDeployed: (rebuilt) => {
       report.deployed(rebuilt);
+      const { functions } = rebuilt.result.deployment;
+      if (p.inspect !== null && !functions.some(({ name }) => name === p.inspect))
+        report.failed(new AthanorError("function_not_found", `--inspect ${p.inspect}: the app has no such function`));
       logs.follow(rebuilt.result.deployment.deployment_id, { fromStart: !rebuilt.result.unchanged });
     },
     onUnchanged: (buildMs) => report.unchanged(buildMs),
