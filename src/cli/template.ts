@@ -24,6 +24,8 @@ export const count = app.endpoint("/count", { queue: { size: 50 } }, async (prog
 
 /** No URL: called from code, or with \`athanor run shout --app-name demo --payload '{"args":["hello"]}'\` */
 export const shout = app.function({ retries: 3, timeoutS: 60 }, async (text: string) => text.toUpperCase());
+
+// A whole web app is one line: app.fetch(() => honoApp), app.node(() => expressApp), app.webServer(8000, { command: ["./bin/server"] })
 `;
 
 const TSCONFIG = {

@@ -50,8 +50,9 @@ describe("a web server", { timeout: 240_000 }, () => {
         code: `${SERVER}
           const port = Number(process.env.PORT);
           export const service = app.webServer(8765, async (at) => {
-            await new Promise<void>((resolve) => answer.listen(port, at.host, resolve));
-            if (at.port !== port) throw new Error("two ports");
+            await new Promise<void>((resolve) => answer.listen(port, resolve));
+            const { address } = answer.address() as { address: string };
+            if (at.port !== port || address !== at.host) throw new Error("It listens on " + address);
             return { async [Symbol.asyncDispose]() { answer.close(); console.log("closed"); }, close() { console.log("not this"); } };
           });`,
       });

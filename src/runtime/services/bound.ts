@@ -1,5 +1,5 @@
 import type { ServiceAddress } from "../../protocol/replica.ts";
-import { HOST, isOpen, type Listening, listeningHere } from "./ports.ts";
+import { HOST, isOpen, listeningHere } from "./ports.ts";
 
 const FIRST_LOOK_MS = 5;
 const LOOK_MS = 50;
@@ -12,7 +12,6 @@ export class BoundPort {
   readonly declared: number;
   /** Somebody else has the declared port: what is open there is not ours. */
   readonly declaredIsTaken: boolean;
-  #seen: Listening[] | null = null;
   #stopped = false;
 
   private constructor(p: { given: number; declared: number; declaredIsTaken: boolean }) {
@@ -30,11 +29,11 @@ export class BoundPort {
   async found(): Promise<Extract<ServiceAddress, { port: number }>> {
     for (let waitMs = FIRST_LOOK_MS; ; waitMs = Math.min(2 * waitMs, LOOK_MS)) {
       if (await isOpen(this.given)) return { host: HOST, port: this.given };
-      this.#seen = await listeningHere();
-      const own = [this.given, this.declared].map((port) => this.#seen?.find((at) => at.port === port));
+      const seen = await listeningHere();
+      const own = [this.given, this.declared].map((port) => seen?.find((at) => at.port === port));
       const found = own[0] ?? own[1];
       if (found !== undefined) return found;
-      if (this.#seen === null && !this.declaredIsTaken && (await isOpen(this.declared)))
+      if (seen === null && !this.declaredIsTaken && (await isOpen(this.declared)))
         return { host: HOST, port: this.declared };
       if (this.#stopped) throw new Error("The server is not waited for any more");
       await new Promise((resolve) => setTimeout(resolve, waitMs));
@@ -45,10 +44,11 @@ export class BoundPort {
     this.#stopped = true;
   }
 
-  /** For who waited in vain. */
-  get described(): string {
+  /** Where it listens now, for who waited in vain. */
+  async describe(): Promise<string> {
+    const seen = (await listeningHere()) ?? [];
     const wanted = `neither on PORT, ${this.given}, nor on ${this.declared}`;
-    const others = [...new Set((this.#seen ?? []).map(({ port }) => port))];
+    const others = [...new Set(seen.map(({ port }) => port))];
     const elsewhere = others.length === 0 ? "" : `, but on ${others.join(" and ")}`;
     return `it listens ${wanted}${elsewhere}${this.declaredIsTaken ? `; ${this.taken}` : ""}`;
   }

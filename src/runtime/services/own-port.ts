@@ -2,8 +2,8 @@ import { Server } from "node:net";
 import { HOST } from "./ports.ts";
 
 /**
- * Lets code of this process that listens on the port it always had listen on the replica's own, and for this machine alone: several replicas may then
- * run that code side by side.
+ * Lets code of this process that listens on the port it always had listen on the replica's own, so that several replicas may run that code side by
+ * side; and on either, where it names no address, for this machine alone.
  */
 export function mapListen(declared: number, port: number): void {
   const { listen } = Server.prototype;
@@ -16,11 +16,12 @@ const ANY = new Set<unknown>([undefined, "0.0.0.0", "::", "localhost"]);
 
 function mapped(args: unknown[], declared: number, port: number): unknown[] {
   const [first, ...rest] = args;
-  if (typeof first === "object" && first !== null && isPort((first as { port?: unknown }).port, declared)) {
+  const isMeant = (value: unknown) => isPort(value, declared) || isPort(value, port);
+  if (typeof first === "object" && first !== null && isMeant((first as { port?: unknown }).port)) {
     const { host } = first as { host?: unknown };
     return [{ ...first, port, ...(ANY.has(host) ? { host: HOST } : {}) }, ...rest];
   }
-  if (!isPort(first, declared)) return args;
+  if (!isMeant(first)) return args;
   const host = typeof rest[0] === "string" ? rest.shift() : undefined;
   if (rest[0] === undefined) rest.shift();
   return [port, ANY.has(host) ? HOST : host, ...rest];

@@ -19,7 +19,7 @@ export async function startWebServer(start: ServiceStart): Promise<RunningServic
     const address = await inTime(
       service.startupTimeoutS,
       async () => started,
-      () => `${name} has not bound its port: ${bound.described}`,
+      async () => `${name} has not bound its port: ${await bound.describe()}`,
     );
     if (address.port !== bound.given) warn(start, bound);
     return { address, handler: null, close };
