@@ -38,8 +38,9 @@ export const raw = app.node({ timeoutS: 1, maxReplicas: 2 }, () =>
 export const deaf = app.node(() => {
   const server: Server = createServer((_req, res) => {
     res.setHeader("connection", "close");
-    res.end("the last answer");
+    // Before the answer: who has it must find nobody.
     server.close();
+    res.end("the last answer");
   });
   return server;
 });
