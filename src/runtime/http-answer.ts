@@ -86,7 +86,8 @@ export async function sendResponse(p: {
   answer.head(response.status, [...response.headers.entries()]);
   if (response.body === null) return;
   if (open.method === "HEAD") {
-    await response.body.cancel();
+    // Not waited for: how the code ends a body that nobody asked for is no part of the answer.
+    void response.body.cancel().catch(() => {});
     return;
   }
   const reader = (response.body as ReadableStream<unknown>).getReader();

@@ -15,10 +15,12 @@ const BODILESS: ReadonlySet<string> = new Set(["GET", "HEAD"]);
 
 /** The Web-standard request of a call; `withBody`: its bytes, untouched and as they come. */
 export function webRequest(open: OpenHttp, call: HttpCaller, withBody: boolean): Request {
-  if (FORBIDDEN.has(open.method))
+  // The standard reads these in any case, and HTTP/2 lets a client write them so.
+  const method = open.method.toUpperCase();
+  if (FORBIDDEN.has(method))
     throw new AthanorError("method_not_allowed", `${open.method} is no method that the standard's Request may have`);
   const body =
-    withBody && open.hasBody && !BODILESS.has(open.method)
+    withBody && open.hasBody && !BODILESS.has(method)
       ? ReadableStream.from(limited(call.whole ? [call.whole] : call.input, open.maxBodyBytes))
       : null;
   return new Request(open.url, {

@@ -73,6 +73,8 @@ export class AppHandler {
     const { loaded } = this.#app;
     acceptBody(x, maxBodyBytes);
     const whole = x.hasBody ? await arrivedBody(x) : null;
+    // The client has left meanwhile: nothing would say so any more.
+    if (x.res.closed) return;
     const call = new LocalCall(whole === null && x.hasBody ? bodyStream(x) : NOTHING, whole);
     const answer = new ExchangeAnswer(x, this.#log);
     const timer = setTimeout(

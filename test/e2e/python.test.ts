@@ -200,7 +200,7 @@ describe("Python", { skip: noPython, timeout: 300_000 }, () => {
     await using project = await makeProject({
       "app.ts": `import { App } from "athanor"; const app = new App("again"); export const api = app.asgi("other:app", { packages: ["fastapi"] });`,
       "other.py":
-        "from fastapi import FastAPI\n\napp = FastAPI()\n\n\n@app.get('/')\ndef root():\n    return 'again'\n",
+        "import os\n\nfrom fastapi import FastAPI\n\nos.write(3, b'what is no report\\n')\napp = FastAPI()\n\n\n@app.get('/')\ndef root():\n    return 'again'\n",
     });
     await server.api.deploy(await project.build());
     assert.equal(await json("/again/api/"), "again");

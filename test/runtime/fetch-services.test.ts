@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
+import { get } from "node:http";
+import { Readable } from "node:stream";
 import { after, before, describe, it } from "node:test";
 import { WebSocket } from "ws";
 import { ReplicaHarness } from "./harness.ts";
@@ -13,6 +15,17 @@ describe("a fetch service", { timeout: 240_000 }, () => {
   after(() => harness[Symbol.asyncDispose]());
 
   const start = (p: ServiceSource) => RunningService.start(harness, p);
+  const handshake = (path: string, version: string) =>
+    harness.openHttp("service", {
+      method: "GET",
+      url: `http://x${path}`,
+      upgrade: "websocket",
+      headers: [
+        ["host", "x"],
+        ["sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="],
+        ["sec-websocket-version", version],
+      ],
+    });
 
   const FRAMEWORKS: Record<string, ServiceSource> = {
     Hono: {
@@ -69,6 +82,7 @@ describe("a fetch service", { timeout: 240_000 }, () => {
     before(async () => {
       service = await start({
         code: `
+          import { upgradeWebSocket } from "athanor";
           const encoder = new TextEncoder();
           async function handler(request: Request, _env: unknown, context: { requestId: string; waitUntil(p: Promise<unknown>): void }) {
             const { pathname } = new URL(request.url);
@@ -82,6 +96,13 @@ describe("a fetch service", { timeout: 240_000 }, () => {
               context.waitUntil(new Promise((resolve) => setTimeout(resolve, 20)).then(() => console.log("later")));
               return new Response(context.requestId.slice(0, 1));
             }
+            if (pathname === "/fails-later") {
+              context.waitUntil(Promise.reject(new Error("it failed later")));
+              await new Promise((resolve) => setImmediate(resolve));
+              return new Response("answered");
+            }
+            if (pathname === "/unending") return new Response(new ReadableStream({ cancel: () => new Promise(() => {}) }));
+            if (pathname === "/socket") return upgradeWebSocket(request).response;
             if (pathname === "/broken") return new Response(new ReadableStream({ start(c) { c.enqueue(encoder.encode("half")); }, pull() { throw new Error("broken off"); } }));
             if (pathname === "/nothing") return undefined as never;
             if (pathname === "/throws") throw new TypeError("a secret");
@@ -148,6 +169,46 @@ describe("a fetch service", { timeout: 240_000 }, () => {
       const logged = new Promise((resolve) => service.session.onLog(({ line }) => line === "later" && resolve(line)));
       assert.equal(await service.text("/later"), "r");
       assert.equal(await logged, "later");
+    });
+
+    it("answers although what it should wait for fails first, and logs that", async () => {
+      const logged = new Promise((resolve) =>
+        service.session.onLog(({ line }) => line.includes("it failed later") && resolve(line)),
+      );
+      assert.equal(await service.text("/fails-later"), "answered");
+      assert.match(String(await logged), /^Error/);
+      assert.equal(await service.text("/later"), "r");
+    });
+
+    it("answers HEAD although the body takes no end", async () => {
+      assert.equal((await service.fetch("/unending", { method: "HEAD" })).status, 200);
+      const call = service.session.openHttp(
+        harness.openHttp("service", { method: "HEAD", url: "http://x/unending", headers: [] }),
+        null,
+      );
+      await call.closed;
+    });
+
+    it("takes methods in lower case as the standard's Request does", async () => {
+      for (const [method, expected] of [
+        ["trace", 405],
+        ["get", 200],
+      ] as const) {
+        const open = harness.openHttp("service", { method, url: "http://x/", headers: [], hasBody: true });
+        const call = service.session.openHttp(open, Readable.from([Buffer.from("x")]));
+        assert.equal((await call.head).status, expected);
+        await call.closed;
+      }
+    });
+
+    it("tells a client whose WebSocket handshake is none so, and no log", async () => {
+      const lines: string[] = [];
+      service.session.onLog(({ line }) => lines.push(line));
+      const call = service.session.openHttp(handshake("/socket", "12"), null);
+      const { status, headers } = await call.head;
+      assert.deepEqual([status, new Headers(headers).get("sec-websocket-version")], [400, "13"]);
+      await call.closed;
+      assert.deepEqual(lines, []);
     });
 
     it("tells the client of a fault no more than that there is one", async () => {
@@ -224,6 +285,19 @@ describe("a fetch service", { timeout: 240_000 }, () => {
             return response;
           });
           api.get("/refused", (c) => { accept(c.req.raw); return c.text("no", 403); });
+          api.get("/slow", async (c) => {
+            const { response } = accept(c.req.raw);
+            const left = new Promise((resolve) => c.req.raw.signal.addEventListener("abort", resolve));
+            console.log("accepted");
+            await left;
+            return response;
+          });
+          api.get("/cuts", async (c) => {
+            const { socket, response } = accept(c.req.raw);
+            (socket as unknown as { terminate(): void }).terminate();
+            await new Promise((resolve) => setImmediate(resolve));
+            return response;
+          });
           api.get("/closes", (c) => {
             const { socket, response } = accept(c.req.raw);
             socket.onopen = () => socket.close(4001, "enough");
@@ -291,6 +365,40 @@ describe("a fetch service", { timeout: 240_000 }, () => {
     it("and may close it first", async () => {
       const socket = dial("/closes");
       assert.deepEqual((await once(socket, "close")).map(String), ["4001", "enough"]);
+    });
+
+    it("and its call ends where the client has left before the answer", async () => {
+      const accepted = new Promise((resolve) =>
+        service.session.onLog(({ line }) => line === "accepted" && resolve(line)),
+      );
+      const call = service.session.openHttp(handshake("/slow", "13"), null);
+      call.head.catch(() => {});
+      await accepted;
+      call.cancel("disconnected");
+      await call.closed;
+    });
+
+    it("and its call ends where the code has cut it before the answer", async () => {
+      const call = service.session.openHttp(handshake("/cuts", "13"), null);
+      await call.closed;
+    });
+
+    it("and outlives a client that breaks the protocol's rules", async () => {
+      const upgrade = { "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==", "sec-websocket-version": "13" };
+      const [, connection] = await once(
+        get(`${service.url}/echo`, { headers: { ...upgrade, connection: "Upgrade", upgrade: "websocket" } }),
+        "upgrade",
+      );
+      const closed = new Promise((resolve) =>
+        service.session.onLog(({ line }) => line.startsWith("closed") && resolve(line)),
+      );
+      const RESERVED_OPCODE = Buffer.from([0x83, 0x80, 0, 0, 0, 0]);
+      connection.resume().end(RESERVED_OPCODE);
+      await once(connection, "close");
+      assert.equal(await closed, "closed 1006 ");
+      const socket = dial("/echo");
+      await once(socket, "open");
+      socket.terminate();
     });
 
     it("unless it answers otherwise, or the client does not offer the protocol", async () => {

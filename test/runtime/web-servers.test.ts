@@ -13,11 +13,12 @@ const [, , how, port] = process.argv;
 if (how === "exit") { console.error("no such table"); process.exit(4); }
 const server = createServer((request, response) => {
   if (request.url === "/die") { console.error("last words"); process.exit(5); }
+  if (request.url === "/health" && how === "deaf" && ++asked === 1) return;
   if (request.url === "/health") { response.statusCode = healthy() ? 204 : 503; return response.end(); }
   response.end(JSON.stringify({ cwd: process.cwd(), file: import.meta.url, port: process.env.PORT, host: process.env.HOST, node: process.version }));
 });
 let asked = 0;
-const healthy = () => how === "healthy" && ++asked > 2;
+const healthy = () => how === "deaf" || (how === "healthy" && ++asked > 2);
 process.on("SIGTERM", () => { if (how === "stubborn") return; console.log("told to end"); process.exit(0); });
 server.listen(how === "insists" ? Number(port) : Number(process.env.PORT), process.env.HOST);
 `;
@@ -171,6 +172,11 @@ describe("a web server", { timeout: 240_000 }, () => {
       );
       await assert.rejects(sick.ready, /1 s, service was not healthy: GET \/health last answered 503/);
       await sick.ended;
+    });
+
+    it("is asked again where it does not answer", async () => {
+      await using service = await start(program(["node", "bin/server.mjs", "deaf"], 'healthPath: "/health"'));
+      assert.match(await service.text("/"), /"cwd"/);
     });
 
     it("that ends takes its replica along, with its status and its last words", async () => {

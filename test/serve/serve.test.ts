@@ -1,12 +1,15 @@
 /** `app.serve()`: an app's endpoints and fetch services in the test's own process, as a server answers them. */
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { cp, mkdir, mkdtemp, readdir, realpath, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { duplexPair } from "node:stream";
 import { after, before, describe, it } from "node:test";
 import { pathToFileURL } from "node:url";
 import type { App, ServedApp } from "athanor";
 import { build } from "../../src/build/index.ts";
+import { TestHost } from "../../src/testing/host.ts";
 import { startTestServer, type TestServer } from "../harness/server.ts";
 import { app, state } from "./apps/served.ts";
 
@@ -177,6 +180,21 @@ describe("app.serve() of other files", () => {
     await writeFile(path.join(dir, "a.ts"), source.replace("n: number", "n: string"));
     await using changed = await first.serve();
     assert.equal(await (await fetch(`${changed.url}/f?n=x`)).text(), '"x"');
+  });
+
+  it("does not call what a client has asked for that has left", async () => {
+    const host = await TestHost.open(app as never, { entry: APP });
+    const before = state.summed;
+    const [client, connection] = duplexPair();
+    host.server.emit("connection", connection);
+    client.write("POST /sum HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 14\r\n\r\n");
+    client.write('{"numbers":[]}');
+    const [request] = await once(host.server, "request");
+    request.socket.destroy();
+    // The body is read in the next turn of the event loop, and the function called in the one after it, if it is.
+    for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve));
+    assert.equal(state.summed, before);
+    await host.close();
   });
 
   it("says what is wrong: with the types, with the entry, with what is registered", async () => {

@@ -11,6 +11,8 @@ export class FetchContext {
   waitUntil(promise: Promise<unknown>): void {
     this.#waiting ??= [];
     this.#waiting.push(promise);
+    // It may fail before the answer is sent, while nobody waits for it yet; that must not count as a failure that nobody handles.
+    Promise.resolve(promise).catch(() => {});
   }
 
   passThroughOnException(): void {}

@@ -2,6 +2,8 @@ import { get } from "node:http";
 import type { ServiceAddress } from "../../protocol/replica.ts";
 
 const LOOK_MS = 50;
+/** A server that is starting may take a connection and never answer on it. */
+const FIRST_ANSWER_MS = 1000;
 
 /** Asks a service whether it is ready, again and again. */
 export class Health {
@@ -9,6 +11,8 @@ export class Health {
   readonly #path: string;
   #answer = "did not answer";
   #stopped = false;
+  /** Longer each time that it was too short: a service may need seconds to say that it is well. */
+  #answerMs = FIRST_ANSWER_MS;
 
   constructor(address: ServiceAddress, path: string) {
     this.#address = address;
@@ -37,10 +41,14 @@ export class Health {
   #ask(): Promise<number | null> {
     const { promise, resolve } = Promise.withResolvers<number | null>();
     const to = "path" in this.#address ? { socketPath: this.#address.path } : this.#address;
-    get({ ...to, path: this.#path, agent: false, headers: { host: "localhost" } }, (answer) => {
+    const signal = AbortSignal.timeout(this.#answerMs);
+    get({ ...to, path: this.#path, agent: false, headers: { host: "localhost" }, signal }, (answer) => {
       answer.resume();
       resolve(answer.statusCode ?? null);
-    }).on("error", () => resolve(null));
+    }).on("error", () => {
+      if (signal.aborted) this.#answerMs *= 2;
+      resolve(null);
+    });
     return promise;
   }
 }

@@ -28,7 +28,10 @@ export async function startPython(start: ServiceStart): Promise<RunningService> 
     cwd: join(start.filesDir, python.paths[0] ?? "."),
     env: environment(start, python, path),
     write: start.write,
-    onReport: (line) => report(JSON.parse(line) as Report),
+    onReport: (line) => {
+      const news = reportIn(line);
+      if (news !== null) report(news);
+    },
   });
   const close = async (): Promise<void> => void (await program.stop(spec.service.drainTimeoutS * 1000));
   try {
@@ -52,6 +55,16 @@ export async function startPython(start: ServiceStart): Promise<RunningService> 
       return close();
     },
   };
+}
+
+/** Null where it is none: workers that fail at once may write into each other's lines, and the app has the descriptor too. */
+function reportIn(line: string): Report | null {
+  try {
+    const { type, ...rest } = JSON.parse(line);
+    return type === "ready" || type === "error" ? { type, ...rest } : null;
+  } catch {
+    return null;
+  }
 }
 
 /** Throws startup_failed where it is not. */

@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import type { IncomingMessage } from "node:http";
 import { WebSocketServer, type WebSocket as WsWebSocket } from "ws";
+import { AthanorError } from "../../protocol/errors.ts";
 import type { OpenHttp } from "../../protocol/replica.ts";
 import { UPGRADE, type UpgradeOptions } from "../../sdk/upgrade.ts";
 import type { Call } from "../call.ts";
@@ -48,6 +49,8 @@ export class Upgrade {
     const added = [...response.headers].filter(([name]) => !headers.some(([own]) => own === name));
     answer.head(101, [...headers, ...added]);
     this.#socket.open();
+    // The client has left meanwhile, or the code has cut the socket itself: nothing will say so a second time.
+    if (this.#socket.destroyed) return;
     const closed = once(this.#socket, "close");
     // In a turn of its own: the code may set its listeners after it has returned the response to its framework.
     setImmediate(() => socket.emit("open"));
@@ -83,7 +86,11 @@ export class Upgrade {
       (made) => (socket = made),
     );
     const [status = "", ...lines] = this.#socket.head.split("\r\n");
-    if (socket === null) throw new TypeError(`The request is no WebSocket handshake: ${lines.at(-1)} (${status})`);
+    if (socket === null)
+      throw new AthanorError("bad_request", `the request is no WebSocket handshake: ${lines.at(-1)} (${status})`, {
+        headers: { "sec-websocket-version": "13" },
+        hint: "Send Sec-WebSocket-Version: 13, and a Sec-WebSocket-Key of 16 bytes in base64.",
+      });
     return this.#taken(socket, lines);
   }
 
@@ -93,6 +100,9 @@ export class Upgrade {
       return at < 0 ? [] : [[line.slice(0, at).toLowerCase(), line.slice(at + 1).trim()]];
     });
     socket.binaryType = "blob" as never;
+    // What breaks the protocol's rules closes the socket. A WebSocket of a browser says so by an event that nobody need listen to, and that of `ws`
+    // by one that ends the process where nobody does: a client could end the replica by a frame.
+    socket.on("error", () => {});
     this.#accepted = { socket, headers };
     return { socket, response: new Response(null, { headers }) };
   }

@@ -4,7 +4,7 @@ import { App, type ImageFile, type JobContext, type JobProgress } from "athanor"
 export const app = new App("served");
 
 /** What the app's own module holds, which a test that imports it sees too. */
-export const state = { greeted: 0 };
+export const state = { greeted: 0, summed: 0 };
 
 /** Greets. @param name Whom. @minLength 1 */
 export const hello = app.endpoint("/hello", { methods: ["GET"], cors: true }, (name: string, times = 1) => {
@@ -12,9 +12,10 @@ export const hello = app.endpoint("/hello", { methods: ["GET"], cors: true }, (n
   return { message: `Hello, ${name}!`.repeat(times) };
 });
 
-export const sum = app.endpoint("/sum", { methods: ["POST", "PUT"] }, (numbers: number[]) => ({
-  sum: numbers.reduce((total, n) => total + n, 0),
-}));
+export const sum = app.endpoint("/sum", { methods: ["POST", "PUT"] }, (numbers: number[]) => {
+  state.summed++;
+  return { sum: numbers.reduce((total, n) => total + n, 0) };
+});
 
 export const secret = app.endpoint("/secret", { methods: ["GET"], access: "token" }, () => "open");
 export const fails = app.endpoint("/fails", () => {
