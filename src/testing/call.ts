@@ -50,6 +50,8 @@ export async function request(host: TestHost, path: string, init: CallInit): Pro
   const headers = Object.entries(answer.headersDistinct).flatMap(([name, values]) =>
     (values ?? []).map((value): [string, string] => [name, value]),
   );
+  // An end of the pair that is destroyed leaves the other half open: the server must be told, as by a network.
+  answer.once("close", () => answer.complete || server.destroy());
   const status = answer.statusCode ?? 500;
   // What is not read ends with the stream that it comes from, which holds nothing.
   const content = BODILESS.has(status) || method === "HEAD" ? null : (Readable.toWeb(answer) as ReadableStream);

@@ -8,7 +8,7 @@ import { pathToFileURL } from "node:url";
 import { type App, type Handle, ImageFile } from "athanor";
 import { call, close, invoke, open } from "athanor/testing";
 import { transform } from "esbuild";
-import { app, batched, count, fails, hello, later, picture, queued, state, sum } from "./apps/served.ts";
+import { app, batched, count, fails, hello, later, left, picture, queued, state, sum } from "./apps/served.ts";
 
 const PNG = Buffer.from(
   "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==",
@@ -49,6 +49,12 @@ describe("call", () => {
     assert.equal(await (await call(app, "/api/x")).text(), "fetched /x");
     assert.equal((await call(app, "/queued", { json: { n: 1 } })).status, 501);
     assert.equal((await call(app, "/secret", { token: "any" })).status, 401);
+  });
+
+  it("tells the code that its answer is read no more", async () => {
+    const response = await call(app, "/endless");
+    await response.body?.cancel();
+    await left.promise;
   });
 
   it("runs the code that the test has imported", async () => {

@@ -28,6 +28,15 @@ export const stream = app.endpoint("/stream", { methods: ["GET"] }, async functi
 export const raw = app.endpoint("/raw", async (request: Request) => {
   return new Response(`${request.method} ${await request.text()}`, { status: 201, headers: { "x-own": "1" } });
 });
+/** Resolves once nobody reads the endless answer any more. */
+export const left = Promise.withResolvers<void>();
+export const endless = app.endpoint("/endless", { methods: ["GET"] }, (request: Request) => {
+  const body = new ReadableStream({
+    start: (controller) => controller.enqueue(new TextEncoder().encode(request.method)),
+    cancel: () => left.resolve(),
+  });
+  return new Response(body);
+});
 export const picture = app.endpoint("/picture", (file: ImageFile, note: string) => ({ kind: file.contentType, note }));
 export const slow = app.endpoint("/slow", { timeoutS: 1 }, (context: JobContext) => {
   return new Promise<string>((_, reject) => {
