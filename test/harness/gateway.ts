@@ -6,6 +6,7 @@ import type { GatewayContext } from "../../src/server/context.ts";
 import type { LoadedDeployment } from "../../src/server/deployments/loaded.ts";
 import { Gateway } from "../../src/server/gateway/gateway.ts";
 import { Listener } from "../../src/server/http/listener.ts";
+import type { TlsKeyPair } from "../../src/server/http/tls.ts";
 import type { Log } from "../../src/server/log.ts";
 import { Scheduler } from "../../src/server/scheduler/scheduler.ts";
 import { type FakeReplica, FakeStarter } from "./fake-replicas.ts";
@@ -30,7 +31,8 @@ export interface TestGateway extends AsyncDisposable {
  */
 export async function startGateway(
   functions: FunctionSpec[],
-  addressOf: (replica: FakeReplica) => ServiceAddress,
+  addressOf: (replica: FakeReplica) => ServiceAddress | null,
+  tls: TlsKeyPair | null = null,
 ): Promise<TestGateway> {
   const logged: string[] = [];
   const keep = (fields: object, message: string): void => void logged.push(`${message} ${JSON.stringify(fields)}`);
@@ -62,6 +64,7 @@ export async function startGateway(
   scheduler.add(deployment);
   const listener = new Listener({
     log,
+    tls,
     handle: (x) => {
       const target = gateway.targetOf(x);
       if (target === null) throw new Error("not an app's path");

@@ -1,7 +1,8 @@
+import type { Http2ServerResponse } from "node:http2";
 import { AthanorError } from "../../protocol/errors.ts";
 import { toAthanorError } from "../http/answer.ts";
 import type { Exchange } from "../http/exchange.ts";
-import { HOP_BY_HOP } from "./headers.ts";
+import { HOP_BY_HOP, isFit, UNFIT } from "./headers.ts";
 import { mayTrail } from "./hop-request.ts";
 
 type Pairs = readonly [string, string][];
@@ -39,10 +40,18 @@ export function beginAnswer(x: Exchange, head: PassedHead, ownCors: boolean): vo
   res.writeHead(head.status);
 }
 
-/** Without what belongs to one connection. */
+/** Without what belongs to one connection, and what HTTP cannot carry. */
 export function passedHeaders(headers: Pairs): [string, string][] {
   const named = connectionTokens(headers);
-  return headers.filter(([name]) => !HOP_BY_HOP.has(name) && name !== "x-request-id" && named?.has(name) !== true);
+  const passed: [string, string][] = [];
+  let hasLength = false;
+  for (const [name, value] of headers) {
+    if (HOP_BY_HOP.has(name) || name === "x-request-id" || named?.has(name) === true) continue;
+    if (!isFit(name, value, hasLength)) continue;
+    hasLength ||= name === "content-length";
+    passed.push([name, value]);
+  }
+  return passed;
 }
 
 function connectionTokens(headers: Pairs): Set<string> | null {
@@ -62,10 +71,16 @@ function mayHaveTrailers(x: Exchange): boolean {
 
 /** Call before the answer is ended. */
 export function addTrailers(x: Exchange, trailers: Pairs): void {
-  const passed = trailers.filter(([name]) => mayTrail(name));
+  const passed = trailers.filter(([name, value]) => mayTrail(name) && !UNFIT.test(value));
   if (passed.length === 0 || !mayHaveTrailers(x)) return;
-  if (x.isHttp2) x.res.addTrailers(Object.fromEntries(passed));
-  else x.res.addTrailers(passed as [string, string][]);
+  if (!x.isHttp2) {
+    x.res.addTrailers(passed as [string, string][]);
+    return;
+  }
+  // Node takes a name once, and of some names one value alone; it says so where nobody could catch it.
+  const joined = new Map<string, string>();
+  for (const [name, value] of passed) joined.set(name, joined.has(name) ? `${joined.get(name)}, ${value}` : value);
+  x.res.addTrailers(Object.fromEntries(joined));
 }
 
 /** A head that comes before the answer's own: early hints. Clients of HTTP/1.0 know none. */
@@ -77,7 +92,15 @@ export function passInformation(x: Exchange, status: number, headers: Pairs): vo
   for (const [name, value] of passedHeaders(headers))
     if (name !== "content-length") passed[name] = [...(passed[name] ?? []), value];
   if (!x.isHttp2) res.writeInformation?.(status, passed);
-  else if (status === 103) res.writeEarlyHints(passed);
+  else if (status === 103) addHints(res as unknown as Http2ServerResponse, passed);
+}
+
+/** What Node refuses of them is left out: a hint may not fail the answer. */
+function addHints(res: Http2ServerResponse, headers: Record<string, string[]>): void {
+  const joined = Object.entries(headers).map(([name, values]) => [name, values.join(", ")]);
+  try {
+    if (!res.stream.destroyed) res.stream.additionalHeaders({ ":status": 103, ...Object.fromEntries(joined) });
+  } catch {}
 }
 
 /** Node checks the length of a body that was declared, where it is asked to: one of another length would run into the connection's next answer. */

@@ -1,7 +1,8 @@
 type Pairs = readonly [string, string][];
 
-/** Answers that go on until a side ends them, and so would keep the replica of a superseded deployment for ever. */
+/** Answers that go on until a side ends them, having declared no length, and so would keep the replica of a superseded deployment for ever. */
 function isEndless(headers: Pairs): boolean {
+  if (headers.some(([name]) => name === "content-length")) return false;
   return headers.some(([name, value]) => name === "content-type" && /^text\/event-stream\b/i.test(value));
 }
 

@@ -4,7 +4,7 @@ import { endAnswer, writeWithBackPressure } from "../http/answer.ts";
 import type { Exchange } from "../http/exchange.ts";
 import type { HttpCall, ReplicaSession, RequestBody } from "../replicas/session.ts";
 import { FrameStream } from "../websockets/frame-stream.ts";
-import { addTrailers, answerError, beginAnswer, passInformation } from "./answer.ts";
+import { addTrailers, answerError, beginAnswer, passedHeaders, passInformation } from "./answer.ts";
 import { whenToEnd } from "./endless.ts";
 import { mayHaveBody } from "./headers.ts";
 import type { Unanswered } from "./hop-exchange.ts";
@@ -80,24 +80,33 @@ export class FrameExchange {
 
   async #passAnswer(): Promise<void> {
     const x = this.#x;
-    const { status, headers } = await this.#call.head;
+    const head = await this.#call.head;
+    const { status } = head;
     const { res } = x;
-    if (res.headersSent || res.destroyed) return;
+    if (res.headersSent || res.destroyed) {
+      this.#call.cancel("disconnected");
+      return;
+    }
     if (status === 101) {
+      const { headers } = head;
       this.#onSwitch({ headers, service: new FrameStream(this.#call), rest: NOTHING });
       return;
     }
-    const declared = headers.find(([name]) => name === "content-length");
+    const { headers } = head;
+    // Of those that leave: one that is no number, or a second, declares nothing.
+    const isLength = ([name]: readonly [string, string]): boolean => name === "content-length";
+    const passed = passedHeaders(headers);
+    const declared = passed.some(isLength);
     const whole = this.#call.whole();
     const hasBody = mayHaveBody(x, status);
     const { trailers } = this.#call;
-    if (declared === undefined && whole !== null && trailers.length === 0 && hasBody)
-      headers.push(["content-length", String(whole.length)]);
+    const counted = !declared && whole !== null && trailers.length === 0 && hasBody;
+    if (counted) headers.push(["content-length", String(whole.length)]);
     // Else a body of another length than it says would run into the next answer on the client's connection.
-    else res.strictContentLength = declared !== undefined && hasBody;
-    const chunked = !headers.some(([name]) => name === "content-length");
+    else res.strictContentLength = declared && hasBody;
+    const chunked = !declared && !counted;
     beginAnswer(x, { status, headers, chunked }, this.#ownCors);
-    const over = whenToEnd(headers, this.#ending, () => this.#endEarly());
+    const over = whenToEnd(passed, this.#ending, () => this.#endEarly());
     try {
       if (whole === null) await this.#passBody();
     } finally {

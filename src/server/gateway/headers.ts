@@ -102,7 +102,14 @@ function connectionTokens(req: IncomingMessage): Set<string> | null {
 }
 
 /** What no header's value may hold; a name is a token of letters, as the replica's messages are checked for. */
-const UNFIT = /[^\t\x20-\x7e\x80-\xff]/;
+export const UNFIT = /[^\t\x20-\x7e\x80-\xff]/;
+const LENGTH = /^\d+$/;
+
+/** A header that HTTP can carry. `hasLength`: there was one before; two of them would let the client choose where the answer ends. */
+export function isFit(name: string, value: string, hasLength: boolean): boolean {
+  if (UNFIT.test(value)) return false;
+  return name !== "content-length" || (!hasLength && LENGTH.test(value));
+}
 
 /** Sets the head of the function's answer, which leaves with the first bytes. A header that HTTP cannot carry is left out. */
 export function setAnswerHead(x: Exchange, head: { status: number; headers: [string, string][] }): void {
@@ -110,9 +117,7 @@ export function setAnswerHead(x: Exchange, head: { status: number; headers: [str
   const flat: string[] = [];
   let hasLength = false;
   for (const [name, value] of head.headers) {
-    if (HOP_BY_HOP.has(name) || name === "x-request-id" || UNFIT.test(value)) continue;
-    // Two of them would let the client choose where the answer ends.
-    if (name === "content-length" && hasLength) continue;
+    if (HOP_BY_HOP.has(name) || name === "x-request-id" || !isFit(name, value, hasLength)) continue;
     hasLength ||= name === "content-length";
     flat.push(name, value);
   }

@@ -50,6 +50,8 @@ export class HopExchange implements HopListener {
   #bodySent: boolean;
   #head: AnswerHead | null = null;
   #bodyBegan = false;
+  /** Heads before the answer's own have come: the service was at it. */
+  #informed = false;
   readonly #left = (): void => this.#clientLeft();
   readonly #resume = (): void => this.#connection.resume();
 
@@ -102,6 +104,7 @@ export class HopExchange implements HopListener {
   }
 
   information(status: number, headers: HeaderPairs): void {
+    this.#informed = true;
     passInformation(this.#x, status, headers);
   }
 
@@ -141,9 +144,9 @@ export class HopExchange implements HopListener {
 
   failed(failure: HopFailure): void {
     // A service may close an idle connection just as the next request is written to it.
-    if (this.#state === "waiting" && this.#connection.used && failure.kind === "broken" && this.#repeatable) {
+    const mayHaveIdled = this.#state === "waiting" && this.#connection.used && !this.#informed;
+    if (mayHaveIdled && failure.kind === "broken" && this.#repeatable) {
       this.#connection = this.#pool.open();
-      this.#sent = "nothing";
       this.#begin();
       return;
     }

@@ -1,6 +1,6 @@
 import { AthanorError } from "../../protocol/errors.ts";
 import type { Exchange } from "../http/exchange.ts";
-import { eachRequestHeader, type ForwardedRequest } from "./headers.ts";
+import { eachRequestHeader, type ForwardedRequest, HOP_BY_HOP } from "./headers.ts";
 
 /** How the request's body goes on: its length is known, or it is sent in chunks. */
 export type BodyFraming = "none" | "length" | "chunked";
@@ -40,21 +40,14 @@ export function hopRequest(x: Exchange, p: { path: string; forwarded: ForwardedR
 
 /** Fields that say how a message is framed, or whom it is for, may not come after it (RFC 9110, 6.5.1). */
 const NOT_IN_TRAILERS: ReadonlySet<string> = new Set([
-  "transfer-encoding",
+  ...HOP_BY_HOP,
   "content-length",
   "content-encoding",
   "content-type",
   "content-range",
   "host",
-  "connection",
-  "keep-alive",
-  "upgrade",
-  "te",
-  "trailer",
   "authorization",
-  "proxy-authorization",
   "set-cookie",
-  "expect",
   "x-request-id",
 ]);
 

@@ -272,6 +272,23 @@ test("a stream of events, which never ends by itself, ends when a newer deployme
   await gateway.starter.until(() => gateway.starter.replicas[0]?.drained === true);
 });
 
+test("a stream of events of a declared length has an end of its own, and is waited for", async () => {
+  const begun = Promise.withResolvers<Socket>();
+  await using upstream = await speak((socket) => {
+    socket.write("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 18\r\n\r\ndata: 1\n\n");
+    begun.resolve(socket);
+  });
+  await using gateway = await before(upstream);
+  const sent = request(`${gateway.url}/api`).end();
+  const [response] = (await once(sent, "response")) as [IncomingMessage];
+  await once(response, "data");
+  gateway.scheduler.retire(1);
+  const rest = text(response);
+  (await begun.promise).write("data: 2\n\n");
+  assert.equal(await rest, "data: 2\n\n");
+  assert.ok(response.complete);
+});
+
 test("connections are used again, and the client's leaving cuts the service's", async () => {
   const gone = Promise.withResolvers<void>();
   await using upstream = await serve((req, res) => {
@@ -307,6 +324,19 @@ test("an idle connection that the service closed is replaced, once and only wher
   assert.equal(answered, 3);
   await problem(await fetch(`${gateway.url}/api`, { method: "POST" }), "answer_incomplete", 502);
   assert.equal(answered, 3);
+});
+
+test("a request of which something was heard is not sent again", async () => {
+  const requests: string[] = [];
+  await using upstream = await speak((socket, head) => {
+    requests.push(head.split(" ")[1] ?? "");
+    if (head.startsWith("GET /dies")) socket.end("HTTP/1.1 103 Early Hints\r\nLink: </a>; rel=preload\r\n\r\n");
+    else socket.write("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+  });
+  await using gateway = await before(upstream);
+  assert.equal(await (await fetch(`${gateway.url}/api/first`)).text(), "ok");
+  await problem(await fetch(`${gateway.url}/api/dies`), "answer_incomplete", 502);
+  assert.deepEqual(requests, ["/first", "/dies"]);
 });
 
 test("an answer that is no HTTP is a 502 that says what is wrong, and others go on", async () => {
@@ -379,6 +409,40 @@ test("a request goes to another replica where the first is gone and that does no
   assert.equal(deaths, 1);
   await gateway.starter.replicas[1]?.kill();
   await problem(await fetch(`${gateway.url}/api`, { method: "POST" }), "replica_crashed", 502);
+  assert.equal(deaths, 2);
+});
+
+test("a request that kills whoever gets it kills two replicas at most", async () => {
+  let deaths = 0;
+  const starting: Promise<Upstream>[] = [];
+  await using undo = new AsyncDisposableStack();
+  const replicaOf = async (n: number): Promise<Upstream> => {
+    const upstream = await speak((socket, head) => {
+      if (!head.startsWith("GET /fatal")) {
+        socket.write("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+        return;
+      }
+      deaths++;
+      upstream.server.close();
+      for (const each of upstream.sockets) each.destroy();
+      void gateway.starter.replicas[n]?.kill();
+    });
+    undo.defer(() => {
+      for (const each of upstream.sockets) each.destroy();
+      upstream.server.close();
+    });
+    return upstream;
+  };
+  for (let n = 0; n < 4; n++) starting.push(replicaOf(n));
+  const upstreams = await Promise.all(starting);
+  let number = 0;
+  await using gateway = await startGateway(
+    [serviceSpec("api", "webServer", {}, { minReplicas: 4, maxReplicas: 4, concurrency: 1 })],
+    () => (upstreams[number++] as Upstream).address,
+  );
+  await gateway.starter.until(() => gateway.starter.replicas.filter(({ state }) => state === "ready").length === 4);
+  await Promise.all([1, 2, 3, 4, 5, 6, 7, 8].map(async () => (await fetch(`${gateway.url}/api/warm`)).text()));
+  await problem(await fetch(`${gateway.url}/api/fatal`), "replica_crashed", 502);
   assert.equal(deaths, 2);
 });
 

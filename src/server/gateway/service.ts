@@ -103,6 +103,11 @@ async function inFrames(x: Exchange, p: ServiceCall, lease: Lease, kept: KeptBod
   try {
     acceptBody(x, Number.POSITIVE_INFINITY);
     if (x.hasBody) kept.body ??= (await arrivedBody(x)) ?? bodyStream(x);
+    // The client has left, which its answer will not say again.
+    if (x.res.closed) {
+      lease.release();
+      return null;
+    }
     exchange = new FrameExchange({
       x,
       session,

@@ -33,6 +33,7 @@ export async function callEndpoint(x: Exchange, p: EndpointCall): Promise<void> 
     let call: HttpCall | null = null;
     try {
       call = await openCall(x, lease, p, kept);
+      if (call === null) return;
       await exchange(x, lease, call, fn.timeoutS);
       return;
     } catch (error) {
@@ -72,11 +73,16 @@ export interface KeptBody {
   body: RequestBody;
 }
 
-async function openCall(x: Exchange, lease: Lease, p: EndpointCall, kept: KeptBody): Promise<HttpCall> {
+/** Null: the client has left, which its answer will not say again. */
+async function openCall(x: Exchange, lease: Lease, p: EndpointCall, kept: KeptBody): Promise<HttpCall | null> {
   try {
     acceptBody(x, p.route.maxBodyBytes);
     if (!x.hasBody) return lease.session.openHttp(p.message(false), null);
     kept.body ??= (await arrivedBody(x)) ?? bodyStream(x);
+    if (x.res.closed) {
+      lease.release();
+      return null;
+    }
     return lease.session.openHttp(p.message(true), kept.body);
   } catch (error) {
     lease.release();
@@ -87,7 +93,10 @@ async function openCall(x: Exchange, lease: Lease, p: EndpointCall, kept: KeptBo
 async function passAnswer(x: Exchange, call: HttpCall): Promise<void> {
   const head = await call.head;
   const { res } = x;
-  if (res.headersSent || res.destroyed) return;
+  if (res.headersSent || res.destroyed) {
+    call.cancel("disconnected");
+    return;
+  }
   const whole = call.whole();
   if (whole !== null) {
     const declared = head.headers.find(([name]) => name === "content-length")?.[1];

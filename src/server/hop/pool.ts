@@ -22,9 +22,14 @@ export class HopPool {
   take(p: { repeatable: boolean }): HopConnection {
     const now = Date.now();
     for (let connection = this.#idle.pop(); connection; connection = this.#idle.pop()) {
-      const fresh = p.repeatable || now - connection.idleSince < HOP_DEFAULTS.surelyOpenMs;
-      if (fresh && now < connection.idleUntil && connection.isOpen) return connection;
-      connection.destroy();
+      if (now >= connection.idleUntil || !connection.isOpen) {
+        connection.destroy();
+        continue;
+      }
+      if (p.repeatable || now - connection.idleSince < HOP_DEFAULTS.surelyOpenMs) return connection;
+      // Those below have idled for longer.
+      this.#idle.push(connection);
+      break;
     }
     return this.open();
   }

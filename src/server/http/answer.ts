@@ -116,7 +116,14 @@ export function endAnswer(x: Exchange, last?: Uint8Array): void {
     clearTimeout(timer);
     req.off("data", onData).off("end", end).off("error", end);
     if (!req.complete && !x.isHttp2) res.once("finish", () => req.socket.destroySoon());
-    res.end();
+    try {
+      res.end();
+    } catch {
+      // It is not as long as it was declared: nobody is above to hear, and the client may not take it for whole.
+      x.failure = "answer_invalid";
+      res.destroy();
+      return;
+    }
     if (!req.complete && x.isHttp2) (res as unknown as Http2ServerResponse).stream.close();
   };
   const onData = (chunk: Buffer): void => {

@@ -89,6 +89,10 @@ export class Connections {
     this.#watch();
   }
 
+  isBusy(socket: Socket): boolean {
+    return (this.#all.get(socket)?.pending ?? 0) > 0;
+  }
+
   end(req: IncomingMessage, res: ServerResponse): void {
     const connection = this.#all.get(req.socket);
     if (connection === undefined) return;

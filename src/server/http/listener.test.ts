@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { connect } from "node:net";
 import { test } from "node:test";
+import { connect as connectTls } from "node:tls";
+import { tlsForTests } from "../../../test/harness/tls.ts";
 import { HTTP_DEFAULTS } from "../../protocol/defaults.ts";
 import { AthanorError } from "../../protocol/errors.ts";
 import type { Problem } from "../../protocol/wire.ts";
@@ -9,6 +11,7 @@ import type { Log } from "../log.ts";
 import { sendJson } from "./answer.ts";
 import { bodyStream, readBytes, readJson } from "./body.ts";
 import { type Handler, Listener } from "./listener.ts";
+import type { TlsKeyPair } from "./tls.ts";
 
 interface Listening extends AsyncDisposable {
   port: number;
@@ -17,11 +20,11 @@ interface Listening extends AsyncDisposable {
   listener: Listener;
 }
 
-async function listen(handle: Handler): Promise<Listening> {
+async function listen(handle: Handler, tls: TlsKeyPair | null = null): Promise<Listening> {
   const logged: string[] = [];
   const keep = (fields: object, message: string): void => void logged.push(`${message} ${JSON.stringify(fields)}`);
   const log: Log = { debug: () => {}, info: () => {}, warn: keep, error: keep };
-  const listener = new Listener({ handle, log });
+  const listener = new Listener({ handle, log, tls });
   const port = await listener.listen({ host: "127.0.0.1", port: 0 });
   return {
     port,
@@ -280,6 +283,40 @@ test("what is no request is answered after the answers that are due before it", 
   finish.resolve();
   const answer = await client.closed;
   assert.match(answer, /^HTTP\/1\.1 200 [\s\S]*\{\}HTTP\/1\.1 400 /);
+});
+
+test("a request to switch protocols is answered as any other where an answer is due before it", async () => {
+  await using undo = new AsyncDisposableStack();
+  const { tls, ca } = await tlsForTests(undo);
+  for (const secure of [false, true]) {
+    const taken = Promise.withResolvers<void>();
+    const finish = Promise.withResolvers<void>();
+    await using server = await listen(
+      async (x) => {
+        taken.resolve();
+        await finish.promise;
+        sendJson(x, 200, { path: x.path, switches: x.upgrade !== null });
+      },
+      secure ? tls : null,
+    );
+    const socket = secure
+      ? connectTls({ port: server.port, host: "127.0.0.1", ca, ALPNProtocols: ["http/1.1"] })
+      : connect(server.port, "127.0.0.1");
+    let answers = "";
+    socket.setEncoding("utf8").on("data", (text: string) => {
+      answers += text;
+    });
+    const asks = "Connection: upgrade, close\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n";
+    socket.write(`GET /1 HTTP/1.1\r\nHost: x\r\n\r\nGET /2 HTTP/1.1\r\nHost: x\r\n${asks}\r\n`);
+    await taken.promise;
+    finish.resolve();
+    await once(socket, "close");
+    assert.deepEqual(
+      answers.match(/\{.*?\}/g)?.map((text) => JSON.parse(text)),
+      ["/1", "/2"].map((path) => ({ path, switches: false })),
+    );
+    assert.deepEqual(server.logged, []);
+  }
 });
 
 test("a pipeline is bounded", async () => {

@@ -38,7 +38,6 @@ const NODE_OPTIONS = {
   // Exchange looks, and answers with a problem.
   requireHostHeader: false,
   noDelay: true,
-  shouldUpgradeCallback: asksForWebSocket,
 };
 
 export interface ListenerOptions {
@@ -85,7 +84,7 @@ export class Listener {
   }
 
   #plainServer(): Server {
-    const server = createServer(NODE_OPTIONS);
+    const server = createServer({ ...NODE_OPTIONS, shouldUpgradeCallback: this.#maySwitch });
     server.on("connection", (socket) => this.#connections.add(socket));
     return server;
   }
@@ -101,7 +100,7 @@ export class Listener {
       ...NODE_OPTIONS,
     });
     // Node has its own in the place of the one above.
-    (server as unknown as typeof NODE_OPTIONS).shouldUpgradeCallback = asksForWebSocket;
+    (server as unknown as { shouldUpgradeCallback: unknown }).shouldUpgradeCallback = this.#maySwitch;
     tls.follow((pair) => server.setSecureContext(pair));
     server.on("connection", (socket) => {
       this.#sockets.add(socket);
@@ -145,6 +144,10 @@ export class Listener {
     });
     server.on("timeout", (socket) => this.#connections.silent(socket));
   }
+
+  /** Node would give the connection away under an answer that is still due on it; there the request is answered as any other (RFC 9110, 7.8). */
+  readonly #maySwitch = (req: IncomingMessage): boolean =>
+    asksForWebSocket(req) && !this.#connections.isBusy(req.socket);
 
   #refuse(socket: Socket, error: AthanorError): void {
     this.#accessLog?.refused({ req: null, socket, error });
