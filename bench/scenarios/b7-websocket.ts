@@ -48,6 +48,16 @@ const contestants: HttpContestant[] = [
     },
   },
   {
+    name: "connection handed over → ws",
+    note: "an experiment: the process that took the handshake passes the socket on, and sees no bytes of it",
+    async start() {
+      const { child, match } = await startUntil(process.execPath, [join(fixtures, "handed-over.ts")], {
+        pattern: /listening at (http:\S+)/,
+      });
+      return { url: `${match[1]}/`, pids: [child.pid as number], [Symbol.asyncDispose]: () => end(child) };
+    },
+  },
+  {
     name: "ws 8.23 alone",
     note: "one process",
     async start() {
