@@ -22,7 +22,7 @@ import type { FunctionSpec } from "./spec.ts";
  * Flow control: DATA and CHUNK count against a window per stream and direction of WINDOW_BYTES; the receiver gives back with WINDOW
  * what it has consumed. A frame may leave while there is credit, and the last one may overdraw it. Other frames are not counted;
  * each is bounded by MAX_FRAME_BYTES. The input's END is left out where the OPEN says that no bytes follow it. An END with a payload bears trailers,
- * pairs of lower-case names and values.
+ * pairs of lower-case names and values. A DATA without bytes says that an HTTP answer's body is whole, while its code works on and END is yet to come.
  */
 export const FrameType = {
   HELLO: 1,

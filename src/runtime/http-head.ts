@@ -29,6 +29,11 @@ export class HttpHead implements HttpAnswer {
     return this.#call.output.offer(bytes) || this.#call.output.write(bytes);
   }
 
+  /** The body is whole, and the call goes on without it. */
+  end(): void {
+    this.#call.connection.bare(FrameType.DATA, this.#call.stream);
+  }
+
   fail(error: AthanorError): void {
     if (this.#headSent) {
       const head: HeadMessage = { kind: "error", error: { code: error.code, message: error.detail }, retryable: false };

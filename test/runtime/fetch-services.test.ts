@@ -84,6 +84,7 @@ describe("a fetch service", { timeout: 240_000 }, () => {
         code: `
           import { upgradeWebSocket } from "athanor";
           const encoder = new TextEncoder();
+          let finish = () => {};
           async function handler(request: Request, _env: unknown, context: { requestId: string; waitUntil(p: Promise<unknown>): void }) {
             const { pathname } = new URL(request.url);
             if (pathname === "/double") return new Response(request.body!.pipeThrough(new TransformStream({ transform(chunk, c) { c.enqueue(chunk); c.enqueue(chunk); } })));
@@ -95,6 +96,14 @@ describe("a fetch service", { timeout: 240_000 }, () => {
             if (pathname === "/later") {
               context.waitUntil(new Promise((resolve) => setTimeout(resolve, 20)).then(() => console.log("later")));
               return new Response(context.requestId.slice(0, 1));
+            }
+            if (pathname === "/works-on") {
+              context.waitUntil(new Promise<void>((resolve) => { finish = resolve; }));
+              return new Response("answered");
+            }
+            if (pathname === "/finish") {
+              finish();
+              return new Response("finished");
             }
             if (pathname === "/fails-later") {
               context.waitUntil(Promise.reject(new Error("it failed later")));
@@ -169,6 +178,20 @@ describe("a fetch service", { timeout: 240_000 }, () => {
       const logged = new Promise((resolve) => service.session.onLog(({ line }) => line === "later" && resolve(line)));
       assert.equal(await service.text("/later"), "r");
       assert.equal(await logged, "later");
+    });
+
+    it("ends its answer while it works on, and the call once it has done", async () => {
+      const call = service.session.openHttp(
+        harness.openHttp("service", { url: "http://x/works-on", headers: [] }),
+        null,
+      );
+      await call.head;
+      const body: Uint8Array[] = [];
+      for await (const bytes of call.body) body.push(bytes);
+      assert.equal(Buffer.concat(body).toString(), "answered");
+      assert.equal(service.session.requests, 1);
+      assert.equal(await service.text("/finish"), "finished");
+      await call.closed;
     });
 
     it("answers although what it should wait for fails first, and logs that", async () => {

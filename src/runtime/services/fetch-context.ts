@@ -15,6 +15,10 @@ export class FetchContext {
     Promise.resolve(promise).catch(() => {});
   }
 
+  get isWaiting(): boolean {
+    return this.#waiting !== null;
+  }
+
   passThroughOnException(): void {}
 
   /** Resolves once all that the handler asked to be waited for is settled, what was added meanwhile included. */

@@ -29,6 +29,7 @@ export async function runFetch(p: { call: Call; open: OpenHttp; handler: FetchHa
     else {
       upgrade?.refuse();
       await sendResponse({ answer, call, open, response });
+      if (context.isWaiting) answer.end();
     }
   } catch (error) {
     upgrade?.refuse();

@@ -59,7 +59,7 @@ export class OpenHttpCall implements OpenCall, HttpCall {
   }
 
   whole(): Uint8Array | null {
-    return this.#state === "done" ? this.#input.whole() : null;
+    return this.#input.whole();
   }
 
   get body(): AsyncIterable<Uint8Array> {
@@ -88,6 +88,7 @@ export class OpenHttpCall implements OpenCall, HttpCall {
 
   frame(type: FrameType, payload: Buffer): void {
     if (type === FrameType.WINDOW) this.#output.give(payload.readUInt32BE());
+    else if (type === FrameType.DATA && payload.length === 0) this.#input.end();
     else if (type === FrameType.DATA) this.#input.push(payload);
     else if (type === FrameType.HEAD) this.#gotHead(parseHead(payload));
     else throw new FrameError(`A frame of type ${type} came on the stream of an HTTP call`);
