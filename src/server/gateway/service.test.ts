@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type RequestListener, request, type Server } from "node:http";
+import { connect as connectHttp2, type IncomingHttpHeaders } from "node:http2";
 import { type AddressInfo, connect, createServer as createTcpServer, type Socket } from "node:net";
 import { test } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
 import { startGateway } from "../../../test/harness/gateway.ts";
 import { serviceSpec } from "../../../test/harness/specs.ts";
+import { tlsForTests } from "../../../test/harness/tls.ts";
 import type { ServiceAddress } from "../../protocol/replica.ts";
 import type { FunctionSpec, ServiceSpec } from "../../protocol/spec.ts";
 import type { Problem } from "../../protocol/wire.ts";
@@ -238,6 +240,37 @@ test("a client that waits for 100 gets one, early hints pass, and HEAD, 204, 304
   }
 });
 
+test("over HTTP/2 early hints pass with any number of links, or none", async () => {
+  await using undo = new AsyncDisposableStack();
+  const { tls, ca } = await tlsForTests(undo);
+  const hints: Record<string, string> = {
+    "/links": "Link: </a>; rel=preload, </b>; rel=preload\r\nLink: </c>; rel=preload\r\n",
+    "/none": "X-Own: 1\r\n",
+  };
+  await using upstream = await speak((socket, head) =>
+    socket.write(
+      `HTTP/1.1 103 Early Hints\r\n${hints[head.split(" ")[1] ?? ""]}\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok`,
+    ),
+  );
+  await using gateway = await startGateway([serviceSpec("api", "webServer")], () => upstream.address, tls);
+  const session = connectHttp2(`https://127.0.0.1:${gateway.port}`, { ca });
+  undo.defer(() => session.destroy());
+  for (const [path, name, value] of [
+    ["/links", "link", "</a>; rel=preload, </b>; rel=preload, </c>; rel=preload"],
+    ["/none", "x-own", "1"],
+  ] as const) {
+    const stream = session.request({ ":path": `/demo/api${path}` });
+    const heads: IncomingHttpHeaders[] = [];
+    stream.on("headers", (head) => heads.push(head)).on("response", (head) => heads.push(head));
+    await once(stream.resume(), "close");
+    assert.deepEqual(
+      heads.map((head) => head[":status"]),
+      [103, 200],
+    );
+    assert.equal(heads[0]?.[name], value);
+  }
+});
+
 test("each event of a stream is passed on as it comes", async () => {
   const { promise: opened, resolve } = Promise.withResolvers<{ write(text: string): void; end(): void }>();
   await using upstream = await serve((_req, res) => {
@@ -282,7 +315,7 @@ test("a stream of events of a declared length has an end of its own, and is wait
   const sent = request(`${gateway.url}/api`).end();
   const [response] = (await once(sent, "response")) as [IncomingMessage];
   await once(response, "data");
-  gateway.scheduler.retire(1);
+  gateway.stop.abort();
   const rest = text(response);
   (await begun.promise).write("data: 2\n\n");
   assert.equal(await rest, "data: 2\n\n");
