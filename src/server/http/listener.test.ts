@@ -285,7 +285,7 @@ test("what is no request is answered after the answers that are due before it", 
   assert.match(answer, /^HTTP\/1\.1 200 [\s\S]*\{\}HTTP\/1\.1 400 /);
 });
 
-test("a request to switch protocols is answered as any other where an answer is due before it", async () => {
+test("a request to switch protocols is answered as any other, and as the last, where an answer is due before it", async () => {
   await using undo = new AsyncDisposableStack();
   const { tls, ca } = await tlsForTests(undo);
   for (const secure of [false, true]) {
@@ -306,7 +306,7 @@ test("a request to switch protocols is answered as any other where an answer is 
     socket.setEncoding("utf8").on("data", (text: string) => {
       answers += text;
     });
-    const asks = "Connection: upgrade, close\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n";
+    const asks = "Connection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n";
     socket.write(`GET /1 HTTP/1.1\r\nHost: x\r\n\r\nGET /2 HTTP/1.1\r\nHost: x\r\n${asks}\r\n`);
     await taken.promise;
     finish.resolve();

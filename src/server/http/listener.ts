@@ -208,6 +208,11 @@ export class Listener {
       refuseRequest(res, error as AthanorError, stream !== undefined);
       return;
     }
+    // Node lets go what it has read behind a request that could have switched and does not.
+    if (upgrade === null && stream === undefined && asksForWebSocket(req)) {
+      this.#connections.last(req);
+      res.shouldKeepAlive = false;
+    }
     this.#accessLog?.begin(x);
     this.#serve(x);
   }
