@@ -54,7 +54,9 @@ describe("a synchronous endpoint", () => {
     await problem(fetch(at("/lying?kind=short")), "answer_invalid");
     await problem(fetch(at("/lying?kind=long")), "answer_invalid");
     // The connection ends where more comes than was declared.
-    assert.equal(await (await fetch(at("/lying?kind=stream"))).text(), "hello");
+    const stream = await fetch(at("/lying?kind=stream"));
+    assert.equal(await (await fetch(at("/lying?kind=more"))).text(), "sent");
+    assert.equal(await stream.text(), "hello");
     assert.equal((await fetch(at("/hello"))).status, 200);
   });
 

@@ -200,7 +200,7 @@ describe("a fetch service", { timeout: 240_000 }, () => {
       );
       assert.equal(await service.text("/fails-later"), "answered");
       assert.match(String(await logged), /^Error/);
-      assert.equal(await service.text("/later"), "r");
+      assert.equal((await service.fetch("/")).status, 200);
     });
 
     it("answers HEAD although the body takes no end", async () => {

@@ -16,8 +16,14 @@ function restore(name: string, value: string | undefined): void {
   else process.env[name] = value;
 }
 
-/** Node asks the terminal, which knows of NO_COLOR. */
-const getColorDepth = () => WriteStream.prototype.getColorDepth({ ...process.env, TERM: "xterm-256color" });
+/** Node asks the terminal, which knows of NO_COLOR; all else in the environment (`CI`, say) is left out. */
+const getColorDepth = () => {
+  const { NO_COLOR } = process.env;
+  return WriteStream.prototype.getColorDepth({
+    TERM: "xterm-256color",
+    ...(NO_COLOR === undefined ? {} : { NO_COLOR }),
+  });
+};
 const terminal = () => Object.assign(new PassThrough(), { isTTY: true, getColorDepth });
 
 test("a name keeps its colour on a terminal; with NO_COLOR, and elsewhere, there is none", () => {

@@ -116,13 +116,22 @@ export const picture = app.endpoint("/picture", { queue: { size: 3 } }, (page: I
 
 export const infer = app.function(async (text: string, upper = true) => (upper ? text.toUpperCase() : text));
 
-/** Whose Content-Length lies. */
+let sendMore = () => {};
+
+/** Whose Content-Length lies; a stream's does once `kind=more` is asked for. */
 export const lying = app.endpoint("/lying", { methods: ["GET"] }, async (request: Request) => {
   const kind = new URL(request.url).searchParams.get("kind");
+  if (kind === "more") {
+    sendMore();
+    return new Response("sent");
+  }
   const text = kind === "short" ? "a" : "helloHTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
   const parts = async function* () {
+    const asked = new Promise<void>((resolve) => {
+      sendMore = resolve;
+    });
     yield new TextEncoder().encode("hello");
-    await new Promise((resolve) => setTimeout(resolve, 1));
+    await asked;
     yield new TextEncoder().encode("more");
   };
   const body = kind === "stream" ? ReadableStream.from(parts()) : text;
