@@ -1,9 +1,9 @@
 import { AthanorError } from "../../../protocol/errors.ts";
 import { formatId } from "../../../protocol/names.ts";
+import { type DeploymentRow, type ScheduleRow, toDeployment } from "../rows.ts";
 import type { DeploymentError, DeploymentRecord, NewDeployment, NewSchedule } from "../store.ts";
 import type { Database, Tx } from "./database.ts";
 import { LOCKS } from "./locks.ts";
-import { type DeploymentRow, type ScheduleRow, toDeployment } from "./rows.ts";
 
 /** An app may have many jobs to delete. */
 const DELETE_TIMEOUT_MS = 10 * 60 * 1000;

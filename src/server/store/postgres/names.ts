@@ -1,7 +1,7 @@
 import { AthanorError } from "../../../protocol/errors.ts";
 import { formatId } from "../../../protocol/names.ts";
+import type { QueueName } from "../rows.ts";
 import type { Database, Tx } from "./database.ts";
-import type { QueueName } from "./rows.ts";
 
 interface NamedQueue extends QueueName {
   queue: number;

@@ -1,10 +1,10 @@
 import { AthanorError } from "../../../protocol/errors.ts";
+import { type ScheduleRow, toSchedule } from "../rows.ts";
 import type { InsertedJob, NewJob, ScheduleRecord, StoreSignal } from "../store.ts";
 import type { Database } from "./database.ts";
 import { Insertion, queuesOf } from "./insert.ts";
 import { LOCKS } from "./locks.ts";
 import type { QueueNames } from "./names.ts";
-import { type ScheduleRow, toSchedule } from "./rows.ts";
 
 export async function scheduleList(db: Database, p: { app?: string }): Promise<ScheduleRecord[]> {
   return (await db.read<ScheduleRow>("scheduleList", { app: p.app ?? null })).map(toSchedule);

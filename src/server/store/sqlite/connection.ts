@@ -1,6 +1,7 @@
 import { closeSync, fsyncSync, openSync } from "node:fs";
 import { dirname } from "node:path";
 import { backup, DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
+import type { QueueName } from "../rows.ts";
 import { readMigrations, readStatements, sqlDir } from "../statements.ts";
 import { migrate } from "./migrate.ts";
 import { JOB_COLUMNS, jobRow } from "./rows.ts";
@@ -28,11 +29,6 @@ interface Prepared {
   params: string[];
   /** It answers with whole rows of `jobs`. */
   jobs: boolean;
-}
-
-export interface QueueName {
-  app: string;
-  function: string;
 }
 
 /** One open database with every statement of the `.sql` files prepared. */
