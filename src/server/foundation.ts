@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { agreeSecret } from "./auth.ts";
-import { claimBlobFolder } from "./blob-folder.ts";
+import { claimBlobFolder } from "./blobs/folder.ts";
 import type { Config } from "./config.ts";
 import type { Log } from "./log.ts";
 import { openStore } from "./open-store.ts";

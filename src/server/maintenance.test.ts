@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { deploymentOf, functionSpec } from "../../test/harness/specs.ts";
-import { Blobs } from "./blobs.ts";
+import { Blobs } from "./blobs/blobs.ts";
 import type { Context } from "./context.ts";
 import { ReplicaLogs } from "./deployments/logs.ts";
 import { DeploymentService } from "./deployments/service.ts";

@@ -1,5 +1,5 @@
 import type { WatchEvent } from "../../src/protocol/event.ts";
-import type { EventLog, WatchParams } from "../../src/server/events.ts";
+import type { EventLog, WatchParams } from "../../src/server/events/event-log.ts";
 
 /** A watcher that takes the next event whenever it is asked for one, and only then. Throws what the watch ends with. */
 export async function* watching(

@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import fc from "fast-check";
 import type { JobEventType, NewJobEvent, WatchEvent } from "../../src/protocol/event.ts";
 import type { JobJson } from "../../src/protocol/wire.ts";
-import { EventLog, runningEvent, type WatchParams } from "../../src/server/events.ts";
+import { EventLog, runningEvent, type WatchParams } from "../../src/server/events/event-log.ts";
 import type { SqliteStore } from "../../src/server/store/sqlite.ts";
 import type { JobOutcome, JobRecord, NewJob } from "../../src/server/store/store.ts";
 import { watching } from "../harness/watching.ts";

@@ -1,6 +1,6 @@
 import type { JsonObject } from "../../protocol/json.ts";
 import { sendJson } from "../http/answer.ts";
-import { API_SCHEMAS } from "../wire-schemas.ts";
+import { API_SCHEMAS } from "../openapi/wire-schemas.ts";
 import type { Route } from "./route.ts";
 
 export const openApiRoutes: Route[] = [

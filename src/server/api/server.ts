@@ -1,7 +1,7 @@
 import type { ServerJson, StoreJson } from "../../protocol/wire.ts";
+import { checkBlobs } from "../blobs/needed.ts";
 import type { Context } from "../context.ts";
 import { sendJson, sendText } from "../http/answer.ts";
-import { checkBlobs } from "../needed-blobs.ts";
 import { metricsText } from "./metrics.ts";
 import type { Route } from "./route.ts";
 

@@ -17,7 +17,7 @@ import { buffer } from "node:stream/consumers";
 import { describe, it } from "node:test";
 import { gunzipSync, gzipSync } from "node:zlib";
 import { deploymentOf, functionSpec } from "../../../test/harness/specs.ts";
-import { Blobs } from "../blobs.ts";
+import { Blobs } from "../blobs/blobs.ts";
 import { lockDataDir } from "../lock.ts";
 import { openSqliteStore } from "../store/sqlite.ts";
 import { blobName } from "./archive.ts";

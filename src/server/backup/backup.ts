@@ -6,9 +6,9 @@ import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { createGzip } from "node:zlib";
 import { AthanorError } from "../../protocol/errors.ts";
-import { readMark } from "../blob-folder.ts";
-import { holdBlobs } from "../blob-holds.ts";
-import { neededBlobs } from "../needed-blobs.ts";
+import { readMark } from "../blobs/folder.ts";
+import { holdBlobs } from "../blobs/holds.ts";
+import { neededBlobs } from "../blobs/needed.ts";
 import { copyDatabase } from "../store/sqlite/backup.ts";
 import { openSqliteStore } from "../store/sqlite.ts";
 import { VERSION } from "../version.ts";
@@ -28,7 +28,7 @@ export interface BackupReport {
 
 /**
  * Writes the data folder of a server, running or not, to one file. The database is copied first, as of one moment; the blobs that this
- * copy needs follow, while none is cleared away (blob-holds.ts). So the copy is whole: what it names is in it. The file
+ * copy needs follow, while none is cleared away (blobs/holds.ts). So the copy is whole: what it names is in it. The file
  * appears under its name once it is whole and on disk.
  */
 export async function backUp(p: {

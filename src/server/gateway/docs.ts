@@ -5,7 +5,7 @@ import { AthanorError } from "../../protocol/errors.ts";
 import type { LoadedDeployment } from "../deployments/loaded.ts";
 import { sendText } from "../http/answer.ts";
 import type { Exchange } from "../http/exchange.ts";
-import { openApiOf } from "../openapi.ts";
+import { openApiOf } from "../openapi/document.ts";
 
 /** Of the viewer's package, the files that the page loads. */
 const ASSETS: Readonly<Record<string, string>> = {

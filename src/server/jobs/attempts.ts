@@ -1,6 +1,6 @@
 import { AthanorError } from "../../protocol/errors.ts";
 import type { Json } from "../../protocol/json.ts";
-import { runningEvent } from "../events.ts";
+import { runningEvent } from "../events/event-log.ts";
 import type { Replica } from "../scheduler/group.ts";
 import type { JobChange, JobOutcome, JobRecord } from "../store/store.ts";
 import { Attempt, type AttemptAnswer } from "./attempt.ts";

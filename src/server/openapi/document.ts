@@ -1,6 +1,6 @@
-import type { Json, JsonObject, JsonSchema } from "../protocol/json.ts";
-import type { AppSpec, EndpointSpec, FunctionSpec, HttpMethod } from "../protocol/spec.ts";
-import { componentName, inputSchema, isImage, outputSchema, resolve } from "./openapi-schema.ts";
+import type { Json, JsonObject, JsonSchema } from "../../protocol/json.ts";
+import type { AppSpec, EndpointSpec, FunctionSpec, HttpMethod } from "../../protocol/spec.ts";
+import { componentName, inputSchema, isImage, outputSchema, resolve } from "./schema.ts";
 import { JOB_SCHEMA, MEDIA_SCHEMA, PROBLEM_SCHEMA } from "./wire-schemas.ts";
 
 type EndpointFunction = FunctionSpec & { endpoint: EndpointSpec };

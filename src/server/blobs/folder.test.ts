@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { claimBlobFolder } from "./blob-folder.ts";
+import { claimBlobFolder } from "./folder.ts";
 
 function database(shared = true) {
   const kept = new Map<string, string>();

@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Validator } from "@seriousme/openapi-schema-validator";
-import { endpointSpec, functionSpec } from "../../test/harness/specs.ts";
-import type { Json, JsonObject } from "../protocol/json.ts";
-import type { AppSpec, FunctionSpec } from "../protocol/spec.ts";
-import { IMAGE_SCHEMA } from "../schema/media.ts";
-import { apiDocument } from "./api/openapi.ts";
-import { ROUTES } from "./api/router.ts";
-import { openApiOf } from "./openapi.ts";
+import { endpointSpec, functionSpec } from "../../../test/harness/specs.ts";
+import type { Json, JsonObject } from "../../protocol/json.ts";
+import type { AppSpec, FunctionSpec } from "../../protocol/spec.ts";
+import { IMAGE_SCHEMA } from "../../schema/media.ts";
+import { apiDocument } from "../api/openapi.ts";
+import { ROUTES } from "../api/router.ts";
+import { openApiOf } from "./document.ts";
 
 const input = (properties: JsonObject, required: string[] = []): FunctionSpec["input"] => ({
   mode: "params",

@@ -1,5 +1,5 @@
+import type { Store } from "../store/store.ts";
 import type { Blobs } from "./blobs.ts";
-import type { Store } from "./store/store.ts";
 
 const PAGE = 1000;
 

@@ -7,8 +7,8 @@ import { join } from "node:path";
 import { buffer } from "node:stream/consumers";
 import { describe, it } from "node:test";
 import { promisify } from "node:util";
-import { holdBlobs } from "./blob-holds.ts";
 import { Blobs } from "./blobs.ts";
+import { holdBlobs } from "./holds.ts";
 
 async function open() {
   const dir = await mkdtemp(join(tmpdir(), "athanor-blobs-"));

@@ -1,5 +1,5 @@
-import type { Json, JsonSchema } from "../protocol/json.ts";
-import { CODE_TYPE_KEYWORD } from "../protocol/spec.ts";
+import type { Json, JsonSchema } from "../../protocol/json.ts";
+import { CODE_TYPE_KEYWORD } from "../../protocol/spec.ts";
 
 type Definitions = { [name: string]: JsonSchema };
 

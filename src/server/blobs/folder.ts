@@ -9,8 +9,8 @@
 import { randomUUID } from "node:crypto";
 import { link, mkdir, open, readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { AthanorError } from "../protocol/errors.ts";
-import type { Store } from "./store/store.ts";
+import { AthanorError } from "../../protocol/errors.ts";
+import type { Store } from "../store/store.ts";
 
 const MARK_FILE = "store.json";
 

@@ -3,8 +3,8 @@ import { renameSync, statSync, unlinkSync } from "node:fs";
 import { type FileHandle, mkdir, open, readdir, rename, rm, stat, utimes } from "node:fs/promises";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
-import { AthanorError } from "../protocol/errors.ts";
-import { areBlobsHeld } from "./blob-holds.ts";
+import { AthanorError } from "../../protocol/errors.ts";
+import { areBlobsHeld } from "./holds.ts";
 
 export interface BlobParams {
   /** `<data>/blobs`; made where it is absent. */

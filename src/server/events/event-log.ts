@@ -1,14 +1,14 @@
-import { FUNCTION_DEFAULTS, SERVER_DEFAULTS } from "../protocol/defaults.ts";
-import type { JobEvent } from "../protocol/event.ts";
-import type { EventWindow } from "./events/buffer.ts";
-import { Channel } from "./events/channel.ts";
-import { Holds } from "./events/holds.ts";
-import { Tails } from "./events/tails.ts";
-import { JobWatch, type WatchParams, type WatchSource } from "./events/watch.ts";
-import { EventWriter } from "./events/writer.ts";
-import type { EventBatch, JobRecord, Store, StoreSignal } from "./store/store.ts";
+import { FUNCTION_DEFAULTS, SERVER_DEFAULTS } from "../../protocol/defaults.ts";
+import type { JobEvent } from "../../protocol/event.ts";
+import type { EventBatch, JobRecord, Store, StoreSignal } from "../store/store.ts";
+import type { EventWindow } from "./buffer.ts";
+import { Channel } from "./channel.ts";
+import { Holds } from "./holds.ts";
+import { Tails } from "./tails.ts";
+import { JobWatch, type WatchParams, type WatchSource } from "./watch.ts";
+import { EventWriter } from "./writer.ts";
 
-export type { WatchParams } from "./events/watch.ts";
+export type { WatchParams } from "./watch.ts";
 
 export interface EventLogParams {
   store: Pick<Store, "eventAppend" | "eventRange" | "jobGet" | "shared">;

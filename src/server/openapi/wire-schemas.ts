@@ -1,7 +1,7 @@
-import { SERVER_DEFAULTS, SPAWN_LIMITS, WEBHOOK_DEFAULTS } from "../protocol/defaults.ts";
-import { ERRORS } from "../protocol/errors.ts";
-import { JOB_STATUSES, WAITING_REASONS } from "../protocol/job.ts";
-import type { JsonObject } from "../protocol/json.ts";
+import { SERVER_DEFAULTS, SPAWN_LIMITS, WEBHOOK_DEFAULTS } from "../../protocol/defaults.ts";
+import { ERRORS } from "../../protocol/errors.ts";
+import { JOB_STATUSES, WAITING_REASONS } from "../../protocol/job.ts";
+import type { JsonObject } from "../../protocol/json.ts";
 
 /** JSON Schemas of the shapes in protocol/wire.ts that OpenAPI documents speak of. */
 const text = { type: "string" };
