@@ -2,7 +2,7 @@
  * The one gate. Runs every step of steps.ts in order, goes on after a failure, and ends with the count of everything alone on
  * the last line: a step that is no test run counts as one test.
  *
- *   npm run check [-- WORD ...]     only the steps whose name holds one of the words
+ *   npm test [-- WORD ...]     only the steps whose name holds one of the words
  */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import {
