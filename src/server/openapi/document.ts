@@ -1,7 +1,8 @@
 import type { Json, JsonObject, JsonSchema } from "../../protocol/json.ts";
 import type { AppSpec, EndpointSpec, FunctionSpec, HttpMethod } from "../../protocol/spec.ts";
 import { componentName, inputSchema, isImage, outputSchema, resolve } from "./schema.ts";
-import { JOB_SCHEMA, MEDIA_SCHEMA, PROBLEM_SCHEMA } from "./wire-schemas.ts";
+import { MEDIA_SCHEMA, PROBLEM_SCHEMA } from "./wire/answers.ts";
+import { JOB_SCHEMA } from "./wire/jobs.ts";
 
 type EndpointFunction = FunctionSpec & { endpoint: EndpointSpec };
 

@@ -1,8 +1,8 @@
 import type { JobStatus } from "../../protocol/job.ts";
 import type { BlobVerbs } from "./contract/blobs.ts";
-import type { InspectionVerbs } from "./contract/inspection.ts";
 import type { DeploymentVerbs } from "./contract/deployments.ts";
 import type { EventVerbs } from "./contract/events.ts";
+import type { InspectionVerbs } from "./contract/inspection.ts";
 import type { JobVerbs } from "./contract/jobs.ts";
 import type { QueueVerbs } from "./contract/queues.ts";
 import type { ScheduleVerbs } from "./contract/schedules.ts";
@@ -10,9 +10,9 @@ import type { ServerVerbs } from "./contract/servers.ts";
 import type { WebhookVerbs } from "./contract/webhooks.ts";
 
 export type * from "./contract/blobs.ts";
-export type * from "./contract/inspection.ts";
 export type * from "./contract/deployments.ts";
 export type * from "./contract/events.ts";
+export type * from "./contract/inspection.ts";
 export type * from "./contract/job.ts";
 export type * from "./contract/jobs.ts";
 export type * from "./contract/queues.ts";
