@@ -4,7 +4,6 @@ import { AthanorError } from "../protocol/errors.ts";
 import { serveApi } from "./api/router.ts";
 import { givenToken } from "./auth.ts";
 import { type Config, isLoopback } from "./config.ts";
-import { createContext, type WiredContext } from "./context.ts";
 import { AccessLog } from "./http/access-log.ts";
 import { sendEmpty } from "./http/answer.ts";
 import type { Exchange } from "./http/exchange.ts";
@@ -13,6 +12,7 @@ import { TlsKeyPair } from "./http/tls.ts";
 import { lockDataDir } from "./lock.ts";
 import { createLog } from "./log.ts";
 import { VERSION } from "./version.ts";
+import { createContext, type WiredContext } from "./wiring.ts";
 
 /** Exchanges that are under way when the server stops have this long to end. */
 const CLOSE_GRACE_MS = 5000;

@@ -5,7 +5,6 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { deploymentOf, functionSpec } from "../../test/harness/specs.ts";
 import { Blobs } from "./blobs/blobs.ts";
-import type { Context } from "./context.ts";
 import { ReplicaLogs } from "./deployments/logs.ts";
 import { DeploymentService } from "./deployments/service.ts";
 import type { Log } from "./log.ts";
@@ -80,9 +79,8 @@ test("one round clears away ended jobs, and files that nothing needs, and keeps 
     const inserted = await store.jobInsertMany({ jobs: [job, { ...job, ttlS: 1e10 }], now: 1 });
     for (const { job } of inserted) await store.jobCancel({ job: job.job, now: 1 });
 
-    // The store, the files and the services are real; the rest of a server has no part in it.
-    const context = { store, blobs, deployments, logs, log: silent, lease: { leads: true } } as unknown as Context;
-    const maintenance = new Maintenance({ context, intervalMs: 1 });
+    const lease = { leads: true };
+    const maintenance = new Maintenance({ store, blobs, deployments, logs, log: silent, lease, intervalMs: 1 });
     maintenance.start();
     maintenance.start();
     while ((await store.jobList({ limit: 10 })).length === 2 || existsSync(join(dataDir, "logs", "99.ndjson")))

@@ -5,22 +5,38 @@
  *   stopped --start()--> waiting --interval--> pruning --> waiting;  stop() ends it after the step at hand
  */
 import { DEPLOY_DEFAULTS, SERVER_DEFAULTS } from "../protocol/defaults.ts";
-import type { Context } from "./context.ts";
+import type { Blobs } from "./blobs/blobs.ts";
+import type { ReplicaLogs } from "./deployments/logs.ts";
+import type { DeploymentService } from "./deployments/service.ts";
+import type { Log } from "./log.ts";
+import type { Store } from "./store/store.ts";
 
 const JOBS_PER_STEP = 200;
 /** A blob is written before the job that names it is stored. */
 const BLOB_MIN_AGE_MS = 10 * 60_000;
 
+export interface MaintenanceOptions {
+  store: Store;
+  blobs: Pick<Blobs, "sweep">;
+  deployments: Pick<DeploymentService, "prune">;
+  logs: Pick<ReplicaLogs, "prune">;
+  /** Whether this server clears away what all servers of the store have in common. */
+  lease: { readonly leads: boolean };
+  log: Pick<Log, "error">;
+  /** Default SERVER_DEFAULTS.pruneIntervalMs. */
+  intervalMs?: number;
+}
+
 export class Maintenance {
-  readonly #context: Context;
+  readonly #options: MaintenanceOptions;
   readonly #intervalMs: number;
   #timer: NodeJS.Timeout | null = null;
   #running: Promise<void> = Promise.resolve();
   #stopped = true;
 
-  constructor(p: { context: Context; intervalMs?: number }) {
-    this.#context = p.context;
-    this.#intervalMs = p.intervalMs ?? SERVER_DEFAULTS.pruneIntervalMs;
+  constructor(options: MaintenanceOptions) {
+    this.#options = options;
+    this.#intervalMs = options.intervalMs ?? SERVER_DEFAULTS.pruneIntervalMs;
   }
 
   /** Repeatable. */
@@ -38,7 +54,7 @@ export class Maintenance {
 
   /** One round; a step that fails is logged, and tried again in the next. */
   async prune(): Promise<void> {
-    const { store, deployments, logs, lease } = this.#context;
+    const { store, deployments, logs, lease } = this.#options;
     if (lease.leads) await this.#pruneShared();
     await this.#step("deployments", () => deployments.prune());
     await this.#step("logs", async () => {
@@ -55,7 +71,7 @@ export class Maintenance {
 
   /** What all servers have in common. */
   async #pruneShared(): Promise<void> {
-    const { store, blobs } = this.#context;
+    const { store, blobs } = this.#options;
     await this.#step("jobs", async () => {
       let pruned = JOBS_PER_STEP;
       while (pruned === JOBS_PER_STEP && !this.#stopped)
@@ -85,7 +101,7 @@ export class Maintenance {
     try {
       await step();
     } catch (error) {
-      this.#context.log.error({ what, err: (error as Error).message }, "old data could not be cleared away");
+      this.#options.log.error({ what, err: (error as Error).message }, "old data could not be cleared away");
     }
   }
 }

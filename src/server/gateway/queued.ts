@@ -4,11 +4,11 @@ import type { JobJson } from "../../protocol/wire.ts";
 import { readBody } from "../../schema/body.ts";
 import { checkInput } from "../../schema/check.ts";
 import { jobErrorOf, withKey } from "../api/job-links.ts";
-import type { GatewayContext } from "../context.ts";
 import { sendJson } from "../http/answer.ts";
 import { acceptBody, bodyStream } from "../http/body.ts";
 import type { Exchange } from "../http/exchange.ts";
 import type { Inserted } from "../jobs/jobs.ts";
+import type { GatewayContext } from "./context.ts";
 import type { EndpointRoute } from "./routes.ts";
 
 export interface JobRequest {
