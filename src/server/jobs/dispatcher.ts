@@ -66,7 +66,7 @@ export class Dispatcher {
       released: ({ job }) => listener.released(job),
       unblocked: () => void this.due.refresh(),
     });
-    options.scheduler.onRoom((group) => this.#pumpSoon(group));
+    options.scheduler.places.onRoom((group) => this.#pumpSoon(group));
   }
 
   async start(): Promise<void> {
@@ -103,12 +103,12 @@ export class Dispatcher {
     if (replica === null) return null;
     const owner = this.owner();
     const { promise, resolve } = Promise.withResolvers<void>();
-    this.#options.scheduler.take(replica, 1);
+    this.#options.scheduler.places.take(replica, 1);
     this.#watch(promise);
     const settle = (started: JobRecord | null): void => {
       // The lease was lost on the way: it is taken up again like all that was started under it.
       if (started !== null && owner === this.owner()) this.attempts.run(started, replica);
-      else this.#options.scheduler.give(replica, 1);
+      else this.#options.scheduler.places.give(replica, 1);
       resolve();
     };
     const { concurrency } = limits;
@@ -158,7 +158,7 @@ export class Dispatcher {
     const { group } = replica;
     // First no longer due, then under way: in between they would be both.
     group.dueJobs -= places;
-    this.#options.scheduler.take(replica, places);
+    this.#options.scheduler.places.take(replica, places);
     this.#watch(this.#claimNow(replica, places, group.dueVersion));
   }
 
@@ -202,7 +202,7 @@ export class Dispatcher {
       }, CLAIM_RETRY_MS);
       this.due.raise(group, places);
     }
-    this.#options.scheduler.giveUnused(replica, places - taken);
+    this.#options.scheduler.places.giveUnused(replica, places - taken);
     if (group.dueJobs > 0) this.#pumpSoon(group);
   }
 
@@ -224,7 +224,7 @@ export class Dispatcher {
   /** The job's end stands in the store before any claim that is made from now on. */
   #placeFree(record: JobRecord, replica: Replica): void {
     const { group } = replica;
-    this.#options.scheduler.give(replica, 1);
+    this.#options.scheduler.places.give(replica, 1);
     this.due.freed(record.app, record.function, "here");
     if (record.concurrencyKey === null) return;
     // One that waited for the key may run.

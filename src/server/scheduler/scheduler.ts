@@ -8,6 +8,7 @@ import type { RunnableDeployment } from "./deployment.ts";
 import type { Group, Lease, Replica } from "./group.ts";
 import { Groups } from "./groups.ts";
 import { Lifecycle, type LifecycleOptions } from "./lifecycle.ts";
+import { Places } from "./places.ts";
 import type { ScalingPolicy } from "./plan.ts";
 import { Planning } from "./planning.ts";
 import { Preparations } from "./preparations.ts";
@@ -35,9 +36,6 @@ export interface AcquireRequest {
   signal: AbortSignal;
 }
 
-/** What hears that a group's jobs may find room. */
-export type RoomListener = (group: Group) => void;
-
 /**
  * Starts, keeps and stops replicas, and hands out places on them. Each group is planned anew when something happened to it
  * (a call came and found no room, a replica became ready or ended, its alarm rang), never by polling.
@@ -45,9 +43,10 @@ export type RoomListener = (group: Group) => void;
  *   running, as it is made --stop()--> stopped --start()--> running
  *
  * Parts: what runs where (groups.ts), what should (plan.ts, carried out by planning.ts), what is to be there before it is live (preparations.ts), a
- * replica from start to end (lifecycle.ts), why a call gets none (refusals.ts), what people are told of it (show.ts).
+ * replica from start to end (lifecycle.ts), who has a place on it (places.ts), why a call gets none (refusals.ts), what people are told of it (show.ts).
  */
 export class Scheduler implements AsyncDisposable {
+  readonly places: Places;
   readonly #maxHeld: number;
   readonly #now: () => number;
   readonly #policy: ScalingPolicy;
@@ -55,7 +54,6 @@ export class Scheduler implements AsyncDisposable {
   readonly #lifecycle: Lifecycle;
   readonly #planning: Planning;
   readonly #preparations = new Preparations();
-  #onRoom: RoomListener = () => {};
   #stopping = false;
 
   constructor(options: SchedulerOptions) {
@@ -65,9 +63,13 @@ export class Scheduler implements AsyncDisposable {
     this.#groups = new Groups({ now: this.#now, policy: this.#policy, wake: (group) => this.replan(group) });
     this.#lifecycle = new Lifecycle(options, this.#policy, this.#now, {
       ready: (replica) => this.#becameReady(replica),
-      takesCalls: (group) => this.#hasRoom(group),
+      takesCalls: (group) => this.places.offer(group),
       startFailed: (group) => this.#startFailed(group),
       gone: (group) => this.#gone(group),
+    });
+    this.places = new Places({
+      proven: (replica) => this.#lifecycle.proven(replica),
+      idle: (replica) => this.#becameIdle(replica),
     });
     this.#planning = new Planning({
       policy: this.#policy,
@@ -164,8 +166,7 @@ export class Scheduler implements AsyncDisposable {
     const group = this.#groups.find(deployment, fn);
     // Those that wait already go first.
     if (group.held.size > 0) return null;
-    const replica = group.leastLoaded();
-    return replica === null ? null : this.#lease(replica);
+    return this.places.lease(group);
   }
 
   /**
@@ -203,11 +204,6 @@ export class Scheduler implements AsyncDisposable {
 
   // For the dispatcher of jobs
 
-  /** The one listener that is told when a replica with room may take jobs of a group that has due ones. */
-  onRoom(listener: RoomListener): void {
-    this.#onRoom = listener;
-  }
-
   groupFor(deployment: RunnableDeployment, fn: FunctionSpec): Group {
     return this.#groups.find(deployment, fn);
   }
@@ -220,32 +216,6 @@ export class Scheduler implements AsyncDisposable {
   /** As groupFor, but only where the group is known already. */
   peek(deployment: number, fn: string): Group | undefined {
     return this.#groups.peek(deployment).find((group) => group.functionNames.includes(fn));
-  }
-
-  /** Takes places for jobs. The caller has seen that there is room. */
-  take(replica: Replica, places: number): void {
-    replica.load += places;
-    replica.idleSince = null;
-    replica.used = true;
-    replica.group.placesTaken(places);
-  }
-
-  /** Calls are over. */
-  give(replica: Replica, places: number): void {
-    // Under one that is gone they were cut off.
-    if (!replica.proven && replica.session.state !== "ended") this.#lifecycle.proven(replica);
-    this.giveUnused(replica, places);
-  }
-
-  /** Places that were taken for calls, and then had none. */
-  giveUnused(replica: Replica, places: number): void {
-    if (places === 0) return;
-    replica.load -= places;
-    const { group } = replica;
-    group.placesTaken(-places);
-    if (group.held.size > 0) this.#serveHeld(group);
-    if (group.dueJobs > 0 && replica.load < group.concurrency) this.#onRoom(group);
-    if (replica.load === 0 && replica.state === "ready") this.#becameIdle(replica);
   }
 
   /** Why no replica of the group can be had just now: the last start's error; null where one is there, coming, or may be tried. */
@@ -263,34 +233,8 @@ export class Scheduler implements AsyncDisposable {
     this.#planning.startInTurn();
   }
 
-  #lease(replica: Replica): Lease {
-    this.take(replica, 1);
-    let held = true;
-    return {
-      session: replica.session,
-      ending: replica.group.ending.signal,
-      release: () => {
-        if (held) this.give(replica, 1);
-        held = false;
-      },
-    };
-  }
-
-  #serveHeld(group: Group): void {
-    while (group.held.size > 0) {
-      const replica = group.leastLoaded();
-      if (replica === null) return;
-      group.held.serveFirst(() => this.#lease(replica));
-    }
-  }
-
-  #hasRoom(group: Group): void {
-    this.#serveHeld(group);
-    if (group.dueJobs > 0) this.#onRoom(group);
-  }
-
   #becameReady({ group }: Replica): void {
-    this.#hasRoom(group);
+    this.places.offer(group);
     this.#preparations.ready(group);
     this.replan(group);
   }
