@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { AthanorError } from "../protocol/errors.ts";
-import { isLoopback, resolveConfig, type ServerFlags } from "./config.ts";
+import { resolveConfig, type ServerFlags } from "./config.ts";
+import { isLoopback } from "./config-values.ts";
 
 const invalid = (pattern: RegExp) => (error: unknown) =>
   error instanceof AthanorError && error.code === "config_invalid" && pattern.test(error.detail);

@@ -2,14 +2,25 @@ import { randomInt } from "node:crypto";
 import { homedir } from "node:os";
 import { isAbsolute, join, resolve } from "node:path";
 import { HTTP_DEFAULTS, POSTGRES_DEFAULTS, SERVER_DEFAULTS } from "../protocol/defaults.ts";
-import { AthanorError } from "../protocol/errors.ts";
 import { toWireName } from "../protocol/names.ts";
+import {
+  accessLogOf,
+  bad,
+  domainOf,
+  flag,
+  hostOf,
+  integer,
+  isLoopback,
+  type LogLevel,
+  logLevelOf,
+  nonEmpty,
+  publicUrlOf,
+  quoted,
+  tokenOf,
+} from "./config-values.ts";
 import { TrustedProxies } from "./http/proxies.ts";
 import type { TlsFiles } from "./http/tls.ts";
 import { parseTarget } from "./store/postgres/target.ts";
-
-export const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const;
-export type LogLevel = (typeof LOG_LEVELS)[number];
 
 /** What `athanor up` was told by its flags, unvalidated; a flag wins over the variable of the same meaning. */
 export interface ServerFlags {
@@ -94,8 +105,6 @@ export interface Config {
   maxStorePages: number | null;
 }
 
-const bad = (detail: string): AthanorError => new AthanorError("config_invalid", detail);
-
 /** Flags and environment -> Config. Throws config_invalid naming the option and its value. */
 export function resolveConfig(flags: ServerFlags, env: NodeJS.ProcessEnv): Config {
   const dataDir = resolve(flags.data ?? nonEmpty(env.ATHANOR_DATA) ?? defaultDataDir(env));
@@ -136,28 +145,6 @@ function defaultDataDir(env: NodeJS.ProcessEnv): string {
   return xdg !== undefined && isAbsolute(xdg) ? join(xdg, "athanor") : join(homedir(), ".local", "share", "athanor");
 }
 
-export function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || /^127(?:\.\d{1,3}){3}$/.test(host);
-}
-
-const nonEmpty = (value: string | undefined): string | undefined => (value === "" ? undefined : value);
-const quoted = (value: unknown): string => JSON.stringify(value);
-
-/** A variable that turns something on. */
-function flag(name: string, env: NodeJS.ProcessEnv): boolean {
-  const value = env[name] ?? "";
-  if (["", "0", "false"].includes(value)) return false;
-  if (["1", "true"].includes(value)) return true;
-  throw bad(`${name} is ${quoted(value)}; 1 or 0 is needed`);
-}
-
-function integer(name: string, value: number | string, min: number, max: number): number {
-  const number = typeof value === "number" ? value : /^\d{1,9}$/.test(value) ? Number(value) : Number.NaN;
-  if (!Number.isInteger(number) || number < min || number > max)
-    throw bad(`${name} is ${quoted(value)}; a whole number from ${min} to ${max} is needed`);
-  return number;
-}
-
 /** Faults strike whoever calls: on purpose, and so on this machine alone unless that is said too. */
 function chaosOf({ chaos, chaosAnywhere, host }: ServerFlags, env: NodeJS.ProcessEnv): number | null {
   if (chaos === undefined || chaos === false) return null;
@@ -165,33 +152,6 @@ function chaosOf({ chaos, chaosAnywhere, host }: ServerFlags, env: NodeJS.Proces
   if (!isLoopback(given) && chaosAnywhere !== true)
     throw bad(`--chaos breaks calls on purpose, and --host ${given} is reached by others; --chaos-anywhere allows it`);
   return chaos === true ? randomInt(1e9) : integer("--chaos", chaos, 0, 999_999_999);
-}
-
-function hostOf(value: string): string {
-  const host = value.replace(/^\[(.*)\]$/, "$1");
-  if (!/^[A-Za-z0-9.:_%-]{1,255}$/.test(host))
-    throw bad(`--host is ${quoted(value)}; a host name or an IP address is needed`);
-  return host;
-}
-
-function domainOf(value: string): string {
-  const domain = value.toLowerCase();
-  const labels = domain.split(".");
-  if (
-    domain.length > 253 ||
-    !labels.every((label) => label.length <= 63 && /^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?$/.test(label))
-  ) {
-    throw bad(`--domain is ${quoted(value)}; a domain name such as "localhost" or "apps.example.com" is needed`);
-  }
-  return domain;
-}
-
-function tokenOf(value: string | undefined): string | null {
-  const token = value?.trim();
-  if (token === undefined || token === "") return null;
-  // The value itself stays out of the message.
-  if (!/^[\x21-\x7e]{16,512}$/.test(token)) throw bad("ATHANOR_TOKEN must be 16 to 512 visible ASCII characters");
-  return token;
 }
 
 function storeOf(flags: ServerFlags, env: NodeJS.ProcessEnv): StoreSetting {
@@ -216,15 +176,6 @@ function tlsOf(flags: ServerFlags, env: NodeJS.ProcessEnv): TlsFiles | null {
   return { cert: resolve(cert), key: resolve(key) };
 }
 
-function accessLogOf(value: string): number | null {
-  const known: { [name: string]: number | null } = { off: null, errors: 0, all: 1 };
-  if (Object.hasOwn(known, value)) return known[value] as number | null;
-  const share = /^\d?(?:\.\d{1,9})?$/.test(value) ? Number(value) : Number.NaN;
-  if (!(share > 0 && share <= 1))
-    throw bad(`--access-log is ${quoted(value)}; off, errors, all, or a share of requests such as 0.01 is needed`);
-  return share;
-}
-
 function proxiesOf(flags: ServerFlags, env: NodeJS.ProcessEnv): TrustedProxies {
   const hasPublicUrl = (flags.publicUrl ?? nonEmpty(env.ATHANOR_PUBLIC_URL)) !== undefined;
   // Where a proxy is known to be, it mostly has an address of the same network.
@@ -236,26 +187,4 @@ function proxiesOf(flags: ServerFlags, env: NodeJS.ProcessEnv): TrustedProxies {
       `--trust-proxy is ${quoted(value)}, of which ${(error as Error).message}; none, loopback, private, all, or addresses and ranges with commas are needed`,
     );
   }
-}
-
-function publicUrlOf(value: string | undefined): string | null {
-  if (value === undefined) return null;
-  const url = URL.parse(value);
-  if (
-    !url ||
-    !/^https?:$/.test(url.protocol) ||
-    url.pathname !== "/" ||
-    url.search !== "" ||
-    url.hash !== "" ||
-    url.username !== ""
-  ) {
-    throw bad(`--public-url is ${quoted(value)}; an origin such as "https://athanor.example.com" is needed`);
-  }
-  return url.origin;
-}
-
-function logLevelOf(value: string): LogLevel {
-  const level = LOG_LEVELS.find((known) => known === value);
-  if (!level) throw bad(`--log-level is ${quoted(value)}; one of ${LOG_LEVELS.join(", ")} is needed`);
-  return level;
 }

@@ -1,5 +1,5 @@
 import { pino } from "pino";
-import type { LogLevel } from "./config.ts";
+import type { LogLevel } from "./config-values.ts";
 import { readableLine } from "./readable-log.ts";
 
 /** The smallest log that any part of the server needs. */
