@@ -1,6 +1,7 @@
 import { AthanorError } from "../protocol/errors.ts";
 import type { OpenHttp } from "../protocol/replica.ts";
-import { type BodyRequest, type ReadBody, readBody, readWholeJson } from "../schema/body.ts";
+import { type BodyRequest, readBody, readWholeJson } from "../schema/body.ts";
+import type { ReadBody } from "../schema/extract.ts";
 import type { Call } from "./call.ts";
 import { sendResponse, sendStream, sendValue } from "./http-answer.ts";
 import type { HttpAnswer, HttpCaller, HttpRequestHead } from "./http-face.ts";

@@ -2,33 +2,27 @@ import { SERVER_DEFAULTS } from "../protocol/defaults.ts";
 import { AthanorError } from "../protocol/errors.ts";
 import type { Json, JsonObject, JsonSchema } from "../protocol/json.ts";
 import type { CodeType, FunctionSpec } from "../protocol/spec.ts";
-import type { InvalidPath, SpawnRequest } from "../protocol/wire.ts";
+import { type BodyBytes, contentTypeOf, decodeText, limited, readAll } from "./body-bytes.ts";
 import { invalid } from "./check.ts";
 import { type Accepts, coerceField, emptyIsAbsent, fieldName, fieldsOf, itemAccepts } from "./coerce.ts";
 import { addImage, extractInto, maxFileBytes, type ReadBody, startExtraction, tooLarge } from "./extract.ts";
-import { parseJson, refuseNames } from "./json-text.ts";
+import { parseJson } from "./json-text.ts";
 import { checkFieldName, type Part, readMultipart } from "./multipart.ts";
 import { inputPlan, planHas } from "./plan.ts";
 import { brief, pointer } from "./words.ts";
 
-export { extractMedia, type ReadBody } from "./extract.ts";
-
 const FILE_TYPES: ReadonlySet<CodeType> = new Set(["image", "bytes"]);
-const UTF_8 = new TextDecoder("utf-8", { fatal: true });
+
 const QUERY_METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "DELETE"]);
 
-export interface BodyRequest {
+export interface BodyRequest extends BodyBytes {
   method: string;
   /** Absolute. */
   url: URL | string;
   contentType: string | null;
   contentLength: number | null;
-  /** As it comes, or whole. */
-  body: AsyncIterable<Uint8Array> | Uint8Array | null;
   fn: FunctionSpec;
   $defs: { [name: string]: JsonSchema };
-  /** See bodyLimitBytes. */
-  maxBodyBytes: number;
 }
 
 /**
@@ -77,55 +71,6 @@ export function bodyLimitBytes(fn: FunctionSpec, $defs: { [name: string]: JsonSc
   const limit = SERVER_DEFAULTS.maxJsonBodyBytes + (takesFiles ? Math.ceil((maxFileBytes(fn) * 4) / 3) : 0);
   bodyLimits.set(fn, limit);
   return limit;
-}
-
-/** `{args, kwargs}` as the wire body by name. Throws `input_invalid` for too many args, an unknown name, or one given twice. */
-export function bodyFromCall(fn: FunctionSpec, call: SpawnRequest): Json {
-  const { args = [], kwargs = {} } = call;
-  refuseNames([...args, kwargs]);
-  if (fn.input.mode === "object" || fn.input.mode === "standard") return singleBody(fn, args, kwargs);
-  const params = fn.input.params.filter((param) => param.inject === null);
-  const rest = params.at(-1)?.rest ? params.at(-1) : undefined;
-  const body: JsonObject = { ...kwargs };
-  const errors: InvalidPath[] = [];
-  for (const [i, arg] of args.entries()) {
-    const param = params[i];
-    if (rest && i >= params.length - 1) {
-      body[rest.name] = args.slice(i);
-      break;
-    }
-    if (!param) errors.push({ path: `/args/${i}`, expected: `at most ${params.length} arguments`, actual: brief(arg) });
-    else if (Object.hasOwn(kwargs, param.name)) {
-      errors.push({
-        path: `/kwargs/${pointer(param.name)}`,
-        expected: "a parameter given once, by place or by name",
-        actual: brief(arg),
-      });
-    } else body[param.name] = arg;
-  }
-  if (errors.length > 0) throw invalid("input_invalid", `The call of ${fn.name}`, errors.slice(0, 20));
-  return body;
-}
-
-/** A body that is one value of its own: the only argument, or, as HTTP callers give it, its properties by name. */
-function singleBody(fn: FunctionSpec, args: Json[], kwargs: JsonObject): Json {
-  const names = Object.keys(kwargs);
-  const [only] = args;
-  if (only === undefined) return unwrapped(fn, kwargs);
-  if (args.length === 1 && names.length === 0) return only;
-  const actual = `${args.length} arguments and ${names.length} names`;
-  throw invalid("input_invalid", `The call of ${fn.name}`, [{ path: "", expected: "one argument", actual }]);
-}
-
-/** `{request: {...}}` where `request` is the parameter's own name, and no property of its object. */
-function unwrapped(fn: FunctionSpec, kwargs: JsonObject): Json {
-  const name = fn.input.mode === "object" ? fn.input.params.find((param) => param.inject === null)?.name : undefined;
-  const names = Object.keys(kwargs);
-  if (name === undefined || names.length !== 1 || names[0] !== name) return kwargs;
-  const schema = fn.input.mode === "object" ? fn.input.schema : null;
-  const properties = typeof schema === "object" && schema !== null ? schema.properties : null;
-  const isOwn = typeof properties === "object" && properties !== null && Object.hasOwn(properties, name);
-  return isOwn ? kwargs : (kwargs[name] ?? null);
 }
 
 function fromJson(p: BodyRequest, body: Json): ReadBody {
@@ -209,68 +154,4 @@ function partValue(part: Part, accepts: Accepts | undefined, extraction: Extract
   throw invalid("input_invalid", `The input of ${fn}`, [
     { path, expected: accepts ? "a value, not a file" : "nothing by this name", actual },
   ]);
-}
-
-function contentTypeOf(header: string | null): { name: string; charset: string | null } {
-  const [name = "", ...params] = (header ?? "").split(";");
-  const charset = params.map((param) => /^\s*charset\s*=\s*"?([^"]*?)"?\s*$/i.exec(param)?.[1]).find((found) => found);
-  return { name: name.trim().toLowerCase(), charset: charset ?? null };
-}
-
-function decodeText(bytes: Uint8Array, charset: string | null, code: "malformed_json" | "malformed_form"): string {
-  let decoder = UTF_8;
-  try {
-    if (charset !== null && !/^utf-?8$/i.test(charset)) decoder = new TextDecoder(charset, { fatal: true });
-  } catch {
-    throw new AthanorError("unsupported_media_type", `The body's charset ${brief(charset)} is not known; send UTF-8.`);
-  }
-  try {
-    return decoder.decode(bytes);
-  } catch {
-    throw new AthanorError(
-      code,
-      `The body is not valid ${decoder.encoding} from byte ${firstBadByte(bytes, decoder.encoding)} on.`,
-    );
-  }
-}
-
-/** How many bytes from the start decode without a fault, by halving. */
-function firstBadByte(bytes: Uint8Array, encoding: string): number {
-  let good = 0;
-  let bad = bytes.length;
-  while (bad - good > 1) {
-    const middle = (good + bad) >> 1;
-    try {
-      new TextDecoder(encoding, { fatal: true }).decode(bytes.subarray(0, middle), { stream: true });
-      good = middle;
-    } catch {
-      bad = middle;
-    }
-  }
-  return good;
-}
-
-/** The request's bytes, up to the limit; one more and it throws, before it is kept. */
-async function* limited(p: BodyRequest): AsyncGenerator<Uint8Array> {
-  let total = 0;
-  for await (const chunk of p.body instanceof Uint8Array ? [p.body] : (p.body ?? [])) {
-    total += chunk.length;
-    if (total > p.maxBodyBytes) throw tooLarge(p.maxBodyBytes, "");
-    yield chunk;
-  }
-}
-
-async function readAll(p: BodyRequest): Promise<Uint8Array> {
-  if (p.body instanceof Uint8Array) {
-    if (p.body.length > p.maxBodyBytes) throw tooLarge(p.maxBodyBytes, "");
-    return p.body;
-  }
-  const chunks: Uint8Array[] = [];
-  let total = 0;
-  for await (const chunk of p.body ?? []) {
-    total += chunk.length;
-    if (total > p.maxBodyBytes) throw tooLarge(p.maxBodyBytes, "");
-    chunks.push(chunk);
-  }
-  return chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks);
 }

@@ -3,76 +3,28 @@ import { AthanorError } from "../protocol/errors.ts";
 import { NAME_PATTERN, RESERVED_APP_NAMES } from "../protocol/names.ts";
 import type { FunctionKind } from "../protocol/spec.ts";
 import { callerFile } from "./call-site.ts";
-import type { JobContext } from "./context.ts";
-import type { Handle, UntypedHandle } from "./handle.ts";
-import type { BatchArgs, BatchResultOf, ChunkOf, ResultOf, Wire, WireArgs } from "./handler.ts";
+import type {
+  AnyHandler,
+  BatchHandle,
+  BatchHandler,
+  BatchSchemaHandle,
+  BatchSchemaHandler,
+  HandlerHandle,
+  MethodDecorator,
+  OptionalSchema,
+  RequiredInput,
+  SchemaHandle,
+  SchemaHandler,
+} from "./declaration.ts";
+import type { UntypedHandle } from "./handle.ts";
 import { ClassHookList } from "./hooks.ts";
 import { LocalHandle } from "./local-handle.ts";
-import type {
-  AppOptions,
-  BatchedOptions,
-  EndpointOptions,
-  FunctionOptions,
-  SchemaOptions,
-  UnbatchedOptions,
-} from "./options.ts";
+import type { AppOptions, BatchedOptions, EndpointOptions, FunctionOptions, UnbatchedOptions } from "./options.ts";
 import { isWhole, registrationOf, takeSite } from "./registration.ts";
 import { APP_STATE, type AppState, type Registration, registry } from "./registry.ts";
 import type { ServedApp, ServeOptions } from "./serve.ts";
 import type { FetchFactory, NodeFactory, Service, WebServerStart } from "./service.ts";
 import type { AsgiOptions, CommandOptions, NodeOptions, ServiceOptions, WsgiOptions } from "./service-options.ts";
-
-/** A decorator of a method. */
-export type MethodDecorator = (
-  // biome-ignore lint/suspicious/noExplicitAny: any method may be decorated
-  method: (this: any, ...args: any[]) => unknown,
-  context: ClassMethodDecoratorContext,
-) => void;
-
-type InputOf<I> = I extends StandardSchemaV1 ? StandardSchemaV1.InferInput<I> : unknown;
-type OutputOf<I> = I extends StandardSchemaV1 ? StandardSchemaV1.InferOutput<I> : unknown;
-
-/** A handler with an `input` schema; with an `output` schema it may return whatever that takes. */
-type SchemaHandler<I, O, R> = (
-  input: OutputOf<I>,
-  context: JobContext,
-) => O extends StandardSchemaV1 ? InputOf<O> | Promise<InputOf<O>> : R;
-
-type SchemaHandle<I, O, R> = Handle<
-  [input: InputOf<I>],
-  O extends StandardSchemaV1 ? Wire<OutputOf<O>> : ResultOf<R>,
-  ChunkOf<R>
->;
-
-/**
- * Parameters of `never` leave the type of a parameter with a default to the default: under `unknown[]` the `50` of `steps = 50` would
- * be of type unknown.
- */
-type AnyHandler = (...args: never[]) => unknown;
-
-/** A handler with `batch`; a result that is an Error fails its own job alone. */
-type BatchHandler = (...args: never[]) => readonly unknown[] | Promise<readonly unknown[]>;
-
-type BatchSchemaHandler<I, O, R extends readonly unknown[]> = (
-  inputs: OutputOf<I>[],
-  context: JobContext,
-) => O extends StandardSchemaV1 ? Eventually<readonly (InputOf<O> | Error)[]> : Eventually<R>;
-
-type Eventually<T> = T | Promise<T>;
-
-type BatchSchemaHandle<I, O, R> = Handle<
-  [input: InputOf<I>],
-  O extends StandardSchemaV1 ? Wire<OutputOf<O>> : BatchResultOf<R>
->;
-
-type OptionalSchema = StandardSchemaV1 | undefined;
-type RequiredInput<I extends StandardSchemaV1, O extends OptionalSchema> = SchemaOptions<I, O> & { input: I };
-type HandlerHandle<F extends AnyHandler> = Handle<
-  WireArgs<Parameters<F>>,
-  ResultOf<ReturnType<F>>,
-  ChunkOf<ReturnType<F>>
->;
-type BatchHandle<F extends BatchHandler> = Handle<BatchArgs<WireArgs<Parameters<F>>>, BatchResultOf<ReturnType<F>>>;
 
 /**
  * A named set of functions, written in one entry file. Importing the file declares; `athanor deploy FILE` or `app.deploy()` puts it on a server.

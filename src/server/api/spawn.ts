@@ -1,8 +1,9 @@
 import { AthanorError } from "../../protocol/errors.ts";
 import { parseId } from "../../protocol/names.ts";
 import type { FunctionSpec } from "../../protocol/spec.ts";
-import { bodyFromCall, extractMedia } from "../../schema/body.ts";
+import { bodyFromCall } from "../../schema/call-body.ts";
 import { checkInput } from "../../schema/check.ts";
+import { extractMedia } from "../../schema/extract.ts";
 import type { Context } from "../context.ts";
 import type { LoadedDeployment } from "../deployments/loaded.ts";
 import type { Call } from "../jobs/jobs.ts";
