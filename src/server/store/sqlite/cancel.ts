@@ -3,10 +3,11 @@ import type { JobError } from "../../../protocol/job.ts";
 import type { CancelledJobs, JobChange, JobFilter } from "../store.ts";
 import type { Connection } from "./connection.ts";
 import { queuesOf } from "./job-reads.ts";
+import type { JobRow } from "./job-row.ts";
 import { settleKeys } from "./keys.ts";
 import { toLines } from "./log.ts";
 import { CANCELLED_QUEUED, EXPIRED } from "./reasons.ts";
-import { type JobRow, toJob } from "./rows.ts";
+import { toJob } from "./rows.ts";
 import { ended, type Step, target } from "./transitions.ts";
 
 /** What ends jobs that do not run, or asks those that do to stop. */

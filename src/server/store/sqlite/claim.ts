@@ -1,8 +1,9 @@
 import type { ClaimedJobs, ClaimFunction, JobClaim, JobRecord } from "../store.ts";
 import type { Connection } from "./connection.ts";
+import type { JobRow } from "./job-row.ts";
 import { releaseDue } from "./keys.ts";
 import { tidyLog } from "./log.ts";
-import { type JobRow, toJob } from "./rows.ts";
+import { toJob } from "./rows.ts";
 
 /** The way of jobs to a replica: from the head of the index of ready jobs, within the limits of their functions. */
 

@@ -3,8 +3,8 @@ import { dirname } from "node:path";
 import { backup, DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
 import type { QueueName } from "../rows.ts";
 import { readMigrations, readStatements, sqlDir } from "../statements.ts";
+import { JOB_COLUMNS, jobRow } from "./job-row.ts";
 import { migrate } from "./migrate.ts";
-import { JOB_COLUMNS, jobRow } from "./rows.ts";
 
 type Params = Record<string, SQLInputValue>;
 

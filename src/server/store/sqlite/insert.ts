@@ -6,10 +6,10 @@ import { endQueued } from "./cancel.ts";
 import { startJob } from "./claim.ts";
 import type { Connection } from "./connection.ts";
 import { jobGet, jobPosition } from "./job-reads.ts";
+import type { JobRow } from "./job-row.ts";
 import { holdOf } from "./keys.ts";
 import { toLines } from "./log.ts";
 import { CANCELLED_WITH_PARENT } from "./reasons.ts";
-import type { JobRow } from "./rows.ts";
 
 /** The way of jobs into their queues. */
 

@@ -1,8 +1,9 @@
 import type { JobStatus } from "../../../protocol/job.ts";
 import type { JobCount, JobFilter, JobRecord } from "../store.ts";
 import type { Connection } from "./connection.ts";
+import type { JobRow } from "./job-row.ts";
 import { newestJob, PLACES_PER_JOB } from "./place.ts";
-import { type JobRow, toJob } from "./rows.ts";
+import { toJob } from "./rows.ts";
 
 export function jobGet(db: Connection, p: { job: number }): JobRecord | null {
   const row = db.get<JobRow>("jobHead", { job: p.job });

@@ -1,7 +1,8 @@
 import type { JobRecord } from "../store.ts";
 import type { Connection } from "./connection.ts";
+import type { JobRow } from "./job-row.ts";
 import { newestJob, PLACES_PER_JOB } from "./place.ts";
-import { type JobRow, toJob } from "./rows.ts";
+import { toJob } from "./rows.ts";
 
 /**
  * Whom a queued job waits for (`hold`), and concurrency keys.

@@ -3,10 +3,11 @@ import { isFinal, type JobStatus, transition } from "../../../protocol/job.ts";
 import type { JobChange, JobOutcome } from "../store.ts";
 import type { Connection } from "./connection.ts";
 import { positionOf } from "./job-reads.ts";
+import type { JobRow } from "./job-row.ts";
 import { settleKeys } from "./keys.ts";
 import { dropSegments, resultData, tidyLog, toLines } from "./log.ts";
 import { CANCELLED_RUNNING, SERVER_LOST } from "./reasons.ts";
-import { type JobRow, toJob } from "./rows.ts";
+import { toJob } from "./rows.ts";
 
 /**
  * The end of an attempt. Each change of a status asks `transition` of protocol/job.ts, and the triggers of the schema refuse what that table
