@@ -19,6 +19,7 @@ import { newSchedules } from "../schedules/decide.ts";
 import type { DeploymentRecord, Store } from "../store/store.ts";
 import { DeploymentFolders, type UploadBlobs } from "./folders.ts";
 import { Follower } from "./follower.ts";
+import { KeptDeployments } from "./kept.ts";
 import { loadDeployment } from "./load.ts";
 import type { LoadedDeployment } from "./loaded.ts";
 import { Misses } from "./misses.ts";
@@ -28,8 +29,6 @@ import { Rollout, type RolloutOptions } from "./rollout.ts";
 import { Turns, within } from "./turns.ts";
 import { checkUpload } from "./upload.ts";
 
-/** The files of a deployment that was asked for may be needed soon, though nothing in the store says so yet. */
-const KEEP_MS = 10 * 60_000;
 /** Deployments whose phases are remembered. */
 const MAX_PHASES = 500;
 
@@ -73,13 +72,9 @@ export class DeploymentService implements Deployments {
   readonly #options: DeploymentServiceOptions;
   readonly #folders: DeploymentFolders;
   readonly #rollout: Rollout;
-  readonly #loaded = new Map<number, LoadedDeployment>();
+  readonly #kept: KeptDeployments;
   readonly #turns = new Turns();
   #live: ReadonlyMap<string, LoadedDeployment> = new Map();
-  /** When each digest was last asked for. */
-  readonly #asked = new Map<string, number>();
-  /** By app, the digest of what was live before: a rollback goes to it, mostly. */
-  readonly #before = new Map<string, string>();
   readonly #phases = new Map<number, readonly DeployPhaseJson[]>();
   readonly #follower: Follower;
   readonly #misses: Misses<DeploymentRecord>;
@@ -89,6 +84,7 @@ export class DeploymentService implements Deployments {
     const { store, log } = options;
     this.#options = options;
     this.#folders = new DeploymentFolders(options);
+    this.#kept = new KeptDeployments((record) => loadDeployment(record, this.#folders.root, options.inspect ?? null));
     this.#rollout = new Rollout(options);
     this.#follower = new Follower({
       store,
@@ -96,8 +92,8 @@ export class DeploymentService implements Deployments {
       inTurn: (app, step) => this.#turns.take(app, step),
       served: () => this.#live,
       prepare: (record) => this.#prepareToFollow(record),
-      giveUp: (record) => this.#rollout.giveUp(this.#load(record)),
-      serve: (record) => this.#swap(record.app, this.#load(record)),
+      giveUp: (record) => this.#rollout.giveUp(this.#kept.load(record)),
+      serve: (record) => this.#swap(record.app, this.#kept.load(record)),
       drop: (app) => this.#swap(app, null),
     });
     this.#misses = new Misses({
@@ -129,7 +125,7 @@ export class DeploymentService implements Deployments {
     await this.#folders.stop();
     await this.#turns.over();
     this.#live = new Map();
-    this.#loaded.clear();
+    this.#kept.clear();
   }
 
   live(app: string): LoadedDeployment | undefined {
@@ -156,17 +152,17 @@ export class DeploymentService implements Deployments {
   }
 
   async get(deployment: number): Promise<LoadedDeployment> {
-    const loaded = this.#loaded.get(deployment);
+    const loaded = this.#kept.get(deployment);
     if (loaded) {
-      this.#asked.set(loaded.digest, Date.now());
+      this.#kept.ask(loaded);
       return loaded;
     }
     const record = await this.#options.store.deploymentGet({ deployment });
     if (!record)
       throw new AthanorError("deployment_not_found", `there is no deployment ${formatId("deployments", deployment)}`);
-    this.#asked.set(record.digest, Date.now());
+    this.#kept.ask(record);
     await this.#folders.ensure(record);
-    return this.#load(record);
+    return this.#kept.load(record);
   }
 
   /** How long the phases of its deploy took; empty where this server did not make it live, or has restarted since. */
@@ -211,15 +207,7 @@ export class DeploymentService implements Deployments {
     const needed = await this.#options.store.deploymentListNeeded();
     // What is being made is not in the store yet.
     if (this.#turns.areTaken) return 0;
-    const kept = new Set([...needed.map((record) => record.digest), ...this.#before.values()]);
-    // Requests are in no store, and their code may read its files at any time.
-    for (const number of this.#options.inUse()) kept.add(this.#loaded.get(number)?.digest ?? "");
-    for (const [digest, at] of this.#asked) {
-      if (at > Date.now() - KEEP_MS) kept.add(digest);
-      else this.#asked.delete(digest);
-    }
-    for (const [number, { digest }] of this.#loaded) if (!kept.has(digest)) this.#loaded.delete(number);
-    return await this.#folders.prune(kept);
+    return await this.#folders.prune(this.#kept.prune(needed, this.#options.inUse()));
   }
 
   async #create(upload: DeploymentUpload, phases: Phases, force: boolean): Promise<Deployed> {
@@ -233,12 +221,12 @@ export class DeploymentService implements Deployments {
     }
     const uploadBlob = await phases.time("install", () => this.#folders.write(upload));
     const building = await store.deploymentInsert({ app: spec.name, digest, spec, uploadBlob, now: now() });
-    const deployment = this.#load(building);
+    const deployment = this.#kept.load(building);
     this.#remember(deployment.number, phases);
     try {
       return { record: await this.#makeLive(deployment, phases), unchanged: false };
     } catch (error) {
-      this.#loaded.delete(deployment.number);
+      this.#kept.drop(deployment.number);
       const { why, told } = await this.#rollout.failed(deployment, error);
       await store.deploymentFail({ deployment: deployment.number, error: why, now: now() }).catch((fault: unknown) => {
         this.#options.log.error({ deployment: deployment.id, err: fault }, "that it failed could not be stored");
@@ -257,7 +245,7 @@ export class DeploymentService implements Deployments {
     const target = refuseRollback(record, (digest) => this.#folders.has(digest));
     const phases = new Phases();
     await phases.time("install", () => this.#folders.ensure(target));
-    const deployment = this.#load(target);
+    const deployment = this.#kept.load(target);
     this.#remember(deployment.number, phases);
     try {
       return { record: await this.#makeLive(deployment, phases), unchanged: false };
@@ -282,7 +270,7 @@ export class DeploymentService implements Deployments {
   /** At the start of the server nothing is served yet that could go on meanwhile. */
   async #prepareToFollow(record: DeploymentRecord): Promise<void> {
     await this.#folders.ensure(record);
-    if (this.#live.has(record.app)) await this.#rollout.prepare(this.#load(record), new Phases());
+    if (this.#live.has(record.app)) await this.#rollout.prepare(this.#kept.load(record), new Phases());
   }
 
   /** One assignment, so that a request sees either the old or the new. */
@@ -292,20 +280,8 @@ export class DeploymentService implements Deployments {
     if (added) live.set(app, added);
     else live.delete(app);
     this.#live = live;
-    if (retired && added) this.#before.set(app, retired.digest);
-    else this.#before.delete(app);
-    // A request that came before the switch may get to its replica a while after it.
-    if (retired) this.#asked.set(retired.digest, Date.now());
+    this.#kept.switched(app, retired, added);
     this.#options.onChange({ live: [...live.values()], added, retired });
-  }
-
-  #load(record: DeploymentRecord): LoadedDeployment {
-    let loaded = this.#loaded.get(record.deployment);
-    if (!loaded) {
-      loaded = loadDeployment(record, this.#folders.root, this.#options.inspect ?? null);
-      this.#loaded.set(record.deployment, loaded);
-    }
-    return loaded;
   }
 
   #remember(deployment: number, { ended }: Phases): void {
