@@ -1,6 +1,6 @@
 import { AthanorError } from "../protocol/errors.ts";
 import { answerHttp, reportOf } from "../runtime/http.ts";
-import { functionsJson } from "../server/api/show.ts";
+import { functionsJson } from "../server/deployments/json.ts";
 import { allowOrigin, preflightHeaders } from "../server/gateway/cors.ts";
 import { serveDocs } from "../server/gateway/docs.ts";
 import { type AppRoutes, type EndpointRoute, type ServiceRoute, serviceAt } from "../server/gateway/routes.ts";

@@ -5,7 +5,7 @@ import { mock, test } from "node:test";
 import { exitOf } from "../../test/harness/fake-replicas.ts";
 import { CHAOS_DEFAULTS } from "../protocol/defaults.ts";
 import { Chaos } from "./chaos.ts";
-import type { AttemptAnswer } from "./jobs/attempt.ts";
+import type { AttemptAnswer } from "./jobs/outcome.ts";
 import type { JobRecord } from "./store/store.ts";
 
 const ANSWER: AttemptAnswer = { type: "result", value: 1, media: [] };

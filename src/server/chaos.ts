@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { CHAOS_DEFAULTS } from "../protocol/defaults.ts";
 import { formatId } from "../protocol/names.ts";
 import type { Exchange } from "./http/exchange.ts";
-import type { AttemptAnswer } from "./jobs/attempt.ts";
+import type { AttemptAnswer } from "./jobs/outcome.ts";
 import type { ReplicaSession } from "./replicas/session.ts";
 import type { JobRecord } from "./store/store.ts";
 

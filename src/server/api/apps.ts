@@ -1,11 +1,11 @@
 import { AthanorError } from "../../protocol/errors.ts";
 import { formatId } from "../../protocol/names.ts";
 import type { AppJson, Page } from "../../protocol/wire.ts";
+import { appLinks, functionsJson } from "../deployments/json.ts";
 import type { LoadedDeployment } from "../deployments/loaded.ts";
 import { sendEmpty, sendJson } from "../http/answer.ts";
 import type { JobCount } from "../store/store.ts";
 import { type Route, requireParam } from "./route.ts";
-import { appLinks, functionsJson } from "./show.ts";
 import { liveDeployment } from "./spawn.ts";
 
 export const appRoutes: Route[] = [

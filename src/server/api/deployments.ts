@@ -10,6 +10,7 @@ import type {
   Page,
 } from "../../protocol/wire.ts";
 import type { Context } from "../context.ts";
+import { appLinks, deploymentJson } from "../deployments/json.ts";
 import { Phases } from "../deployments/phases.ts";
 import type { Deployed } from "../deployments/service.ts";
 import { sendJson } from "../http/answer.ts";
@@ -17,7 +18,6 @@ import { readJson } from "../http/body.ts";
 import type { DeploymentRecord } from "../store/store.ts";
 import { followLogs, readLogs } from "./deployment-logs.ts";
 import { type ApiCall, deploymentParam, numberQuery, type Route, requireParam } from "./route.ts";
-import { appLinks, deploymentJson } from "./show.ts";
 
 export const PAGE_QUERY = {
   cursor: { description: "The `next_cursor` of the page before.", schema: { type: "string" } },

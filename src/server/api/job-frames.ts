@@ -4,8 +4,8 @@ import { formatId } from "../../protocol/names.ts";
 import type { Context } from "../context.ts";
 import type { JobWatch, WatchParams } from "../events/watch.ts";
 import { cursorFrame, type FrameSource, frame } from "../http/event-stream.ts";
+import { withKey } from "../jobs/links.ts";
 import { hasMedia } from "../jobs/media.ts";
-import { withKey } from "./job-links.ts";
 
 export interface JobFramesParams extends Omit<WatchParams, "toJson"> {
   context: FrameContext;

@@ -4,10 +4,11 @@ import { isFinal, JOB_STATUSES, type JobStatus } from "../../protocol/job.ts";
 import { formatId, parseId } from "../../protocol/names.ts";
 import type { JobJson, Page } from "../../protocol/wire.ts";
 import { sendJson } from "../http/answer.ts";
+import { jobErrorOf } from "../jobs/failure.ts";
+import { withKey } from "../jobs/links.ts";
 import type { JobRecord } from "../store/store.ts";
 import { webhookJson } from "../webhooks/body.ts";
 import { PAGE_QUERY, pageJson, pageOf } from "./deployments.ts";
-import { jobErrorOf, withKey } from "./job-links.ts";
 import { type ApiCall, jobParam, numberQuery, type Route } from "./route.ts";
 
 export const jobRoutes: Route[] = [

@@ -1,11 +1,11 @@
 import { AthanorError } from "../../protocol/errors.ts";
 import type { OpenHttp } from "../../protocol/replica.ts";
 import { MAX_TIMER_MS } from "../alarm.ts";
-import { idempotencyKeyOf } from "../api/idempotency.ts";
-import { functionsJson } from "../api/show.ts";
+import { functionsJson } from "../deployments/json.ts";
 import type { LoadedDeployment } from "../deployments/loaded.ts";
 import { sendEmpty, sendJson } from "../http/answer.ts";
 import type { Exchange } from "../http/exchange.ts";
+import { idempotencyKeyOf } from "../http/idempotency.ts";
 import { preferencesOf } from "../http/prefer.ts";
 import { Tunnels } from "../websockets/tunnels.ts";
 import type { GatewayContext } from "./context.ts";

@@ -3,11 +3,12 @@ import { isFinal } from "../../protocol/job.ts";
 import type { JobJson } from "../../protocol/wire.ts";
 import { readBody } from "../../schema/body.ts";
 import { checkInput } from "../../schema/check.ts";
-import { jobErrorOf, withKey } from "../api/job-links.ts";
 import { sendJson } from "../http/answer.ts";
 import { acceptBody, bodyStream } from "../http/body.ts";
 import type { Exchange } from "../http/exchange.ts";
+import { jobErrorOf } from "../jobs/failure.ts";
 import type { Inserted } from "../jobs/jobs.ts";
+import { withKey } from "../jobs/links.ts";
 import type { GatewayContext } from "./context.ts";
 import type { EndpointRoute } from "./routes.ts";
 

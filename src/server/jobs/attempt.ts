@@ -6,11 +6,11 @@ import type { JobError } from "../../protocol/job.ts";
 import { formatId } from "../../protocol/names.ts";
 import type { FunctionSpec } from "../../protocol/spec.ts";
 import { MAX_TIMER_MS } from "../alarm.ts";
-import type { JobAnswer, JobCall, ReplicaSession } from "../replicas/session.ts";
+import type { JobCall, ReplicaSession } from "../replicas/session.ts";
 import type { JobRecord } from "../store/store.ts";
 import { hasMedia, loadMedia } from "./media.ts";
 import type { JobBlobs, JobEvents } from "./options.ts";
-import type { Stopping } from "./outcome.ts";
+import type { AttemptAnswer, Stopping } from "./outcome.ts";
 import { payloadBlob, payloadText } from "./payload.ts";
 
 const CHUNK_RETRY_MS = 500;
@@ -24,9 +24,6 @@ export interface AttemptOptions {
   /** Default SERVER_DEFAULTS.cancelGraceMs. */
   cancelGraceMs?: number;
 }
-
-/** What is not the replica's answer: the job never reached it, or its input could not be read. */
-export type AttemptAnswer = JobAnswer | { type: "notRun"; why: string };
 
 /**
  * One attempt of one job on one replica.

@@ -3,10 +3,10 @@ import type { Json } from "../../protocol/json.ts";
 import { runningEvent } from "../events/event-log.ts";
 import type { Replica } from "../scheduler/group.ts";
 import type { JobChange, JobOutcome, JobRecord } from "../store/store.ts";
-import { Attempt, type AttemptAnswer } from "./attempt.ts";
+import { Attempt } from "./attempt.ts";
 import { Finisher } from "./finisher.ts";
 import { clockOf, type JobsOptions } from "./options.ts";
-import { type AttemptEnd, outcomeOf } from "./outcome.ts";
+import { type AttemptAnswer, type AttemptEnd, outcomeOf } from "./outcome.ts";
 import { storePayload } from "./payload.ts";
 
 export interface AttemptsListener {

@@ -3,8 +3,12 @@ import { SERVER_DEFAULTS } from "../../protocol/defaults.ts";
 import type { JobError } from "../../protocol/job.ts";
 import type { RetrySpec } from "../../protocol/spec.ts";
 import { exitStatus } from "../replicas/exit.ts";
+import type { JobAnswer } from "../replicas/session.ts";
 import type { JobOutcome } from "../store/store.ts";
 import { retryDelayMs } from "./retry.ts";
+
+/** `notRun`: the job never reached the replica, or its input could not be read. */
+export type AttemptAnswer = JobAnswer | { type: "notRun"; why: string };
 
 /** How the code of an attempt came to its end, the result's media already stored. */
 export type AttemptEnd =

@@ -1,9 +1,10 @@
 import { AthanorError } from "../../protocol/errors.ts";
+import type { AppSpec } from "../../protocol/spec.ts";
 import { checkInput } from "../../schema/check.ts";
-import type { LoadedDeployment } from "../deployments/loaded.ts";
+import type { Validators } from "../../schema/validators.ts";
 
 /** A scheduled run has no input. Throws deployment_invalid where a scheduled function cannot do without. */
-export function checkScheduled(deployment: LoadedDeployment): void {
+export function checkScheduled(deployment: { spec: AppSpec; validators(): Validators }): void {
   for (const { name, schedule, input } of deployment.spec.functions) {
     if (schedule === null) continue;
     const refuse = (why: string): AthanorError =>

@@ -1,7 +1,7 @@
 import { WEBHOOK_DEFAULTS } from "../../protocol/defaults.ts";
 import { formatId } from "../../protocol/names.ts";
 import type { JobJson, WebhookBody, WebhookJson, WebhookType } from "../../protocol/wire.ts";
-import { withKey } from "../api/job-links.ts";
+import { withKey } from "../jobs/links.ts";
 import { payloadBlob } from "../jobs/payload.ts";
 import type { JobRecord, WebhookRecord } from "../store/store.ts";
 import { MAX_ATTEMPTS } from "./verdict.ts";

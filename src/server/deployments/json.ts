@@ -1,8 +1,9 @@
-/** How records look on the wire. */
 import { formatId } from "../../protocol/names.ts";
 import type { AppSpec, FunctionSpec } from "../../protocol/spec.ts";
 import type { DeploymentJson, DeployPhaseJson, FunctionJson } from "../../protocol/wire.ts";
 import type { DeploymentRecord } from "../store/store.ts";
+
+/** How deployments look on the wire. */
 
 function functionJson(app: string, fn: FunctionSpec): FunctionJson {
   return {

@@ -1,5 +1,5 @@
 import { AthanorError } from "../../protocol/errors.ts";
-import type { Exchange } from "../http/exchange.ts";
+import type { Exchange } from "./exchange.ts";
 
 /** Of the Idempotency-Key header; null where there is none. Throws bad_request. */
 export function idempotencyKeyOf(x: Exchange): string | null {
