@@ -1,6 +1,6 @@
 /**
- * Holds the imports between the folders of `src` against the arrows that ARCHITECTURE.md draws. Type imports count: a
- * type that crosses the wrong way is knowledge that does.
+ * Holds the imports between the folders of `src` against the arrows that ARCHITECTURE.md draws, and lets the folders of `src/server` import each
+ * other one way only. Type imports count: a type that crosses the wrong way is knowledge that does.
  */
 import { glob, readFile } from "node:fs/promises";
 import path from "node:path";
@@ -45,6 +45,8 @@ const PARTS: Part[] = [
 const SRC = path.join(path.dirname(import.meta.dirname), "src");
 let checked = 0;
 const faults: string[] = [];
+/** Of the folders of `src/server`, each with those that it imports. */
+const serverArrows = new Map<string, Set<string>>();
 
 for await (const file of glob("**/*.ts", { cwd: SRC })) {
   if (file.endsWith(".test.ts")) continue;
@@ -57,10 +59,16 @@ for await (const file of glob("**/*.ts", { cwd: SRC })) {
   for (const { fileName: specifier, pos } of ts.preProcessFile(text, true, true).importedFiles) {
     checked += 1;
     const fault = faultOf(from, file, specifier);
+    noteServerArrow(file, path.posix.join(path.posix.dirname(file), specifier));
     if (fault) faults.push(`src/${file}:${text.slice(0, pos).split("\n").length}: ${fault}`);
   }
 }
 
+for (const folder of serverArrows.keys()) {
+  const circle = circleFrom([folder]);
+  if (circle?.every((other) => folder <= other))
+    faults.push(`src/server: its folders import in a circle: ${[...circle, folder].join(" -> ")}`);
+}
 for (const fault of faults.toSorted()) console.log(fault);
 if (checked === 0) console.log(`no import found under ${SRC}`);
 process.exitCode = faults.length > 0 || checked === 0 ? 1 : 0;
@@ -79,6 +87,23 @@ function faultOf(from: Part, file: string, specifier: string): string | null {
   const to = partOf(target);
   if (to && (to === from || from.mayImport.includes(to.part))) return null;
   return `${from.part} must not import ${to?.part ?? target} (${specifier}); it may import ${from.mayImport.join(", ") || "nothing of ours"}`;
+}
+
+function noteServerArrow(file: string, target: string): void {
+  const [from, to] = [file, target].map((name) => /^server\/(\w+)\//.exec(name)?.[1]);
+  if (from === undefined || to === undefined || from === to) return;
+  serverArrows.set(from, (serverArrows.get(from) ?? new Set()).add(to));
+}
+
+/** The way that leads back to where it began; null: none does. */
+function circleFrom(way: string[], seen = new Set<string>()): string[] | null {
+  for (const next of serverArrows.get(way.at(-1) ?? "") ?? []) {
+    if (next === way[0]) return way;
+    if (seen.has(next)) continue;
+    const circle = circleFrom([...way, next], seen.add(next));
+    if (circle) return circle;
+  }
+  return null;
 }
 
 function partOf(file: string): Part | undefined {

@@ -7,13 +7,10 @@ import { mkdir, open, readdir, rename, rm, symlink } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import { AthanorError } from "../../protocol/errors.ts";
 import type { DeploymentUpload, ShippedFile } from "../../protocol/spec.ts";
+import { FILES_DIR, interpreterOf, PYTHON_DIR } from "../replicas/deployment-folder.ts";
 
 export const BUNDLE_FILE = "bundle.mjs";
 export const VALIDATORS_FILE = "validators.cjs";
-/** Folder of the files that ship as they are. */
-export const FILES_DIR = "files";
-/** Folder of the links to Python environments, one for each function in Python. */
-export const PYTHON_DIR = "python";
 /** Each waits for the disk. */
 const FILES_AT_A_TIME = 32;
 const TEMPORARY = ".new-";
@@ -31,11 +28,6 @@ export async function removeTemporaries(dir: string): Promise<void> {
   for (const entry of await readdir(dir)) {
     if (entry.startsWith(TEMPORARY)) await rm(join(dir, entry), { recursive: true, force: true });
   }
-}
-
-/** The interpreter of a function's environment, by the link in its deployment's folder. */
-export function interpreterOf(dir: string, fn: string): string {
-  return join(dir, PYTHON_DIR, fn, "bin", "python");
 }
 
 /** Whether it is there, with the interpreters that its links lead to. */

@@ -1,9 +1,9 @@
 import type { JobEvent } from "../../protocol/event.ts";
-import type { Chaos } from "../chaos.ts";
 import type { Log } from "../log.ts";
 import type { RunnableDeployment } from "../scheduler/deployment.ts";
 import type { Scheduler } from "../scheduler/scheduler.ts";
 import type { EventBatch, JobRecord, Store } from "../store/store.ts";
+import type { AttemptAnswer } from "./outcome.ts";
 
 /** What the jobs need of the EventLog. */
 export interface JobEvents {
@@ -29,6 +29,11 @@ export interface JobBlobs {
   touch(sha256: string): Promise<boolean>;
 }
 
+export interface JobChaos {
+  /** Runs the attempt, or not, or late, or its answer is lost. */
+  attempt(record: JobRecord, run: () => Promise<AttemptAnswer>): Promise<AttemptAnswer>;
+}
+
 export interface JobsOptions {
   store: Store;
   scheduler: Scheduler;
@@ -42,7 +47,7 @@ export interface JobsOptions {
   /** Called once it is committed that a job was made or has changed its status. */
   changed?(record: JobRecord): void;
   /** Faults on purpose; left out: none. */
-  chaos?: Pick<Chaos, "attempt"> | undefined;
+  chaos?: JobChaos | undefined;
   /** Time that running jobs have to end when the server stops; default 10 s. Then they go back to the queue. */
   drainMs?: number;
   /** Time that a job's code has to heed its abort signal; default SERVER_DEFAULTS.cancelGraceMs. */

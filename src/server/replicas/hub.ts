@@ -10,7 +10,7 @@ import { httpFaceOf, type ReplicaGroup } from "../../protocol/groups.ts";
 import { formatId } from "../../protocol/names.ts";
 import { type AssignMessage, FrameType, MAX_FRAME_BYTES } from "../../protocol/replica.ts";
 import type { AppSpec } from "../../protocol/spec.ts";
-import { FILES_DIR, interpreterOf } from "../deployments/files.ts";
+import { COMPILE_CACHE_DIR, FILES_DIR, interpreterOf } from "./deployment-folder.ts";
 import { LiveSession } from "./live-session.ts";
 import { parseHello } from "./messages.ts";
 import type { StartingReplica } from "./session.ts";
@@ -56,7 +56,6 @@ export interface ReplicaHubOptions {
 
 /** Whoever has not said HELLO may not say much. */
 const MAX_HELLO_BYTES = 4096;
-const COMPILE_CACHE_DIR = "compile-cache";
 
 /**
  * Where replicas connect. Owns the session of each.

@@ -9,7 +9,7 @@ import { basename, join } from "node:path";
 import { SERVER_DEFAULTS } from "../../../protocol/defaults.ts";
 import type { AppSpec, FunctionSpec, PythonSpec } from "../../../protocol/spec.ts";
 import type { Log } from "../../log.ts";
-import { PYTHON_DIR } from "../files.ts";
+import { PYTHON_DIR } from "../../replicas/deployment-folder.ts";
 import { Installations } from "../installations.ts";
 import { withServer } from "./requirements.ts";
 import { type Python, Uv } from "./uv.ts";
