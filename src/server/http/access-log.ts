@@ -1,21 +1,11 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { AthanorError } from "../../protocol/errors.ts";
 import type { Log } from "../log.ts";
-import type { Exchange } from "./exchange.ts";
+import type { Exchange, Measure } from "./exchange.ts";
 import { peerAddress, type TrustedProxies } from "./proxies.ts";
 
 const MAX_AGENT_CHARS = 200;
 const MAX_PATH_CHARS = 1000;
-
-/** What is measured of an exchange that is to be logged. */
-export interface Measure {
-  startedAt: number;
-  firstByteAt: number | null;
-  readBefore: number;
-  writtenBefore: number;
-  /** Of an answer over HTTP/2, whose connection bears others too. */
-  bodyBytes: number;
-}
 
 /**
  * A line in the server's log for each exchange of a share of all, and for each that failed by the server's or a function's fault. It holds no

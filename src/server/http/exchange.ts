@@ -4,13 +4,22 @@ import type { Http2ServerRequest } from "node:http2";
 import type { TLSSocket } from "node:tls";
 import { HTTP_DEFAULTS } from "../../protocol/defaults.ts";
 import { AthanorError } from "../../protocol/errors.ts";
-import type { Measure } from "./access-log.ts";
 import { peerAddress } from "./proxies.ts";
 import { type RequestTarget, readHost, readTarget } from "./target.ts";
 import { type Trace, traceOf } from "./trace.ts";
 import type { Upgrade } from "./upgrade.ts";
 
 const SERVER_WIDE: RequestTarget = { rawPath: "*", path: "*", search: "", authority: null };
+
+/** What is measured of an exchange that is to be logged. */
+export interface Measure {
+  startedAt: number;
+  firstByteAt: number | null;
+  readBefore: number;
+  writtenBefore: number;
+  /** Of an answer over HTTP/2, whose connection bears others too. */
+  bodyBytes: number;
+}
 
 /**
  * One HTTP request and its answer, as every part of the server sees it. Those of HTTP/2 are Node's compatible classes, which have all that the
