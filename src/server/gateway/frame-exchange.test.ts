@@ -91,6 +91,28 @@ test("a stream of events of a declared length is waited for when the server stop
   assert.equal(await response.text(), "data: 1\n\ndata: 2\n\n");
 });
 
+test("of what a superseded deployment answers, the events of a GET end after drainTimeoutS, and all else is waited for", async () => {
+  for (const [method, type, whole] of [
+    ["GET", "text/event-stream", "1"],
+    ["POST", "text/event-stream", "12"],
+    ["GET", "application/x-ndjson", "12"],
+  ]) {
+    const more = Promise.withResolvers<void>();
+    async function* pieces(): AsyncGenerator<Uint8Array> {
+      yield Buffer.from("1");
+      await more.promise;
+      yield Buffer.from("2");
+    }
+    await using gateway = await before(() => ({ headers: [["content-type", String(type)]], pieces: pieces() }));
+    const response = await fetch(`${gateway.url}/api`, { method: String(method) });
+    const [group] = gateway.scheduler.groups();
+    gateway.scheduler.retire(1);
+    group?.ending.now();
+    more.resolve();
+    assert.equal(await response.text(), whole, `${method} ${type}`);
+  }
+});
+
 test("headers that HTTP cannot carry, and lengths that are none, are left out", async () => {
   await using gateway = await before(() => ({
     headers: [

@@ -5,7 +5,7 @@ import type { Exchange } from "../http/exchange.ts";
 import type { HttpCall, ReplicaSession, RequestBody } from "../replicas/session.ts";
 import { FrameStream } from "../websockets/frame-stream.ts";
 import { addTrailers, answerError, beginAnswer, passedHeaders, passInformation } from "./answer.ts";
-import { whenToEnd } from "./endless.ts";
+import { type WhenToEnd, whenToEnd } from "./endless.ts";
 import { mayHaveBody } from "./headers.ts";
 import type { Unanswered } from "./hop-exchange.ts";
 import { requestTrailers } from "./hop-request.ts";
@@ -24,7 +24,7 @@ export class FrameExchange {
   readonly #x: Exchange;
   readonly #call: HttpCall;
   readonly #ownCors: boolean;
-  readonly #ending: readonly AbortSignal[];
+  readonly #ending: WhenToEnd;
   #endedEarly = false;
   readonly #onSwitch: (switched: Switched) => void;
 
@@ -35,7 +35,7 @@ export class FrameExchange {
     message: OpenHttp;
     body: RequestBody;
     ownCors: boolean;
-    ending: readonly AbortSignal[];
+    ending: WhenToEnd;
     onSwitch: (switched: Switched) => void;
   }) {
     const { x } = p;
@@ -106,7 +106,12 @@ export class FrameExchange {
     else res.strictContentLength = declared && hasBody;
     const chunked = !declared && !counted;
     beginAnswer(x, { status, headers, chunked }, this.#ownCors);
-    const over = whenToEnd(passed, this.#ending, () => this.#endEarly());
+    const over = whenToEnd({
+      method: x.method,
+      headers: passed,
+      when: this.#ending,
+      end: () => this.#endEarly(),
+    });
     try {
       if (whole === null) await this.#passBody();
     } finally {

@@ -6,7 +6,7 @@ import { endAnswer } from "../http/answer.ts";
 import { acceptBody } from "../http/body.ts";
 import type { Exchange } from "../http/exchange.ts";
 import { addTrailers, beginAnswer, passInformation } from "./answer.ts";
-import { whenToEnd } from "./endless.ts";
+import { type WhenToEnd, whenToEnd } from "./endless.ts";
 import { type HopRequest, requestTrailers } from "./hop-request.ts";
 import type { Switched } from "./websocket.ts";
 
@@ -41,7 +41,7 @@ export class HopExchange implements HopListener {
   readonly #name: string;
   readonly #repeatable: boolean;
   readonly #answered: () => void;
-  readonly #ending: readonly AbortSignal[];
+  readonly #ending: WhenToEnd;
   #over: () => void = () => {};
   readonly #onSwitch: ((switched: Switched) => void) | null;
   #connection: HopConnection;
@@ -64,8 +64,8 @@ export class HopExchange implements HopListener {
     ownCors: boolean;
     /** The method is idempotent, and there is no body that could be gone by then. */
     repeatable: boolean;
-    /** Any aborts: an answer that never ends by itself is to end. */
-    ending: readonly AbortSignal[];
+    /** For an answer that may never end by itself. */
+    ending: WhenToEnd;
     /** The head has come. */
     answered(): void;
     /** The service has switched protocols; null: that was not asked for. */
@@ -114,7 +114,8 @@ export class HopExchange implements HopListener {
     if (head.status === 101) return;
     this.#state = "answering";
     beginAnswer(this.#x, head, this.#ownCors);
-    this.#over = whenToEnd(head.headers, this.#ending, () => this.#endEarly());
+    const { method } = this.#x;
+    this.#over = whenToEnd({ method, headers: head.headers, when: this.#ending, end: () => this.#endEarly() });
     // A body that is long in coming does not hold up the head.
     queueMicrotask(() => {
       if (!this.#bodyBegan && this.#state === "answering") this.#x.res.flushHeaders();

@@ -5,7 +5,7 @@ import { connect as connectHttp2, type IncomingHttpHeaders } from "node:http2";
 import { type AddressInfo, connect, createServer as createTcpServer, type Socket } from "node:net";
 import { test } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
-import { startGateway } from "../../../test/harness/gateway.ts";
+import { startGateway, type TestGateway } from "../../../test/harness/gateway.ts";
 import { serviceSpec } from "../../../test/harness/specs.ts";
 import { tlsForTests } from "../../../test/harness/tls.ts";
 import type { ServiceAddress } from "../../protocol/replica.ts";
@@ -65,6 +65,15 @@ async function speak(answer: (socket: Socket, head: string) => void): Promise<Up
 
 const before = (upstream: Upstream, changes: Partial<FunctionSpec> = {}, service: Partial<ServiceSpec> = {}) =>
   startGateway([serviceSpec("api", "webServer", service, changes)], () => upstream.address);
+
+/** A newer deployment has taken over, and `drainTimeoutS` is over: what is to end for that has been told to. */
+async function superseded(gateway: TestGateway): Promise<void> {
+  const [group] = gateway.scheduler.groups();
+  assert.ok(group);
+  const told = once(group.ending.signal, "abort");
+  gateway.scheduler.retire(1);
+  await told;
+}
 
 async function text(message: IncomingMessage): Promise<string> {
   message.setEncoding("utf8");
@@ -303,6 +312,46 @@ test("a stream of events, which never ends by itself, ends when a newer deployme
   await once(response.resume(), "end");
   assert.ok(response.complete);
   await gateway.starter.until(() => gateway.starter.replicas[0]?.drained === true);
+});
+
+test("any other answer is waited for, however long after the switch: a download, the events that answer a POST", async () => {
+  for (const [method, type] of [
+    ["GET", "application/octet-stream"],
+    ["POST", "text/event-stream"],
+  ]) {
+    const answering = Promise.withResolvers<{ end(text: string): void }>();
+    await using upstream = await serve((_req, res) => {
+      res.writeHead(200, { "content-type": type });
+      res.write("1");
+      answering.resolve(res);
+    });
+    await using gateway = await before(upstream, {}, { drainTimeoutS: 0 });
+    const [response] = (await once(request(`${gateway.url}/api`, { method }).end(), "response")) as [IncomingMessage];
+    await once(response, "data");
+    await superseded(gateway);
+    const [replica] = gateway.starter.replicas;
+    assert.equal(replica?.state, "ready");
+    const rest = text(response);
+    (await answering.promise).end("2");
+    assert.equal(await rest, "2");
+    assert.ok(response.complete);
+    await gateway.starter.until(() => replica?.drained === true);
+    assert.equal(replica?.killed, false);
+  }
+});
+
+test("the events that answer a POST end with the server too", async () => {
+  await using upstream = await serve((_req, res) => {
+    res.writeHead(200, { "content-type": "text/event-stream" });
+    res.write("data: 1\n\n");
+  });
+  await using gateway = await before(upstream);
+  const sent = request(`${gateway.url}/api`, { method: "POST" }).end();
+  const [response] = (await once(sent, "response")) as [IncomingMessage];
+  await once(response, "data");
+  gateway.stop.abort();
+  await once(response.resume(), "end");
+  assert.ok(response.complete);
 });
 
 test("a stream of events of a declared length has an end of its own, and is waited for", async () => {

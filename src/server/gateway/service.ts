@@ -81,7 +81,7 @@ async function overHop(x: Exchange, p: ServiceCall, lease: Lease, address: Servi
       request: hopRequest(x, { path: p.path, forwarded: p.forwarded }),
       name: `${fn.name} of ${deployment.app} on ${session.id}`,
       ownCors: fn.service.cors !== null,
-      ending: [lease.ending, p.stopping],
+      ending: { superseded: lease.ending, stopping: p.stopping },
       repeatable: isRepeatable(x),
       answered: () => clearTimeout(timer),
       onSwitch: x.upgrade === null ? null : join,
@@ -114,7 +114,7 @@ async function inFrames(x: Exchange, p: ServiceCall, lease: Lease, kept: KeptBod
       message: openMessage(x, p),
       body: kept.body,
       ownCors: fn.service.cors !== null,
-      ending: [lease.ending, p.stopping],
+      ending: { superseded: lease.ending, stopping: p.stopping },
       onSwitch: (switched) => joinWebSocket(x, { tunnels: p.tunnels, lease, switched }),
     });
   } catch (error) {
