@@ -30,7 +30,7 @@ test("one round clears away ended jobs, and files that nothing needs, and keeps 
       dataDir,
       log: silent,
       env: {},
-      trial: async () => {},
+      trial: async () => null,
       prepare: async () => {},
       abandon: () => {},
       lastStderr: async () => [],

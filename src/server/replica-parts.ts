@@ -11,7 +11,7 @@ import { tryDeployment } from "./deployments/trial.ts";
 import type { ServerEvents } from "./events/server-events.ts";
 import type { Log } from "./log.ts";
 import { ReplicaHub } from "./replicas/hub.ts";
-import type { ReplicaSession } from "./replicas/session.ts";
+import type { ReplicaSession, StartingReplica } from "./replicas/session.ts";
 import type { ReplicaNumbers } from "./scheduler/numbers.ts";
 import { Scheduler } from "./scheduler/scheduler.ts";
 import { makeSocketFolder } from "./socket-folder.ts";
@@ -22,7 +22,7 @@ export interface ReplicaParts {
   readonly scheduler: Scheduler;
   isLive(replicaId: string): boolean;
   /** See tryDeployment. */
-  tryOut(deployment: LoadedDeployment, signal: AbortSignal): Promise<void>;
+  tryOut(deployment: LoadedDeployment, signal: AbortSignal): Promise<StartingReplica | null>;
   start(): Promise<void>;
   /** Once the scheduler has stopped. */
   stop(): Promise<void>;
@@ -67,6 +67,7 @@ export function wireReplicas(p: ReplicaPartsOptions): ReplicaParts {
       onReplica(session, deployment, group);
       p.chaos?.replica(session);
     },
+    onAdopted: (session) => p.chaos?.replica(session),
     onState: (change) => p.serverEvents.replica(change),
     onTrouble: (trouble) => keepTrouble(logs, trouble),
   });
@@ -82,6 +83,7 @@ export function wireReplicas(p: ReplicaPartsOptions): ReplicaParts {
         access,
         onReplica,
         isSole: (group) => scheduler.isSole(deployment.app, group),
+        isWarm: (group) => scheduler.isWarm(deployment.app, group),
         signal,
       }),
     start: async () => {

@@ -82,7 +82,7 @@ export async function createContext(p: ContextOptions): Promise<WiredContext> {
     env: p.env,
     inspect: config.inspect,
     trial: replicas.tryOut,
-    prepare: (deployment) => scheduler.prepare(deployment),
+    prepare: (deployment, spare) => scheduler.prepare(deployment, spare),
     abandon: (deployment) => scheduler.abandon(deployment),
     inUse: () => new Set(Array.from(scheduler.groups(), ({ deployment }) => deployment.number)),
     lastStderr: (deployment, limit) => logs.lastStderr(deployment, limit),

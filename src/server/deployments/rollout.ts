@@ -1,22 +1,23 @@
 /**
  * The way of a deployment to being live. What is live before is not touched until the last step, whatever comes of the others.
  *
- *   (folder there) --trial--> loads --prepare--> ready, its replicas kept --switch--> live
+ *   (folder there) --trial--> loads --prepare--> ready, its replicas kept, that of the trial where it is one --switch--> live
  *   any            --a step fails, or stop()--> given up: its replicas leave, and the error says why
  */
 import { LOG_DEFAULTS } from "../../protocol/defaults.ts";
 import { AthanorError } from "../../protocol/errors.ts";
 import type { Log } from "../log.ts";
+import type { StartingReplica } from "../replicas/session.ts";
 import type { DeploymentError } from "../store/store.ts";
 import { deploymentError, failureOf } from "./failure.ts";
 import type { LoadedDeployment } from "./loaded.ts";
 import type { Phases } from "./phases.ts";
 
 export interface RolloutOptions {
-  /** Starts a replica of it, waits until it is ready and takes it away again. Throws what kept it from being ready. */
-  trial(deployment: LoadedDeployment, signal: AbortSignal): Promise<void>;
-  /** Starts the replicas that are to take over, and resolves when all are ready. Rejects with why the first of them is not. */
-  prepare(deployment: LoadedDeployment): Promise<void>;
+  /** Starts a replica of it and waits until it is ready; see tryDeployment. */
+  trial(deployment: LoadedDeployment, signal: AbortSignal): Promise<StartingReplica | null>;
+  /** Starts the replicas that are to take over, `spare` being one or leaving, and resolves when all are ready. Rejects with why the first is not. */
+  prepare(deployment: LoadedDeployment, spare: StartingReplica | null): Promise<void>;
   /** What was prepared is not to be live. */
   abandon(deployment: LoadedDeployment): void;
   /** A deployment did not get to be live. */
@@ -48,9 +49,9 @@ export class Rollout {
   /** `makeLive` is called once it is ready, and is the switch. */
   async run<T>(deployment: LoadedDeployment, phases: Phases, makeLive: () => Promise<T>): Promise<T> {
     const { trial, log } = this.#options;
-    await phases.time("trial", () => this.#orStopped(trial(deployment, this.#stopped.signal)));
+    const tried = await phases.time("trial", () => this.#tried(trial(deployment, this.#stopped.signal)));
     try {
-      await this.prepare(deployment, phases);
+      await this.prepare(deployment, phases, tried);
       const made = await phases.time("switch", makeLive);
       const { id, app, spec } = deployment;
       const took = Object.fromEntries(phases.ended.map(({ phase, duration_s: s }) => [phase, s]));
@@ -73,10 +74,10 @@ export class Rollout {
   }
 
   /** After it, the deployment is to be made live, or to be given up. */
-  async prepare(deployment: LoadedDeployment, phases: Phases): Promise<void> {
+  async prepare(deployment: LoadedDeployment, phases: Phases, spare: StartingReplica | null = null): Promise<void> {
     this.#preparing.add(deployment);
     try {
-      await phases.time("prepare", () => this.#orStopped(this.#options.prepare(deployment)));
+      await phases.time("prepare", () => this.#orStopped(this.#options.prepare(deployment, spare)));
     } finally {
       this.#preparing.delete(deployment);
     }
@@ -86,8 +87,18 @@ export class Rollout {
     this.#options.abandon(deployment);
   }
 
+  async #tried(trial: Promise<StartingReplica | null>): Promise<StartingReplica | null> {
+    try {
+      await this.#orStopped(trial);
+    } catch (error) {
+      void trial.then((tried) => tried?.drain()).catch(() => {});
+      throw error;
+    }
+    return await trial;
+  }
+
   /** What was stopped on purpose says that, and not what the stop did to it. */
-  async #orStopped(step: Promise<void>): Promise<void> {
+  async #orStopped(step: Promise<unknown>): Promise<void> {
     try {
       await step;
     } catch (error) {

@@ -22,6 +22,8 @@ export interface LifecycleOptions {
   log: Pick<Log, "info" | "warn">;
   /** Called for each replica as it starts, so that its log lines can be kept. */
   onReplica?(session: ReplicaSession, deployment: RunnableDeployment, group: ReplicaGroup): void;
+  /** Called in its place for one that was started elsewhere. */
+  onAdopted?(session: ReplicaSession): void;
   /** Called at each change of a replica's state; `reason` says why it left or did not start, where that is known. */
   onState?(p: ReplicaStateChange): void;
   /** Called with what those who read the replicas' logs should know: a start has failed, a replica has died. */
@@ -67,7 +69,7 @@ function exitReason(exit: ReplicaExit): string | null {
 /**
  * Takes each replica from its start to its end. The only one that changes a replica's `state` and a group's `failure`.
  *
- *   (none)   --start()-->                        starting
+ *   (none)   --start(), adopt()-->               starting
  *   starting --its session is ready-->           ready      listener.ready
  *   starting --its session fails-->              draining   killed; listener.startFailed
  *   starting --drain(): nobody waits for it-->   draining   killed
@@ -97,6 +99,17 @@ export class Lifecycle {
       this.#failed(group, error, null);
       return null;
     }
+    this.#options.onReplica?.(session, group.deployment, group.group);
+    return this.#follow(group, session);
+  }
+
+  /** Takes over one that was started elsewhere, and is as good as one of the group's own. */
+  adopt(group: Group, session: StartingReplica): Replica {
+    this.#options.onAdopted?.(session);
+    return this.#follow(group, session);
+  }
+
+  #follow(group: Group, session: StartingReplica): Replica {
     const now = this.#now();
     const replica: Replica = {
       session,
@@ -114,7 +127,6 @@ export class Lifecycle {
     group.replicas.push(replica);
     const { deployment, functionNames } = group;
     this.#options.log.info({ replica: session.id, app: deployment.app, functions: functionNames }, "replica starts");
-    this.#options.onReplica?.(session, deployment, group.group);
     this.#tell(replica, "starting");
     session.ready.then(
       () => this.#becameReady(replica),

@@ -4,6 +4,7 @@ import { httpFaceOf } from "../../protocol/groups.ts";
 import type { FunctionSpec } from "../../protocol/spec.ts";
 import type { ReplicaGroupJson, ReplicaJson } from "../../protocol/wire.ts";
 import { MAX_TIMER_MS } from "../alarm.ts";
+import type { StartingReplica } from "../replicas/session.ts";
 import type { RunnableDeployment } from "./deployment.ts";
 import type { Group, Lease, Replica } from "./group.ts";
 import { Groups } from "./groups.ts";
@@ -116,13 +117,19 @@ export class Scheduler implements AsyncDisposable {
    * Starts replicas of a deployment that is to be live next, and keeps them until it is (`add`) or is given up (`abandon`): in each group as many
    * as its app's live deployment has ready in the group of that name, within the group's own minReplicas and maxReplicas. Resolves when all
    * are ready. Rejects with the first failed start's error (startup_failed, startup_timeout, out_of_memory, import_failed), or with
-   * shutting_down, or with cancelled where it is given up.
+   * shutting_down, or with cancelled where it is given up. `spare`, a replica of the deployment that is ready, becomes one of them, or leaves.
    */
-  prepare(deployment: RunnableDeployment): Promise<void> {
-    if (this.#stopping) return Promise.reject(shuttingDown());
+  prepare(deployment: RunnableDeployment, spare: StartingReplica | null = null): Promise<void> {
+    if (this.#stopping) {
+      void spare?.drain();
+      return Promise.reject(shuttingDown());
+    }
     const replaced = new Map([...this.#groups.liveOf(deployment.app)].map((group) => [group.group.name, group]));
     const groups = this.#groups.of(deployment);
-    if (groups.some(({ live }) => live)) return Promise.resolve();
+    if (groups.some(({ live }) => live)) {
+      void spare?.drain();
+      return Promise.resolve();
+    }
     // What needs a port that a replica of the live one has cannot start beside it: its calls wait while it takes its place.
     for (const group of groups) {
       const before = replaced.get(group.group.name);
@@ -131,6 +138,9 @@ export class Scheduler implements AsyncDisposable {
     const prepared = this.#preparations.begin(deployment, groups, ({ group: { name }, minReplicas, maxReplicas }) =>
       Math.min(maxReplicas, Math.max(minReplicas, replaced.get(name)?.count("ready") ?? 0)),
     );
+    const heir = groups.find(({ group, prepared }) => group.name === spare?.group && prepared > 0);
+    if (heir && spare?.state === "ready") this.#lifecycle.adopt(heir, spare);
+    else void spare?.drain();
     for (const group of groups) this.replan(group);
     this.#preparations.ready({ deployment });
     return prepared;
@@ -154,6 +164,11 @@ export class Scheduler implements AsyncDisposable {
   /** Whether no replica of the group of that name can start on this machine beside that of the app's live deployment. */
   isSole(app: string, name: string): boolean {
     return [...this.#groups.liveOf(app)].some((group) => group.group.name === name && group.isSole);
+  }
+
+  /** Whether the app's live deployment has a replica ready in the group of that name. */
+  isWarm(app: string, name: string): boolean {
+    return [...this.#groups.liveOf(app)].some((group) => group.group.name === name && group.has("ready"));
   }
 
   /** Plans everything again; only needed where something changed that the scheduler cannot see. */
