@@ -7,7 +7,7 @@
  */
 import path from "node:path";
 import { digestUpload } from "../protocol/digest.ts";
-import type { AppSpec, DeploymentUpload, ShippedFile } from "../protocol/spec.ts";
+import type { AppSpec, DeploymentUpload, ShippedFile, VendorUpload } from "../protocol/spec.ts";
 import { Bundler } from "./bundle.ts";
 import { makeDependencies } from "./dependencies.ts";
 import { Importer } from "./import-bundle.ts";
@@ -22,7 +22,7 @@ import { Shipper, ships } from "./ship.ts";
 
 export class Builder implements AsyncDisposable {
   readonly #entry: string;
-  readonly #bundler = new Bundler();
+  readonly #bundler: Bundler;
   readonly #importer = new Importer();
   #project: Project | null = null;
   #packagesStamp = "";
@@ -31,8 +31,10 @@ export class Builder implements AsyncDisposable {
   /** Files that say what Python apps require. */
   #python: string[] = [];
 
-  constructor(p: { entry: string }) {
+  /** `splits` false: whatever of packages the app takes is in the bundle. */
+  constructor(p: { entry: string; splits?: boolean }) {
     this.#entry = path.resolve(p.entry);
+    this.#bundler = new Bundler({ splits: p.splits ?? true });
   }
 
   /** The project's own files that decide what the last build gave, absolute; also after one that failed, as far as it came. Some may not exist. */
@@ -63,6 +65,7 @@ export class Builder implements AsyncDisposable {
     const { root } = opened;
     const analysis = analyzeFiles(opened);
     const bundle = await this.#bundler.bundle({ entry, analysis, external, packagesStamp: this.#packagesStamp });
+    const { vendor } = bundle;
     this.#bundled = bundle.files;
     const answer = await this.#importer.import({ bundle, root, project });
     const spec = makeSpec({ answer, analysis, entry: path.relative(root, entry) });
@@ -72,6 +75,7 @@ export class Builder implements AsyncDisposable {
       spec,
       bundle: bundle.code,
       sourceMap: bundle.map,
+      ...(vendor === null ? {} : { vendor: vendorUpload(vendor) }),
       dependencies: makeDependencies(bundle.externals, root),
       files: this.#ship(spec),
     };
@@ -100,4 +104,8 @@ export class Builder implements AsyncDisposable {
     this.#project = null;
     forgetPackages();
   }
+}
+
+function vendorUpload({ sha256, code, map }: { sha256: string; code: string; map: string }): VendorUpload {
+  return { sha256, content: { code, sourceMap: map } };
 }

@@ -1,28 +1,27 @@
 /**
- * Bundles the entry file with all it imports. A first pass shows what is in the bundle; packages that cannot work from inside it are
- * left out in the next.
+ * Bundles the entry file with all it imports: its own code, and beside it what of packages it takes (split/), or in one where that cannot be. A first
+ * pass shows what is in the bundle; packages that cannot work from inside it are left out in the next.
  *
- *   cold --bundle()--> warm --bundle()--> warm            esbuild's context is kept, and packages are not looked at again
+ *   cold --bundle()--> warm --bundle()--> warm            esbuild's contexts are kept, and packages are not looked at again
  *   warm --bundle(): other packages, or calls in other files--> cold first, then warm
  *   any  --dispose()--> cold
  */
 import { readFileSync, realpathSync } from "node:fs";
 import path from "node:path";
-import { type BuildContext, type BuildOptions, type BuildResult, context, type Loader, type Plugin } from "esbuild";
-import { AthanorError } from "../protocol/errors.ts";
-import { Externals } from "./external-packages.ts";
+import { type BuildContext, context, type Loader, type Plugin } from "esbuild";
+import { baseOptions, type Chunk, chunkOf, filesOf, outputOptions } from "./esbuild-options.ts";
+import { Externals, type Found, lookedUp } from "./external-packages.ts";
 import { bundleFailure, packagesAtFault } from "./failure.ts";
 import { insertionsFor, instrument } from "./instrument.ts";
 import { ownPackagePlugin } from "./own-package.ts";
-import type { InstalledPackage } from "./packages.ts";
 import type { Analysis } from "./schema/index.ts";
+import { SplitBundler } from "./split/split.ts";
 
-export interface Bundle {
-  code: string;
-  /** Sources are named from the project's root. */
-  map: string;
+export interface Bundle extends Chunk {
+  /** What of packages is in a file of its own beside it; null: all is in one. */
+  vendor: (Chunk & { sha256: string }) | null;
   /** Packages that the bundle needs beside it, by name. */
-  externals: Map<string, InstalledPackage>;
+  externals: Found;
   /** Absolute paths of all files that are in it. */
   files: string[];
 }
@@ -42,93 +41,89 @@ const MAX_ROUNDS = 8;
 
 interface Warm {
   key: string;
-  context: BuildContext;
+  root: string;
+  options: () => Parameters<typeof context>[0];
   externals: Externals;
+  found: Found;
+  split: SplitBundler;
+  whole: BuildContext | null;
   /** The plugins read the newest. */
   current: { analysis: Analysis };
 }
 
 export class Bundler implements AsyncDisposable {
+  readonly #splits: boolean;
   #warm: Warm | null = null;
 
+  /** `splits` false: always one file. */
+  constructor(p: { splits: boolean } = { splits: true }) {
+    this.#splits = p.splits;
+  }
+
   async bundle(request: BundleRequest): Promise<Bundle> {
-    const { root } = request.analysis;
-    const { context, externals } = await this.#warmFor(request);
+    const warm = await this.#warmFor(request);
     for (let round = 1; ; round++) {
       const last = round === MAX_ROUNDS;
-      const result = await context.rebuild().catch((error: unknown) => {
-        if (last || !externals.addAll(packagesAtFault(error, root))) throw bundleFailure(error, root);
-        return null;
-      });
-      if (result === null) continue;
-      const files = filesOf(result, root);
-      if (last || !externals.addFrom(files)) return finish(result, externals, files);
+      const made = (await this.#split(warm)) ?? (await this.#whole(warm, last));
+      if (made === null) continue;
+      if (!last && warm.externals.addFrom(made.files)) continue;
+      const externals = [...made.externals, ...lookedUp(made.files)].sort(([a], [b]) => (a < b ? -1 : 1));
+      return { ...made, externals: new Map(externals) };
     }
   }
 
   async dispose(): Promise<void> {
     const warm = this.#warm;
     this.#warm = null;
-    await warm?.context.dispose();
+    await Promise.all([warm?.whole?.dispose(), warm?.split.dispose()]);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.dispose();
   }
 
+  /** Null where it cannot be split; whatever is wrong with it, one bundle says better. */
+  async #split({ split }: Warm): Promise<Bundle | null> {
+    const made = this.#splits ? await split.bundle().catch(() => null) : null;
+    return made && { ...made.own, vendor: made.vendor, externals: made.externals, files: made.files };
+  }
+
+  /** Null where a package at fault must leave it first. */
+  async #whole(warm: Warm, last: boolean): Promise<Bundle | null> {
+    const { root, externals, found } = warm;
+    try {
+      warm.whole ??= await context(warm.options());
+      const result = await warm.whole.rebuild();
+      return { ...chunkOf(result), vendor: null, externals: new Map(found), files: filesOf(result, root) };
+    } catch (error) {
+      if (last || !externals.addAll(packagesAtFault(error, root))) throw bundleFailure(error, root);
+      return null;
+    }
+  }
+
   async #warmFor(request: BundleRequest): Promise<Warm> {
     const { analysis, entry, external, packagesStamp } = request;
-    const key = JSON.stringify([
-      analysis.root,
-      entry,
-      external,
-      packagesStamp,
-      [...instrumentedFiles(analysis)].sort(),
-    ]);
+    const { root } = analysis;
+    const key = JSON.stringify([root, entry, external, packagesStamp, [...instrumentedFiles(analysis)].sort()]);
     if (this.#warm?.key === key) {
       this.#warm.current.analysis = analysis;
       return this.#warm;
     }
     await this.dispose();
     const externals = new Externals(external);
+    const found: Found = new Map();
     const current = { analysis };
-    const made = await context(options(entry, analysis.root, externals, current)).catch((error: unknown) => {
-      throw bundleFailure(error, analysis.root);
+    const plugins = (): Plugin[] => [instrumentPlugin(current)];
+    const split = new SplitBundler({ entry, root, file: OUTFILE, externals, plugins });
+    const options = () => ({
+      ...baseOptions(root),
+      ...outputOptions(root, OUTFILE),
+      entryPoints: [entry],
+      plugins: [ownPackagePlugin(root), externals.plugin(found), ...plugins()],
     });
-    this.#warm = { key, context: made, externals, current };
+    this.#warm = { key, root, options, externals, found, split, whole: null, current };
     return this.#warm;
   }
-}
-
-function options(entry: string, root: string, externals: Externals, current: Warm["current"]): BuildOptions {
-  return {
-    absWorkingDir: root,
-    entryPoints: [entry],
-    outfile: path.join(root, OUTFILE),
-    write: false,
-    bundle: true,
-    format: "esm",
-    platform: "node",
-    target: "node24",
-    sourcemap: "external",
-    sourcesContent: true,
-    metafile: true,
-    charset: "utf8",
-    legalComments: "none",
-    logLevel: "silent",
-    // Names change only where two modules use the same one; keepNames would cost a call for every closure that is made.
-    keepNames: false,
-    loader: {
-      ".txt": "text",
-      ".md": "text",
-      ".html": "text",
-      ".css": "text",
-      ".sql": "text",
-      ".wasm": "binary",
-      ".node": "empty",
-    },
-    plugins: [ownPackagePlugin(root), externals.plugin(), instrumentPlugin(current)],
-  };
 }
 
 function instrumentedFiles({ sites, hooks }: Analysis): Set<string> {
@@ -161,41 +156,4 @@ function loaderOf(file: string): Loader {
   const extension = path.extname(file);
   if (extension === ".tsx" || extension === ".jsx") return extension.slice(1) as Loader;
   return /ts$/.test(extension) ? "ts" : "jsx";
-}
-
-function filesOf(result: BuildResult, root: string): string[] {
-  const names = Object.keys(result.metafile?.inputs ?? {});
-  return names.filter((name) => !/^[a-z-]{2,}:/.test(name)).map((name) => path.resolve(root, name));
-}
-
-const REQUIRE_BANNER =
-  'import { createRequire as __athanorCreateRequire } from "node:module"; var require = __athanorCreateRequire(import.meta.url);\n';
-
-function finish(result: BuildResult, externals: Externals, files: string[]): Bundle {
-  const code = result.outputFiles?.find((file) => file.path.endsWith(OUTFILE))?.text;
-  const map = result.outputFiles?.find((file) => file.path.endsWith(".map"))?.text;
-  if (code === undefined || map === undefined) throw new AthanorError("internal", "esbuild returned no bundle");
-  // CommonJS packages ask for Node's modules by `require`. Where esbuild's helper for that is in, no other `require` can be.
-  const needsRequire = /^var __require = /m.test(code);
-  return {
-    code: needsRequire ? REQUIRE_BANNER + code : code,
-    map: finishMap(map, needsRequire ? ";" : ""),
-    externals: new Map([...externals.found].sort(([a], [b]) => (a < b ? -1 : 1))),
-    files,
-  };
-}
-
-interface SourceMap {
-  sources: string[];
-  sourcesContent: (string | null)[];
-  mappings: string;
-}
-
-/** The text of packages is left out: their names, lines and columns are enough for a stack. */
-function finishMap(text: string, prefix: string): string {
-  const map = JSON.parse(text) as SourceMap;
-  const isPackage = (source: string | undefined): boolean => /(?:^|\/)node_modules\/|^athanor:/.test(source ?? "");
-  map.sourcesContent = map.sourcesContent.map((content, i) => (isPackage(map.sources[i]) ? null : content));
-  map.mappings = prefix + map.mappings;
-  return JSON.stringify(map);
 }

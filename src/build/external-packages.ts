@@ -3,15 +3,21 @@ import type { Plugin } from "esbuild";
 import { byPackage, inspect, KNOWN_EXTERNALS, packagesLookedUp } from "./externals.ts";
 import { findPackage, type InstalledPackage, packageNameOf, readPackageJson } from "./packages.ts";
 
+/** Packages that a bundle needs beside it, by name. */
+export type Found = Map<string, InstalledPackage>;
+
 /** What stays out of the bundle. */
 export class Externals {
   readonly #names: Set<string>;
   /** Files of packages that may be in it. */
   readonly #inspected = new Set<string>();
-  readonly found = new Map<string, InstalledPackage>();
 
   constructor(listed: string[]) {
     this.#names = new Set([...listed, ...Object.keys(KNOWN_EXTERNALS)]);
+  }
+
+  get names(): string[] {
+    return [...this.#names].sort();
   }
 
   /** True where one of them is new. */
@@ -24,10 +30,8 @@ export class Externals {
   /** Adds what the files of a finished bundle call for. True where a package that is in the bundle must leave it. */
   addFrom(files: string[]): boolean {
     const leaving: string[] = [];
-    for (const [dir, own] of byPackage(files)) {
-      if (dir === null) this.#addLookedUp(own);
-      else if (this.#mustLeave(dir, own)) leaving.push(readPackageJson(dir).name ?? path.basename(dir));
-    }
+    for (const [dir, own] of byPackage(files))
+      if (dir !== null && this.#mustLeave(dir, own)) leaving.push(readPackageJson(dir).name ?? path.basename(dir));
     return this.addAll(leaving);
   }
 
@@ -38,28 +42,33 @@ export class Externals {
     return false;
   }
 
-  #addLookedUp(files: string[]): void {
-    for (const { name, fromDir } of files.flatMap(packagesLookedUp)) {
-      const found = findPackage(name, fromDir);
-      if (found) this.found.set(name, found);
-    }
-  }
-
-  plugin(): Plugin {
+  /** `found` holds, after each build, what it has left out. */
+  plugin(found: Found): Plugin {
     return {
       name: "athanor-externals",
       setup: (build) => {
-        build.onStart(() => this.found.clear());
+        build.onStart(() => found.clear());
         build.onResolve({ filter: /^[^./#]/ }, (args) => {
           const name = packageNameOf(args.path);
           if (name === null || !this.#names.has(name) || args.kind === "entry-point") return null;
-          const found = findPackage(name, args.resolveDir);
-          if (found === null) return null;
+          const installed = findPackage(name, args.resolveDir);
+          if (installed === null) return null;
           // Importers may see different versions; the one nearest the project's root, which is met first, holds.
-          if (!this.found.has(name)) this.found.set(name, found);
+          if (!found.has(name)) found.set(name, installed);
           return { path: args.path, external: true };
         });
       },
     };
   }
+}
+
+/** What the project's own files look up by themselves. */
+export function lookedUp(files: string[]): Found {
+  const found: Found = new Map();
+  const own = byPackage(files).get(null) ?? [];
+  for (const { name, fromDir } of own.flatMap(packagesLookedUp)) {
+    const installed = findPackage(name, fromDir);
+    if (installed !== null) found.set(name, installed);
+  }
+  return found;
 }

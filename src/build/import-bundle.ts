@@ -1,11 +1,9 @@
-import { mkdir, mkdtemp, realpath, rm, symlink, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import path from "node:path";
 import { pathToFileURL } from "node:url";
 import { AthanorError } from "../protocol/errors.ts";
 import type { Bundle } from "./bundle.ts";
 import { type Ended, IMPORT_TIMEOUT_MS, ImportProcess } from "./import-process.ts";
-import type { ChildAnswer, ChildRequest } from "./manifest-messages.ts";
+import { LaidOut } from "./laid-out.ts";
+import type { ChildAnswer } from "./manifest-messages.ts";
 
 const SHOWN_LINES = 15;
 
@@ -20,6 +18,7 @@ interface ImportRequest {
  * of Node.
  */
 export class Importer implements AsyncDisposable {
+  readonly #laidOut = new LaidOut();
   #next: { root: string; process: ImportProcess } | null = null;
 
   prepare(root: string): void {
@@ -31,20 +30,23 @@ export class Importer implements AsyncDisposable {
    * process, or does not end.
    */
   async import(request: ImportRequest): Promise<ChildAnswer> {
-    // Real, since the stack names real paths.
-    const dir = await realpath(await mkdtemp(path.join(tmpdir(), "athanor-build-")));
+    const [process, { dir, ...files }] = await Promise.all([
+      this.#take(request.root),
+      this.#laidOut.layOut(request.bundle),
+    ]);
     try {
-      const [process, message] = await Promise.all([this.#take(request.root), layOut(dir, request)]);
-      return finish(await process.import(message), dir);
+      const bundleUrl = pathToFileURL(files.bundlePath).href;
+      const { root: projectDir, project } = request;
+      return finish(await process.import({ ...files, bundleUrl, projectDir, project }), dir);
     } finally {
-      await rm(dir, { recursive: true, force: true });
+      await this.#laidOut.remove(dir);
     }
   }
 
   async dispose(): Promise<void> {
     const next = this.#next;
     this.#next = null;
-    await next?.process.dispose();
+    await Promise.all([next?.process.dispose(), this.#laidOut.dispose()]);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -57,23 +59,10 @@ export class Importer implements AsyncDisposable {
       this.#next = null;
       return next.process;
     }
-    await this.dispose();
+    this.#next = null;
+    await next?.process.dispose();
     return new ImportProcess(root);
   }
-}
-
-async function layOut(dir: string, p: ImportRequest): Promise<ChildRequest> {
-  const bundlePath = path.join(dir, "bundle.mjs");
-  await Promise.all([
-    writeFile(bundlePath, `${p.bundle.code}\n//# sourceMappingURL=bundle.mjs.map\n`),
-    writeFile(`${bundlePath}.map`, p.bundle.map),
-    ...[...p.bundle.externals].map(async ([name, found]) => {
-      const link = path.join(dir, "node_modules", name);
-      await mkdir(path.dirname(link), { recursive: true });
-      await symlink(found.dir, link, "junction");
-    }),
-  ]);
-  return { bundlePath, bundleUrl: pathToFileURL(bundlePath).href, projectDir: p.root, project: p.project };
 }
 
 function finish(ended: Ended, dir: string): ChildAnswer {

@@ -3,7 +3,7 @@
  * writes it as JSON to file descriptor 3.
  */
 import { closeSync, readFileSync, writeSync } from "node:fs";
-import { createRequire } from "node:module";
+import { createRequire, enableCompileCache } from "node:module";
 import { AthanorError } from "../protocol/errors.ts";
 import { APP_STATE, REGISTRY, type Registration, type Registry, RUNTIME } from "../sdk/registry.ts";
 import { resolveCompute, resolveOptions } from "../sdk/resolve-options.ts";
@@ -48,6 +48,8 @@ Object.defineProperty(globalThis, RUNTIME, {
   configurable: true,
   value: { require: createRequire(request.bundlePath), serverUrl: "", serverToken: "", currentJobId: () => null },
 });
+
+if (request.compileCacheDir !== null) enableCompileCache(request.compileCacheDir);
 
 try {
   await import(request.bundleUrl);

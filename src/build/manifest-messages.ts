@@ -8,6 +8,8 @@ import type { ResolvedOptions } from "../sdk/resolve-options.ts";
 export interface ChildRequest {
   bundlePath: string;
   bundleUrl: string;
+  /** Where compiled code is kept from one import to the next; null: it is not. */
+  compileCacheDir: string | null;
   /** Where the project's own packages are resolved from. */
   projectDir: string;
   /** athanor.json without what only the build reads. */

@@ -42,6 +42,7 @@ export const ERRORS = {
 
   // The deployer's app
   deployment_invalid: { status: 422, cause: "user", title: "Invalid deployment", hint: "Deploy with the same version of athanor as the server's." },
+  vendor_missing: { status: 409, cause: "user", title: "The vendor file is not on the server", hint: "Send the upload with its vendor's content." },
   build_failed: { status: 422, cause: "user", title: "Build failed", hint: "Correct the place that the detail names and deploy again." },
   type_not_serialisable: { status: 422, cause: "user", title: "Type cannot cross the wire", hint: "Use a type that JSON can hold, or a media type, Date, Uint8Array or bigint." },
   option_invalid: { status: 422, cause: "user", title: "Invalid option", hint: "See the options in the documentation of App." },

@@ -234,6 +234,22 @@ export interface ShippedFile {
   content: string;
 }
 
+/** The name of the file with what a bundle takes from packages, which it imports from beside itself; its source map is `vendor.mjs.map`. */
+export const VENDOR_FILE = "vendor.mjs";
+
+/** What a bundle takes from packages. It stays the same while the app's own code changes. */
+export interface VendorUpload {
+  /** Over its content; see digest.ts. */
+  sha256: string;
+  /** Null: the server has it from an earlier deployment of the app. */
+  content: VendorContent | null;
+}
+
+export interface VendorContent {
+  code: string;
+  sourceMap: string;
+}
+
 /** What `POST /v1/deployments` takes. */
 export interface DeploymentUpload {
   spec: AppSpec;
@@ -241,6 +257,8 @@ export interface DeploymentUpload {
   bundle: string;
   /** Its source map, whose sources are relative to the project's root. */
   sourceMap: string;
+  /** Absent: all is in the bundle. */
+  vendor?: VendorUpload;
   dependencies: DependencySet | null;
   /** Sorted by path. Empty where no function runs a program of the project. */
   files: ShippedFile[];

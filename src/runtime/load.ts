@@ -1,11 +1,12 @@
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync, realpathSync } from "node:fs";
 import { createRequire, enableCompileCache } from "node:module";
+import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 import { AthanorError } from "../protocol/errors.ts";
 import type { JsonSchema } from "../protocol/json.ts";
 import type { AssignMessage } from "../protocol/replica.ts";
-import type { FunctionSpec } from "../protocol/spec.ts";
+import { type FunctionSpec, VENDOR_FILE } from "../protocol/spec.ts";
 import { loadValidators, type Validators } from "../schema/validators.ts";
 import { APP_STATE, type AppState, type Registration, RUNTIME, type RuntimeGlobal, registry } from "../sdk/registry.ts";
 import { currentJobId } from "./call.ts";
@@ -49,13 +50,20 @@ export async function loadApp(assign: AssignMessage): Promise<LoadedApp> {
   replaceEnv(assign.env);
   if (assign.functions.some(({ kind }) => kind === "webServer")) await (await import("./services/ports.ts")).givePort();
   setRuntimeGlobal(assign);
-  mapStacks({ bundleUrl, mapPath: `${assign.bundlePath}.map`, runtimeUrl: import.meta.url });
+  mapStacks({ files: filesWithMaps(assign.bundlePath), runtimeUrl: import.meta.url });
   if (assign.compileCacheDir !== null) enableCompileCache(assign.compileCacheDir);
   // Node itself says on stderr where it listens.
   if (assign.inspect) process.getBuiltinModule("node:inspector").open(0, "127.0.0.1");
   const validators = loadValidators(readFileSync(assign.validatorsPath, "utf8"));
   await import(bundleUrl);
   return bind(assign, validators);
+}
+
+/** By URL as Node names it, which follows links, where the source map of each is. */
+function filesWithMaps(bundlePath: string): Map<string, string> {
+  const vendor = join(dirname(bundlePath), VENDOR_FILE);
+  const vendors = existsSync(vendor) ? [realpathSync(vendor)] : [];
+  return new Map([bundlePath, ...vendors].map((file) => [pathToFileURL(file).href, `${file}.map`]));
 }
 
 function replaceEnv(env: Record<string, string>): void {

@@ -58,7 +58,7 @@ async function builtFrom(entry: string): Promise<Built> {
     import("../build/builder.ts"),
     import("../schema/compile.ts"),
   ]);
-  await using builder = new Builder({ entry });
+  await using builder = new Builder({ entry, splits: false });
   const upload = await builder.build();
   const built: Built = { upload, validators: await compileValidators(upload.spec) };
   if (folder !== null) await writeCached(folder, entry, built, builder.inputs);

@@ -9,17 +9,14 @@ import type { DeploymentUpload } from "../../src/protocol/spec.ts";
 import { checkInput } from "../../src/schema/check.ts";
 import { compileValidators } from "../../src/schema/compile.ts";
 import { loadValidators } from "../../src/schema/validators.ts";
-import { makeProject, type Project } from "./project.ts";
+import { makeProject, type Project, writeBundle } from "./project.ts";
 
 const HEAD = 'import { App } from "athanor";\nconst app = new App("demo");\n';
 
 /** Imports the bundle in a fresh Node, calls `use` with its registry, and returns what that returns. */
 async function inBundle(project: Project, upload: DeploymentUpload, use: string): Promise<unknown> {
-  const dir = path.join(project.dir, "deployed");
-  await mkdir(dir, { recursive: true });
-  await writeFile(path.join(dir, "bundle.mjs"), `${upload.bundle}\n//# sourceMappingURL=bundle.mjs.map\n`);
-  await writeFile(path.join(dir, "bundle.mjs.map"), upload.sourceMap);
-  const script = `await import(${JSON.stringify(pathToFileURL(path.join(dir, "bundle.mjs")).href)});
+  const bundlePath = await writeBundle(upload, path.join(project.dir, "deployed"));
+  const script = `await import(${JSON.stringify(pathToFileURL(bundlePath).href)});
     const registry = globalThis[Symbol.for("athanor.registry")];
     const app = registry.apps[0][Symbol.for("athanor.app")];
     const at = (name) => app.registrations.find((r) => r.site.name === name);

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { build } from "../../src/build/index.ts";
 import { AthanorError } from "../../src/protocol/errors.ts";
-import type { DeploymentUpload } from "../../src/protocol/spec.ts";
+import { type DeploymentUpload, VENDOR_FILE } from "../../src/protocol/spec.ts";
 
 const OWN_MODULES = path.resolve(import.meta.dirname, "../../node_modules");
 
@@ -42,4 +42,17 @@ export async function buildError(files: Record<string, string>, packages: string
     throw error;
   }
   throw new Error("the build succeeded");
+}
+
+/** Writes what can be imported into the folder, with source maps as Node finds them, and returns the path of the bundle. */
+export async function writeBundle(upload: DeploymentUpload, dir: string): Promise<string> {
+  const vendor = upload.vendor?.content;
+  const files = [{ name: "bundle.mjs", code: upload.bundle, sourceMap: upload.sourceMap }];
+  if (vendor) files.push({ name: VENDOR_FILE, ...vendor });
+  await mkdir(dir, { recursive: true });
+  for (const { name, code, sourceMap } of files) {
+    await writeFile(path.join(dir, name), `${code}\n//# sourceMappingURL=${name}.map\n`);
+    await writeFile(path.join(dir, `${name}.map`), sourceMap);
+  }
+  return path.join(dir, "bundle.mjs");
 }

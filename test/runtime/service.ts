@@ -6,7 +6,7 @@ import { dirname, join } from "node:path";
 import type { OpenHttp } from "../../src/protocol/replica.ts";
 import { compileValidators } from "../../src/schema/compile.ts";
 import type { StartingReplica } from "../../src/server/replicas/session.ts";
-import { makeProject } from "../build/project.ts";
+import { makeProject, writeBundle } from "../build/project.ts";
 import type { ReplicaHarness } from "./harness.ts";
 
 const HEAD = 'import { App } from "athanor";\nconst app = new App("demo");\n';
@@ -22,12 +22,11 @@ export interface ServiceSource {
 /** Builds a project whose app has one service, named `service`, and starts a replica of it. */
 export async function startService(harness: ReplicaHarness, p: ServiceSource): Promise<StartingReplica> {
   await using project = await makeProject({ "app.ts": HEAD + p.code, ...p.files }, p.packages);
-  const { spec, bundle, sourceMap, files } = await project.build();
+  const upload = await project.build();
+  const { spec, files } = upload;
   const dir = await mkdtemp(join(harness.dir, "deployment-"));
-  const bundlePath = join(dir, "bundle.mjs");
+  const bundlePath = await writeBundle(upload, dir);
   const validatorsPath = join(dir, "validators.cjs");
-  await writeFile(bundlePath, bundle);
-  await writeFile(`${bundlePath}.map`, sourceMap);
   await writeFile(validatorsPath, await compileValidators(spec));
   for (const { path, content, encoding, executable } of files) {
     const file = join(dir, "files", path);

@@ -57,9 +57,22 @@ export class Api {
   }
 
   /** With `force` also where the live deployment has this very code. */
-  deploy(upload: DeploymentUpload, options: { force?: boolean; signal?: AbortSignal } = {}): Promise<DeployResult> {
+  async deploy(
+    upload: DeploymentUpload,
+    options: { force?: boolean; signal?: AbortSignal } = {},
+  ): Promise<DeployResult> {
     const { force, signal } = options;
-    return this.#json("POST", "/v1/deployments", { body: upload, signal, query: force ? { force } : {} });
+    const send = (body: DeploymentUpload): Promise<DeployResult> =>
+      this.#json("POST", "/v1/deployments", { body, signal, query: force ? { force } : {} });
+    const { vendor } = upload;
+    if (vendor === undefined) return send(upload);
+    try {
+      // Mostly the server has it: packages change less often than the code that takes from them.
+      return await send({ ...upload, vendor: { ...vendor, content: null } });
+    } catch (error) {
+      if ((error as { code?: unknown }).code === "vendor_missing") return send(upload);
+      throw error;
+    }
   }
 
   listDeployments(

@@ -1,13 +1,14 @@
 /**
  * A deployment's files, in a folder named by its digest: `bundle.mjs`, `bundle.mjs.map`, `validators.cjs`, `spec.json`; `files`, those that ship as they
- * are; `node_modules`, a link to its installed dependencies, and `python/<function>`, links to its Python environments. A folder is written under another name and renamed, so one that is there is whole.
+ * are; `vendor.mjs`, a link to its vendor file, `node_modules`, one to its installed dependencies, and `python/<function>`, to its Python environments;
+ * `compile-cache`, what Node has compiled for it. A folder is written under another name and renamed, so one that is there is whole.
  */
-import { existsSync, readdirSync } from "node:fs";
-import { mkdir, open, readdir, rename, rm, symlink } from "node:fs/promises";
+import { existsSync, lstatSync, readdirSync } from "node:fs";
+import { cp, mkdir, open, readdir, rename, rm, symlink } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import { AthanorError } from "../../protocol/errors.ts";
-import type { DeploymentUpload, ShippedFile } from "../../protocol/spec.ts";
-import { FILES_DIR, interpreterOf, PYTHON_DIR } from "../replicas/deployment-folder.ts";
+import { type DeploymentUpload, type ShippedFile, VENDOR_FILE } from "../../protocol/spec.ts";
+import { COMPILE_CACHE_DIR, FILES_DIR, interpreterOf, PYTHON_DIR } from "../replicas/deployment-folder.ts";
 
 export const BUNDLE_FILE = "bundle.mjs";
 export const VALIDATORS_FILE = "validators.cjs";
@@ -32,19 +33,25 @@ export async function removeTemporaries(dir: string): Promise<void> {
 
 /** Whether it is there, with the interpreters that its links lead to. */
 export function isWhole(dir: string): boolean {
-  if (!existsSync(join(dir, BUNDLE_FILE))) return false;
+  if (!existsSync(join(dir, BUNDLE_FILE)) || isDangling(join(dir, VENDOR_FILE))) return false;
   const python = join(dir, PYTHON_DIR);
   return !existsSync(python) || readdirSync(python).every((fn) => existsSync(interpreterOf(dir, fn)));
 }
 
-/** Writes `<root>/<digest>` and returns it; where it is there, only its links are made anew. Throws storage_full. */
-export async function writeDeployment(p: {
-  root: string;
-  upload: DeploymentUpload;
+function isDangling(link: string): boolean {
+  return lstatSync(link, { throwIfNoEntry: false }) !== undefined && !existsSync(link);
+}
+
+export interface Installed {
   validators: string;
-  /** To what is installed for it elsewhere: where each link goes, and to which folder. */
+  /** To what is installed for it elsewhere: where each link goes, and to which file or folder. */
   links: ReadonlyMap<string, string>;
-}): Promise<string> {
+  /** What Node has compiled for deployments like it; null: nothing. */
+  compiled: string | null;
+}
+
+/** Writes `<root>/<digest>` and returns it; where it is there, only its links are made anew. Throws storage_full. */
+export async function writeDeployment(p: Installed & { root: string; upload: DeploymentUpload }): Promise<string> {
   const dir = join(p.root, p.upload.digest);
   if (existsSync(dir)) {
     // What was installed for it may have moved, as where a Python gave way to a newer one.
@@ -59,6 +66,9 @@ export async function writeDeployment(p: {
     await writeDurably(join(temporary, VALIDATORS_FILE), p.validators);
     await writeDurably(join(temporary, "spec.json"), `${JSON.stringify(p.upload.spec, null, 2)}\n`);
     await writeShipped(join(temporary, FILES_DIR), p.upload.files);
+    // It may be changed or removed at any time, and only saves time.
+    if (p.compiled !== null)
+      await cp(p.compiled, join(temporary, COMPILE_CACHE_DIR), { recursive: true }).catch(() => {});
     for (const [at, target] of p.links) await link(temporary, at, relative(join(dir, dirname(at)), target));
     await syncDir(temporary);
     await rename(temporary, dir);
@@ -99,7 +109,7 @@ async function link(dir: string, at: string, target: string): Promise<void> {
   await rename(temporary, path);
 }
 
-async function writeDurably(path: string, content: string | Uint8Array, mode = 0o600): Promise<void> {
+export async function writeDurably(path: string, content: string | Uint8Array, mode = 0o600): Promise<void> {
   await using file = await open(path, "wx", mode);
   await file.writeFile(content);
   await file.sync();

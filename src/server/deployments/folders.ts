@@ -9,14 +9,16 @@ import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { AthanorError } from "../../protocol/errors.ts";
 import { formatId } from "../../protocol/names.ts";
-import type { DeploymentUpload } from "../../protocol/spec.ts";
+import { type DeploymentUpload, VENDOR_FILE } from "../../protocol/spec.ts";
 import type { Log } from "../log.ts";
+import { COMPILE_CACHE_DIR } from "../replicas/deployment-folder.ts";
 import type { DeploymentRecord } from "../store/store.ts";
 import { Dependencies } from "./dependencies.ts";
-import { isWhole, removeTemporaries, temporaryIn, writeDeployment } from "./files.ts";
+import { type Installed, isWhole, removeTemporaries, temporaryIn, writeDeployment } from "./files.ts";
 import { PythonEnvironments } from "./python/environments.ts";
 import { checkUpload } from "./upload.ts";
 import { ValidatorCompiler } from "./validators.ts";
+import { Vendors } from "./vendors.ts";
 
 export interface UploadBlobs {
   put(bytes: Uint8Array): Promise<string>;
@@ -27,6 +29,7 @@ export class DeploymentFolders {
   readonly root: string;
   readonly #dependencies: Dependencies;
   readonly #python: PythonEnvironments;
+  readonly #vendors: Vendors;
   readonly #validators = new ValidatorCompiler();
   readonly #blobs: UploadBlobs;
   readonly #log: Log;
@@ -37,17 +40,19 @@ export class DeploymentFolders {
     this.root = join(p.dataDir, "deployments");
     this.#dependencies = new Dependencies({ root: join(p.dataDir, "dependencies"), log: p.log, env: p.env });
     this.#python = new PythonEnvironments({ root: join(p.dataDir, "python"), log: p.log, env: p.env });
+    this.#vendors = new Vendors({ root: join(p.dataDir, "vendors") });
     this.#blobs = p.blobs;
     this.#log = p.log;
   }
 
   async start(): Promise<void> {
     await mkdir(this.root, { recursive: true, mode: 0o700 });
-    await Promise.all([removeTemporaries(this.root), this.#dependencies.start(), this.#python.start()]);
+    const parts = [this.#dependencies, this.#python, this.#vendors];
+    await Promise.all([removeTemporaries(this.root), ...parts.map((part) => part.start())]);
   }
 
   async stop(): Promise<void> {
-    await Promise.all([this.#dependencies.stop(), this.#python.stop()]);
+    await Promise.all([this.#dependencies.stop(), this.#python.stop(), this.#vendors.stop()]);
     await Promise.allSettled(this.#ensuring.values());
   }
 
@@ -55,11 +60,19 @@ export class DeploymentFolders {
     return isWhole(join(this.root, digest));
   }
 
-  /** Resolves with the SHA-256 of the upload's blob. Throws what keeps the deployment from being run, storage_full. */
-  async write(upload: DeploymentUpload): Promise<string> {
-    await this.#write(upload);
-    // Last, so that what takes long, as an installation does, lies before the deployment that names the blob is stored, not between.
-    return await this.#blobs.put(Buffer.from(JSON.stringify(upload)));
+  /**
+   * Resolves with the SHA-256 of the upload's blob. `before` is the folder of the app's live deployment. Throws what keeps the deployment from being run,
+   * vendor_missing, storage_full.
+   */
+  async write(upload: DeploymentUpload, before: string | null): Promise<string> {
+    const whole = await this.#vendors.complete(upload);
+    const installed = await this.#install(whole, before);
+    // Late, so that what takes long, as an installation does, lies before the deployment that names the blob is stored, not between.
+    const [uploadBlob] = await Promise.all([
+      this.#blobs.put(Buffer.from(JSON.stringify(whole))),
+      writeDeployment({ root: this.root, upload: whole, ...installed }),
+    ]);
+    return uploadBlob;
   }
 
   /** Makes the folder where it is absent. Throws deployment_unavailable. */
@@ -74,7 +87,7 @@ export class DeploymentFolders {
     await ensuring;
   }
 
-  /** Removes the folders, and the dependencies, of all but these deployments, unless one is just being made. Returns how many. */
+  /** Removes the folders, and what they link to, of all but these deployments, unless one is just being made. Returns how many. */
   async prune(kept: ReadonlySet<string>): Promise<number> {
     if (this.#ensuring.size > 0) return 0;
     // Nothing here waits before the last folder is renamed.
@@ -86,6 +99,7 @@ export class DeploymentFolders {
     });
     const left = [...kept].map((digest) => join(this.root, digest));
     removed.push(...this.#dependencies.takeUnused(left), ...this.#python.takeUnused(left));
+    removed.push(...this.#vendors.takeUnused(left));
     for (const dir of removed) await rm(dir, { recursive: true, force: true });
     return removed.length;
   }
@@ -96,7 +110,8 @@ export class DeploymentFolders {
     if (bytes === null)
       throw new AthanorError("deployment_unavailable", `${id} of ${record.app} is not on this server, nor its upload.`);
     try {
-      await this.#write(checkUpload(JSON.parse(Buffer.from(bytes).toString())));
+      const upload = checkUpload(JSON.parse(Buffer.from(bytes).toString()));
+      await writeDeployment({ root: this.root, upload, ...(await this.#install(upload, null)) });
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
       throw new AthanorError("deployment_unavailable", `${id} of ${record.app} cannot be made here again: ${why}`, {
@@ -107,13 +122,20 @@ export class DeploymentFolders {
     this.#log.info({ deployment: id, app: record.app }, "deployment made from its upload");
   }
 
-  async #write(upload: DeploymentUpload): Promise<void> {
+  /** What lies beside its own files. */
+  async #install(upload: DeploymentUpload, before: string | null): Promise<Installed> {
     const [nodeModules, validators, links] = await Promise.all([
       this.#dependencies.install(upload.dependencies),
       this.#validators.compile(upload.spec),
       this.#python.install(upload.spec),
     ]);
     if (nodeModules !== null) links.set("node_modules", nodeModules);
-    await writeDeployment({ root: this.root, upload, validators, links });
+    const vendor = await this.#vendors.install(upload, nodeModules);
+    if (vendor !== null) {
+      links.set(VENDOR_FILE, join(vendor, VENDOR_FILE));
+      if (before !== null) await this.#vendors.keepCompiled(vendor, before);
+    }
+    const compiled = vendor === null ? null : join(vendor, COMPILE_CACHE_DIR);
+    return { validators, links, compiled };
   }
 }

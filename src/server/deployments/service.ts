@@ -219,7 +219,7 @@ export class DeploymentService implements Deployments {
       // Another server may have deployed something else since.
       if (record?.status === "live") return { record, unchanged: true };
     }
-    const uploadBlob = await phases.time("install", () => this.#folders.write(upload));
+    const uploadBlob = await phases.time("install", () => this.#folders.write(upload, before?.dir ?? null));
     const building = await store.deploymentInsert({ app: spec.name, digest, spec, uploadBlob, now: now() });
     const deployment = this.#kept.load(building);
     this.#remember(deployment.number, phases);

@@ -79,6 +79,13 @@ export function nullable(check: Check): Check {
   };
 }
 
+/** The field may be absent. */
+export function optional(check: Check): Check {
+  return (value, path) => {
+    if (value !== undefined) check(value, path);
+  };
+}
+
 /** Any JSON, to a depth that no recursive walk of it need fear. */
 export function json(maxDepth: number): Check {
   const walk = (value: unknown, path: string, depth: number): void => {

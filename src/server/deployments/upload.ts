@@ -1,5 +1,5 @@
 import { SCHEDULE_LIMITS, SERVER_DEFAULTS } from "../../protocol/defaults.ts";
-import { digestUpload } from "../../protocol/digest.ts";
+import { digestUpload, digestVendor } from "../../protocol/digest.ts";
 import { AthanorError } from "../../protocol/errors.ts";
 import { NAME_PATTERN, RESERVED_APP_NAMES } from "../../protocol/names.ts";
 import { PYTHON_TARGET, PYTHON_VERSION } from "../../protocol/python.ts";
@@ -22,10 +22,25 @@ import type {
   RetrySpec,
   ScheduleSpec,
   ServiceSpec,
+  VendorContent,
+  VendorUpload,
   WebServerSpec,
 } from "../../protocol/spec.ts";
 import { scheduleFault } from "../../schedule/ticks.ts";
-import { array, bool, type Check, invalid, json, nullable, number, object, oneOf, record, text } from "./shape.ts";
+import {
+  array,
+  bool,
+  type Check,
+  invalid,
+  json,
+  nullable,
+  number,
+  object,
+  oneOf,
+  optional,
+  record,
+  text,
+} from "./shape.ts";
 import { checkFiles, relativePath, requirement, shippedFile } from "./shipped.ts";
 
 const MAX_FUNCTIONS = 500;
@@ -202,6 +217,8 @@ const fn = object<FunctionSpec>({
   output: object<OutputSpec>({ schema: nullable(schema), stream: bool, standard: bool }),
 });
 
+const sha256 = text({ max: 64, pattern: /^[0-9a-f]{64}$/, what: "a SHA-256 in hex" });
+
 const upload = object<DeploymentUpload>({
   spec: object<AppSpec>({
     specVersion: oneOf(1),
@@ -212,6 +229,17 @@ const upload = object<DeploymentUpload>({
   }),
   bundle: text({ max: SERVER_DEFAULTS.maxDeploymentBytes }),
   sourceMap: text({ max: SERVER_DEFAULTS.maxDeploymentBytes }),
+  vendor: optional(
+    object<VendorUpload>({
+      sha256,
+      content: nullable(
+        object<VendorContent>({
+          code: text({ max: SERVER_DEFAULTS.maxDeploymentBytes }),
+          sourceMap: text({ max: SERVER_DEFAULTS.maxDeploymentBytes }),
+        }),
+      ),
+    }),
+  ),
   dependencies: nullable(
     object<DependencySet>({
       packages: record(text({ max: 500, pattern: /^[0-9A-Za-z.+-]+$/, what: "an exact version" }), {
@@ -222,7 +250,7 @@ const upload = object<DeploymentUpload>({
     }),
   ),
   files: array(shippedFile, SERVER_DEFAULTS.maxShippedFiles),
-  digest: text({ max: 64, pattern: /^[0-9a-f]{64}$/, what: "a SHA-256 in hex" }),
+  digest: sha256,
 });
 
 /** Throws deployment_invalid naming the first path that is wrong. The upload itself is returned unchanged. */
@@ -231,16 +259,19 @@ export function checkUpload(value: unknown): DeploymentUpload {
   const checked = value as DeploymentUpload;
   checkFunctions(checked.spec);
   checkFiles(checked.files);
-  const digest = digestUpload(checked);
-  if (digest !== checked.digest) {
-    throw new AthanorError(
-      "deployment_invalid",
-      `digest is ${checked.digest}, and the upload's own is ${digest}: it was changed on its way, or built by another version`,
-    );
-  }
+  const { vendor } = checked;
+  if (vendor?.content) checkDigest("vendor.sha256", vendor.sha256, digestVendor(vendor.content));
+  checkDigest("digest", checked.digest, digestUpload(checked));
   return checked;
 }
 
+function checkDigest(name: string, given: string, own: string): void {
+  if (given === own) return;
+  throw new AthanorError(
+    "deployment_invalid",
+    `${name} is ${given}, and the upload's own is ${own}: it was changed on its way, or built by another version`,
+  );
+}
 /** What one function's fields cannot show: names and paths that must differ, and parts that must go together. */
 function checkFunctions(spec: AppSpec): void {
   if (RESERVED_APP_NAMES.has(spec.name)) {

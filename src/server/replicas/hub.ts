@@ -32,8 +32,6 @@ export interface StartReplicaRequest {
   group: ReplicaGroup;
   serverUrl: string;
   serverToken: string;
-  /** It is to take no calls; nobody would debug it. */
-  isTrial?: boolean;
 }
 
 /** Starts replicas; what the scheduler depends on. */
@@ -233,7 +231,7 @@ function assignMessage(request: StartReplicaRequest, process: ReplicaProcess, in
     python: python === undefined ? null : interpreterOf(deployment.dir, python.name),
     workDir: process.workDir,
     env: process.env,
-    inspect: request.isTrial !== true && group.functions.some(({ name }) => name === inspect),
+    inspect: group.functions.some(({ name }) => name === inspect),
     functions: group.functions,
     $defs: deployment.spec.$defs,
     serverUrl: request.serverUrl,

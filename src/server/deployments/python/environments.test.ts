@@ -122,7 +122,7 @@ describe("Python environments", () => {
     const main = { path: "pages/main.py", executable: false, encoding: "utf8", content: "app = 1\n" } as const;
     const content = { spec: appOf(["tiny"]), bundle: "", sourceMap: "{}", dependencies: null, files: [main] };
     const upload = { ...content, digest: digestUpload(content) };
-    const uploadBlob = await folders.write(upload);
+    const uploadBlob = await folders.write(upload, null);
     const dir = join(folders.root, upload.digest);
     const answer = (): string => {
       const at = { cwd: join(dir, "files"), encoding: "utf8" } as const;

@@ -81,13 +81,17 @@ export const DEPLOYMENTS: Schemas = {
     functions: { type: "array", items: { type: "object" } },
     $defs: { type: "object" },
   }),
-  DeploymentUpload: object({
-    spec: { type: "object" },
-    bundle: text,
-    sourceMap: text,
-    dependencies: nullable({ type: "object" }),
-    files: { type: "array", items: { type: "object" } },
-    digest: text,
-  }),
+  DeploymentUpload: object(
+    {
+      spec: { type: "object" },
+      bundle: text,
+      sourceMap: text,
+      vendor: object({ sha256: text, content: nullable(object({ code: text, sourceMap: text })) }),
+      dependencies: nullable({ type: "object" }),
+      files: { type: "array", items: { type: "object" } },
+      digest: text,
+    },
+    ["vendor"],
+  ),
   LogPage: page(LOG_LINE_SCHEMA),
 };

@@ -1,0 +1,204 @@
+/**
+ * The vendor chunk: of packages, and of `athanor` itself, what the project's own code takes, in a file of its own. It changes only when other names are
+ * taken or other packages installed, so that neither an edit nor a deploy need touch it.
+ *
+ * It exports one array of functions, each of which runs a module of a package the first time it is called, and returns it. So packages run when and in
+ * the order in which the own code's imports say, however that is interleaved with the own code.
+ */
+import { statSync } from "node:fs";
+import { type BuildContext, build, context, type Plugin } from "esbuild";
+import { digestVendor } from "../../protocol/digest.ts";
+import { VENDOR_FILE } from "../../protocol/spec.ts";
+import { baseOptions, type Chunk, chunkOf, filesOf, outputOptions, textOf } from "../esbuild-options.ts";
+import type { Externals, Found } from "../external-packages.ts";
+import { ownPackagePlugin } from "../own-package.ts";
+import { packageDirOf } from "../packages.ts";
+import { compiledEagerly } from "./eager.ts";
+import type { Target } from "./package-imports.ts";
+import type { Taken } from "./taken.ts";
+
+const ENTRY = "athanor-vendor";
+const PREFIX = `${ENTRY}:`;
+
+/** One module of a package, in the chunk. */
+export interface VendorModule {
+  target: Target;
+  /** Null: CommonJS, JSON or text, which are handed over whole. */
+  names: readonly string[] | null;
+}
+
+export interface Vendor extends Chunk {
+  sha256: string;
+  /** As they are numbered in the array. */
+  modules: readonly VendorModule[];
+  files: string[];
+  externals: Found;
+}
+
+interface Kept {
+  key: string;
+  /** Null: it cannot be. */
+  vendor: Vendor | null;
+  stamp: string;
+}
+
+/** How esbuild wraps a module with an `await` at its top. */
+const AWAITS = /^ *async "[^"\n]*"\(\) \{$/m;
+
+/**
+ *   empty --vendor()--> kept --vendor(), the same names of the same files--> kept, nothing is bundled
+ *   any   --dispose()--> empty
+ */
+export class VendorBundler {
+  readonly #root: string;
+  readonly #externals: Externals;
+  readonly #found: Found = new Map();
+  #modules: VendorModule[] = [];
+  #context: Promise<BuildContext> | null = null;
+  #kept: Kept | null = null;
+
+  constructor(root: string, externals: Externals) {
+    this.#root = root;
+    this.#externals = externals;
+  }
+
+  /** Null where packages cannot be in a chunk of their own, as where one has an `await` at the top of a file. */
+  async vendor(taken: ReadonlyMap<Target, Taken>): Promise<Vendor | null> {
+    const key = keyOf(taken, this.#externals);
+    const kept = this.#kept;
+    if (kept?.key === key && kept.stamp === stampOf(kept.vendor)) return kept.vendor;
+    const vendor = await this.#make(taken).catch(() => null);
+    this.#kept = { key, vendor, stamp: stampOf(vendor) };
+    return vendor;
+  }
+
+  async #make(taken: ReadonlyMap<Target, Taken>): Promise<Vendor | null> {
+    const modules = await this.#modulesOf(taken);
+    return modules && (await this.#bundle(modules));
+  }
+
+  async dispose(): Promise<void> {
+    const context = this.#context;
+    this.#context = null;
+    this.#kept = null;
+    await (await context?.catch(() => null))?.dispose();
+  }
+
+  /** Sorted, so that the same names give the same bytes. */
+  async #modulesOf(taken: ReadonlyMap<Target, Taken>): Promise<VendorModule[] | null> {
+    const whole = [...taken].filter(([, names]) => names === "all").map(([target]) => target);
+    const exported = await this.#exportsOf(whole.sort());
+    if (exported === null) return null;
+    const modules = [...taken].map(([target, names]) => ({
+      target,
+      names: names === "all" ? (exported.get(target) ?? null) : [...names].sort(),
+    }));
+    return modules.sort((a, b) => (a.target < b.target ? -1 : 1));
+  }
+
+  /** The names that ES modules export; null where one hands on what only shows when it runs. */
+  async #exportsOf(targets: Target[]): Promise<Map<Target, string[]> | null> {
+    const names = new Map<Target, string[]>();
+    if (targets.length === 0) return names;
+    const result = await build({
+      ...baseOptions(this.#root),
+      entryPoints: targets.map((target, index) => ({ in: target, out: String(index) })),
+      outdir: this.#root,
+      splitting: true,
+      metafile: true,
+      plugins: [ownPackagePlugin(this.#root), this.#externals.plugin(new Map())],
+    });
+    const { inputs, outputs } = result.metafile;
+    for (const [file, { entryPoint, exports }] of Object.entries(outputs)) {
+      const target = entryPoint === undefined ? undefined : targets[Number(/(\d+)\.js$/.exec(file)?.[1])];
+      if (target !== undefined && inputs[entryPoint ?? ""]?.format === "esm") names.set(target, exports.toSorted());
+    }
+    return result.outputFiles?.some(({ text }) => /^ *__reExport\(/m.test(text)) ? null : names;
+  }
+
+  async #bundle(modules: VendorModule[]): Promise<Vendor | null> {
+    this.#modules = modules;
+    this.#context ??= context({
+      ...baseOptions(this.#root),
+      ...outputOptions(this.#root, VENDOR_FILE),
+      sourcesContent: false,
+      entryPoints: [ENTRY],
+      plugins: [this.#plugin(), ownPackagePlugin(this.#root), this.#externals.plugin(this.#found)],
+    });
+    for (;;) {
+      const result = await (await this.#context).rebuild();
+      const files = filesOf(result, this.#root);
+      // A file of the project that a package imports would be there twice; what awaits something cannot be run by a call.
+      if (files.some((file) => packageDirOf(file) === null) || AWAITS.test(textOf(result))) return null;
+      const whole = this.#handedOverWhole(result.metafile?.inputs ?? {});
+      if (whole.size === 0) {
+        const { map, ...chunk } = chunkOf(result);
+        const code = compiledEagerly(chunk.code, new Set(Object.keys(result.metafile?.inputs ?? {})));
+        const sha256 = digestVendor({ code, sourceMap: map });
+        return { code, map, sha256, modules: this.#modules, files, externals: new Map(this.#found) };
+      }
+      this.#modules = this.#modules.map((made, index) => (whole.has(index) ? { ...made, names: null } : made));
+    }
+  }
+
+  /** Of the modules that were taken to be ES modules, those that are not. */
+  #handedOverWhole(inputs: Record<string, { format?: string; imports: { path: string }[] }>): Set<number> {
+    const whole = new Set<number>();
+    for (const [index, { names }] of this.#modules.entries()) {
+      const path = inputs[PREFIX + index]?.imports[0]?.path;
+      const format = path === undefined ? undefined : inputs[path]?.format;
+      if (names !== null && names.length > 0 && format !== "esm") whole.add(index);
+    }
+    return whole;
+  }
+
+  #plugin(): Plugin {
+    return {
+      name: ENTRY,
+      setup: (build) => {
+        build.onResolve({ filter: /^athanor-vendor/ }, ({ path }) => ({
+          path: path === ENTRY ? "entry" : path.slice(PREFIX.length),
+          namespace: ENTRY,
+        }));
+        build.onLoad({ filter: /.*/, namespace: ENTRY }, ({ path }) => ({
+          contents: path === "entry" ? this.#entry() : contentsOf(this.#modules[Number(path)]),
+          resolveDir: this.#root,
+          loader: "js",
+        }));
+      },
+    };
+  }
+
+  #entry(): string {
+    const functions = this.#modules.map(({ target, names }, index) => {
+      const module = names === null ? target : PREFIX + index;
+      return `() => require(${JSON.stringify(module)})`;
+    });
+    return `export const packages = [\n${functions.join(",\n")}\n];`;
+  }
+}
+
+function contentsOf(module: VendorModule | undefined): string {
+  const { target, names } = module ?? { target: "", names: null };
+  if (names === null || names.length === 0) return `import ${JSON.stringify(target)};`;
+  return `export { ${names.map(quoted).join(", ")} } from ${JSON.stringify(target)};`;
+}
+
+/** Any text can be the name of an export. */
+export function quoted(name: string): string {
+  return /^[\p{ID_Start}$_][\p{ID_Continue}$]*$/u.test(name) ? name : JSON.stringify(name);
+}
+
+function keyOf(taken: ReadonlyMap<Target, Taken>, externals: Externals): string {
+  const names = [...taken].map(([target, names]) => [target, names === "all" ? names : [...names].sort()]);
+  return JSON.stringify([names.sort(), externals.names]);
+}
+
+/** Differs once a file is another one. */
+function stampOf(vendor: Vendor | null): string {
+  const stamps = (vendor?.files ?? []).map((file) => {
+    const found = statSync(file, { throwIfNoEntry: false });
+    return found === undefined ? "" : `${found.mtimeMs} ${found.size} ${found.ino}`;
+  });
+  return stamps.join();
+}
