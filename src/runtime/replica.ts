@@ -16,11 +16,13 @@ import {
 import type { BatchSpec } from "../protocol/spec.ts";
 import { Batches } from "./batches.ts";
 import { Call, currentCaller } from "./call.ts";
-import { runHttp } from "./http.ts";
+import { report, runHttp } from "./http.ts";
+import { HttpHead } from "./http-head.ts";
 import { errorHead } from "./job-answer.ts";
 import { runJob } from "./jobs.ts";
 import { type LoadedApp, type LoadedFunction, loadApp } from "./load.ts";
 import { Logs } from "./logs.ts";
+import { CallSocket } from "./services/call-socket.ts";
 import { runFetch } from "./services/run-fetch.ts";
 import { type RunningService, startService } from "./services/service.ts";
 import { firstPlace } from "./stacks.ts";
@@ -184,7 +186,18 @@ export class Replica {
   }
 
   async #runService({ handler }: RunningService, call: Call, open: OpenMessage): Promise<void> {
-    if (open.kind === "http" && handler !== null) return runFetch({ call, open, handler, logs: this.#logs });
+    if (open.kind === "http" && handler !== null) {
+      await runFetch({
+        call,
+        open,
+        handler,
+        answer: new HttpHead(call),
+        socket: () => new CallSocket(call),
+        onError: (error) => report(error, call, this.#logs),
+      });
+      this.#logs.finish(call);
+      return;
+    }
     this.#fail(call, new AthanorError("internal", `${open.function} is no function that is called in frames`));
   }
 

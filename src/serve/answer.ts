@@ -1,15 +1,18 @@
 import type { AthanorError } from "../protocol/errors.ts";
 import type { HttpAnswer } from "../runtime/http-face.ts";
 import { setAnswerHead } from "../server/gateway/headers.ts";
+import { takeConnection } from "../server/gateway/websocket.ts";
 import { endAnswer, sendProblem, writeWithBackPressure } from "../server/http/answer.ts";
 import type { Exchange } from "../server/http/exchange.ts";
 import type { Log } from "../server/log.ts";
+import type { TakenConnection } from "./local-socket.ts";
 
 /**
  * The answer to an exchange of this process.
  *
  *   waiting --head()--> begun --body()--> streaming, or ended where the head has said that this is all
  *   waiting, begun --fail()--> ended, with a problem; streaming --fail()--> ended: the connection is cut
+ *   waiting --head(101)--> ended: the connection is `take`'s
  *   any --end()--> ended
  */
 export class ExchangeAnswer implements HttpAnswer {
@@ -17,6 +20,7 @@ export class ExchangeAnswer implements HttpAnswer {
   readonly #log: Log;
   #head: { status: number; headers: [string, string][] } | null = null;
   #ended = false;
+  #taken: TakenConnection | null = null;
 
   constructor(x: Exchange, log: Log) {
     this.#x = x;
@@ -24,6 +28,11 @@ export class ExchangeAnswer implements HttpAnswer {
   }
 
   head(status: number, headers: [string, string][]): void {
+    if (status === 101) {
+      this.#ended = true;
+      this.#taken = takeConnection(this.#x, headers);
+      return;
+    }
     this.#head = { status, headers };
   }
 
@@ -52,6 +61,12 @@ export class ExchangeAnswer implements HttpAnswer {
     this.#ended = true;
     this.#sendHead();
     endAnswer(this.#x);
+  }
+
+  /** The client's connection, after a 101. */
+  take(): TakenConnection {
+    if (this.#taken === null) throw new Error("the answer was no 101");
+    return this.#taken;
   }
 
   #sendHead(): void {

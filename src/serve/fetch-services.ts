@@ -1,18 +1,21 @@
+import { HOP_DEFAULTS } from "../protocol/defaults.ts";
 import { AthanorError } from "../protocol/errors.ts";
-import { isResponse } from "../runtime/http.ts";
-import { sendResponse } from "../runtime/http-answer.ts";
-import type { HttpRequestHead } from "../runtime/http-face.ts";
-import { webRequest } from "../runtime/http-request.ts";
 import type { LoadedApp } from "../runtime/load.ts";
-import { FetchContext } from "../runtime/services/fetch-context.ts";
-import { type FetchHandler, fetchHandlerOf, whatIs } from "../runtime/services/fetch-handler.ts";
-import type { ExchangeAnswer } from "./answer.ts";
-import type { LocalCall } from "./local-call.ts";
+import { type FetchHandler, fetchHandlerOf } from "../runtime/services/fetch-handler.ts";
+import { type FetchCall, runFetch } from "../runtime/services/run-fetch.ts";
+import type { Upgrade } from "../runtime/services/web-socket.ts";
+import { CloseCode } from "../server/websockets/frames.ts";
 
-/** The `fetch` services of an app in this process. The others bind addresses and run programs, which a server is for. */
+/**
+ * The `fetch` services of an app in this process. The others bind addresses and run programs, which a server is for.
+ *
+ *   open --leave()--> leaving: open WebSockets are told 1001, and so is each that opens from then on --goodbyeMs--> cut
+ */
 export class FetchServices {
   readonly #loaded: LoadedApp;
   readonly #handlers = new Map<string, FetchHandler>();
+  readonly #webSockets = new Set<Upgrade>();
+  #leaving = false;
 
   constructor(loaded: LoadedApp) {
     this.#loaded = loaded;
@@ -24,28 +27,34 @@ export class FetchServices {
       if (spec.kind === "fetch") this.#handlers.set(name, fetchHandlerOf(await call(), name));
   }
 
-  async answer(p: {
-    call: LocalCall;
-    open: HttpRequestHead;
-    answer: ExchangeAnswer;
-    onError: (error: unknown) => void;
-  }): Promise<void> {
-    const { open, answer, onError } = p;
-    const handler = this.#handlers.get(open.function);
+  async answer(p: Omit<FetchCall, "handler" | "opened">): Promise<void> {
+    const handler = this.#handlers.get(p.open.function);
     if (handler === undefined)
-      throw new AthanorError("service_unsupported", `${open.function} is no fetch service, and so is not served here`);
-    const context = new FetchContext(open.requestId);
-    try {
-      const response = await handler(webRequest(open, p.call, true), process.env, context);
-      if (!isResponse(response))
-        throw new AthanorError("output_invalid", `${open.function} returned ${whatIs(response)}, not a Response`);
-      await sendResponse({ ...p, response });
-      answer.end();
-    } catch (error) {
-      onError(error);
-      const isOwn = error instanceof AthanorError && error.status !== 500;
-      answer.fail(isOwn ? error : new AthanorError("handler_error", `${open.function} failed; its log says more`));
-    }
-    await context.settled(onError);
+      throw new AthanorError(
+        "service_unsupported",
+        `${p.open.function} is no fetch service, and so is not served here`,
+      );
+    let open: Upgrade | null = null;
+    const opened = (webSocket: Upgrade): void => {
+      open = webSocket;
+      this.#webSockets.add(webSocket);
+      if (this.#leaving) this.#leave(webSocket);
+    };
+    await runFetch({ ...p, handler, opened });
+    if (open !== null) this.#webSockets.delete(open);
+    p.answer.end();
+  }
+
+  /** Says goodbye to the clients of WebSockets, and cuts those that do not answer in time. */
+  leave(): void {
+    this.#leaving = true;
+    for (const webSocket of this.#webSockets) this.#leave(webSocket);
+  }
+
+  #leave(webSocket: Upgrade): void {
+    webSocket.leave(CloseCode.goingAway, "the server stops");
+    setTimeout(() => {
+      if (this.#webSockets.has(webSocket)) webSocket.cut();
+    }, HOP_DEFAULTS.goodbyeMs).unref();
   }
 }

@@ -12,6 +12,7 @@ import { ExchangeAnswer } from "./answer.ts";
 import { FetchServices } from "./fetch-services.ts";
 import { LocalCall } from "./local-call.ts";
 import { LocalRequest, originOf } from "./local-request.ts";
+import { LocalSocket } from "./local-socket.ts";
 import type { OpenApp } from "./open-app.ts";
 import { routesOf } from "./routes.ts";
 import type { TokenCheck } from "./token.ts";
@@ -39,6 +40,11 @@ export class AppHandler {
   /** Makes the handlers of services, after the enter hooks. */
   async start(): Promise<void> {
     await this.#services.start();
+  }
+
+  /** The server stops: what would never end by itself is told to. */
+  leave(): void {
+    this.#services.leave();
   }
 
   /** Answers, or throws what is to be answered as a problem. */
@@ -116,10 +122,12 @@ export class AppHandler {
       prefix: route.prefix,
       path,
     });
+    const answer = new ExchangeAnswer(x, this.#log);
     return this.#services.answer({
       call,
       open,
-      answer: new ExchangeAnswer(x, this.#log),
+      answer,
+      socket: () => new LocalSocket(call, () => answer.take()),
       onError: (error) => this.#report(error, call),
     });
   }

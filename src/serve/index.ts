@@ -4,7 +4,7 @@
  *   opening --built, bound, enter hooks run--> listening --close()--> closing: requests under way end --> closed, exit hooks have run
  */
 import type { Server } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import { SERVE_DEFAULTS } from "../protocol/defaults.ts";
 import { AthanorError } from "../protocol/errors.ts";
 import type { RegisteredApp } from "../sdk/registry.ts";
@@ -21,12 +21,22 @@ export async function serveApp(app: RegisteredApp, options: ServeOptions): Promi
   const isAllowed = tokenCheck(options.token ?? (process.env.ATHANOR_TOKEN || null));
   const handler = new AppHandler({ app: opened, isAllowed, log: stderrLog });
   const server = exchangeServer((x) => handler.handle(x), stderrLog);
+  // Node's own list has none of those that became WebSockets, or ask to.
+  const sockets = new Set<Socket>();
+  server.on("connection", (socket) => {
+    sockets.add(socket);
+    socket.once("close", () => sockets.delete(socket));
+  });
   await using undo = new AsyncDisposableStack();
   undo.defer(() => opened.loaded.exit());
   await opened.loaded.enter();
   await handler.start();
   await listen(server, host, port);
-  undo.defer(() => closeServer(server));
+  undo.defer(async () => {
+    const closed = closeServer(server, sockets);
+    handler.leave();
+    await closed;
+  });
   const bound = (server.address() as AddressInfo).port;
   const owned = undo.move();
   let closed: Promise<void> | null = null;
@@ -57,10 +67,12 @@ async function listen(server: Server, host: string, port: number): Promise<void>
   server.removeAllListeners("error");
 }
 
-async function closeServer(server: Server): Promise<void> {
+async function closeServer(server: Server, sockets: Iterable<Socket>): Promise<void> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   server.closeIdleConnections();
-  const cut = setTimeout(() => server.closeAllConnections(), SERVE_DEFAULTS.closeGraceMs);
+  const cut = setTimeout(() => {
+    for (const socket of sockets) socket.destroy();
+  }, SERVE_DEFAULTS.closeGraceMs);
   await closed;
   clearTimeout(cut);
 }

@@ -22,7 +22,6 @@ export function originOf(x: Exchange): string {
 /** A request's head as the runtime reads it; what is rarely asked for is made when it is. */
 export class LocalRequest implements HttpRequestHead {
   readonly kind = "http";
-  readonly upgrade = null;
   readonly #x: Exchange;
   readonly #target: RequestTarget;
   #headers: [string, string][] | null = null;
@@ -30,6 +29,10 @@ export class LocalRequest implements HttpRequestHead {
   constructor(x: Exchange, target: RequestTarget) {
     this.#x = x;
     this.#target = target;
+  }
+
+  get upgrade(): "websocket" | null {
+    return this.#x.upgrade === null ? null : "websocket";
   }
 
   get requestId(): string {

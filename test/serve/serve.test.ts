@@ -2,16 +2,20 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { cp, mkdir, mkdtemp, readdir, realpath, rm, symlink, writeFile } from "node:fs/promises";
+import { type IncomingMessage, request } from "node:http";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { duplexPair } from "node:stream";
 import { after, before, describe, it } from "node:test";
+import { setImmediate as turn } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
 import type { App, ServedApp } from "athanor";
+import { WebSocket } from "ws";
 import { build } from "../../src/build/index.ts";
 import { TestHost } from "../../src/testing/host.ts";
 import { startTestServer, type TestServer } from "../harness/server.ts";
-import { app, state } from "./apps/served.ts";
+import { app, closed, state } from "./apps/served.ts";
 
 const APP = path.join(import.meta.dirname, "apps/served.ts");
 
@@ -134,6 +138,116 @@ describe("app.serve()", () => {
         [501, "jobs_unavailable"],
       );
     }
+  });
+
+  describe("a WebSocket of a fetch service", () => {
+    const dial = (to: ServedApp, target = "/api/echo", protocols: string[] = []): WebSocket =>
+      new WebSocket(`${to.url.replace("http", "ws")}${target}`, protocols);
+    const message = async (socket: WebSocket): Promise<unknown> => {
+      const [data, isBinary] = (await once(socket, "message")) as [Buffer, boolean];
+      return isBinary ? data : data.toString();
+    };
+
+    it("has texts, bytes, long and compressed ones, pings, its protocol, and headers that were added", async () => {
+      const socket = dial(served, "/api/echo?protocol=b", ["a", "b"]);
+      const greeted = message(socket);
+      const [answer] = (await once(socket, "upgrade")) as [IncomingMessage];
+      assert.equal(answer.headers["x-added"], "1");
+      assert.match(answer.headers["x-request-id"] as string, /./);
+      assert.equal(await greeted, "/api");
+      assert.deepEqual([socket.protocol, socket.extensions], ["b", "permessage-deflate"]);
+      for (const sent of ["hello", Buffer.from([0, 255]), "x".repeat(500_000), Buffer.alloc(300_000, 7)]) {
+        const echoed = message(socket);
+        socket.send(sent);
+        assert.deepEqual(await echoed, sent);
+      }
+      const echoed = message(socket);
+      socket.send("in ", { fin: false });
+      socket.send("pieces", { fin: true });
+      assert.equal(await echoed, "in pieces");
+      const ponged = once(socket, "pong");
+      socket.ping("p");
+      assert.equal(String((await ponged)[0]), "p");
+      const over = once(socket, "close");
+      socket.close(4000, "enough");
+      assert.deepEqual((await over)[0], 4000);
+      while (closed.length === 0) await turn();
+      assert.deepEqual(closed.splice(0), [[4000, "enough"]]);
+    });
+
+    it("is closed with 1009 by a message that is too long", async () => {
+      const socket = dial(served);
+      await message(socket);
+      const over = once(socket, "close");
+      socket.send("x".repeat(1_000_001));
+      assert.equal((await over)[0], 1009);
+      while (closed.length === 0) await turn();
+      closed.length = 0;
+    });
+
+    it("is told to its code as broken where the client only goes", async () => {
+      const socket = dial(served);
+      await message(socket);
+      socket.terminate();
+      while (closed.length === 0) await turn();
+      assert.deepEqual(closed.splice(0), [[1006, ""]]);
+    });
+
+    it("is refused by the code, by what is no service, and where the handshake is none", async () => {
+      for (const [target, status, headers] of [
+        ["/api/echo?refuse", 403, {}],
+        ["/api/else", 203, {}],
+        ["/hello?name=Ada", 200, {}],
+        ["/nothing", 404, {}],
+        ["/api/echo", 400, { "sec-websocket-version": "12" }],
+      ] as const) {
+        const sent = request(`${served.url}${target}`, {
+          headers: {
+            connection: "upgrade",
+            upgrade: "websocket",
+            "sec-websocket-version": "13",
+            "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==",
+            ...headers,
+          },
+        }).end();
+        const [response] = (await once(sent, "response")) as [IncomingMessage];
+        assert.equal(response.statusCode, status, target);
+        await once(response.resume(), "close");
+      }
+      closed.length = 0;
+    });
+
+    it("is no switch behind an answer that is still due on its connection", async () => {
+      const connection = connect(served.port, "127.0.0.1").setEncoding("latin1");
+      const head = "Host: x\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n";
+      connection.write(`GET /hello?name=Ada HTTP/1.1\r\nHost: x\r\n\r\nGET /api/else HTTP/1.1\r\n${head}`);
+      let text = "";
+      for await (const piece of connection) text += piece;
+      assert.deepEqual(text.match(/HTTP\/1\.1 \d+/g), ["HTTP/1.1 200", "HTTP/1.1 203"]);
+    });
+
+    it("is told 1001 when its app is closed, and cut where it does not answer", async () => {
+      const other = await app.serve();
+      const socket = dial(other);
+      await message(socket);
+      const deaf = dial(other);
+      await message(deaf);
+      deaf.pause();
+      const told = once(socket, "close");
+      const ended = other.close();
+      const [code, reason] = (await told) as [number, Buffer];
+      assert.deepEqual([code, String(reason)], [1001, "the server stops"]);
+      await ended;
+      deaf.terminate();
+      while (closed.length < 2) await turn();
+      assert.deepEqual(
+        closed
+          .splice(0)
+          .map(([code]) => code)
+          .sort(),
+        [1001, 1006],
+      );
+    });
   });
 
   it("is closed twice, and takes no more then", async () => {

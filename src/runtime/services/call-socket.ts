@@ -1,11 +1,10 @@
 import { Duplex } from "node:stream";
 import type { Call } from "../call.ts";
+import type { SwitchingSocket } from "./switching-socket.ts";
 
-/**
- * The connection of an exchange that switches protocols, as a stream: what is read came from the client, what is written goes there. The first
- * write is the head of the answer, as a WebSocket server writes it, and is kept; all after it waits for `open`.
- */
-export class CallSocket extends Duplex {
+/** The connection of a call that came in frames. */
+export class CallSocket extends Duplex implements SwitchingSocket {
+  readonly over: Promise<void>;
   readonly #call: Call;
   readonly #opened = Promise.withResolvers<void>();
   #head: string | null = null;
@@ -15,15 +14,14 @@ export class CallSocket extends Duplex {
   constructor(call: Call) {
     super();
     this.#call = call;
+    this.over = new Promise((resolve) => this.once("close", resolve));
     call.onCancel(() => this.destroy());
   }
 
-  /** Empty until it was written. */
   get head(): string {
     return this.#head ?? "";
   }
 
-  /** The answer's head has left. */
   open(): void {
     this.#opened.resolve();
   }

@@ -1,12 +1,10 @@
-import { once } from "node:events";
 import type { IncomingMessage } from "node:http";
 import { WebSocketServer, type WebSocket as WsWebSocket } from "ws";
 import { AthanorError } from "../../protocol/errors.ts";
 import type { OpenHttp } from "../../protocol/replica.ts";
 import { UPGRADE, type UpgradeOptions } from "../../sdk/upgrade.ts";
-import type { Call } from "../call.ts";
-import type { HttpHead } from "../http-head.ts";
-import { CallSocket } from "./call-socket.ts";
+import type { HttpAnswer } from "../http-face.ts";
+import type { SwitchingSocket } from "./switching-socket.ts";
 
 const ACCEPT = "sec-websocket-accept";
 /** As the `ws` package has it. */
@@ -28,12 +26,12 @@ interface Accepted {
  */
 export class Upgrade {
   readonly #open: OpenHttp;
-  readonly #socket: CallSocket;
+  readonly #socket: SwitchingSocket;
   #accepted: Accepted | null = null;
 
-  constructor(call: Call, open: OpenHttp, request: Request) {
+  constructor(socket: SwitchingSocket, open: OpenHttp, request: Request) {
     this.#open = open;
-    this.#socket = new CallSocket(call);
+    this.#socket = socket;
     Object.defineProperty(request, UPGRADE, { value: (options: UpgradeOptions) => this.#accept(options) });
   }
 
@@ -44,21 +42,24 @@ export class Upgrade {
   }
 
   /** Sends the 101, and resolves once the socket is closed. */
-  async serve(answer: HttpHead, response: Response): Promise<void> {
+  async serve(answer: Pick<HttpAnswer, "head">, response: Response): Promise<void> {
     const { socket, headers } = this.#accepted as Accepted;
     const added = [...response.headers].filter(([name]) => !headers.some(([own]) => own === name));
     answer.head(101, [...headers, ...added]);
     this.#socket.open();
-    // The client has left meanwhile, or the code has cut the socket itself: nothing will say so a second time.
-    if (this.#socket.destroyed) return;
-    const closed = once(this.#socket, "close");
-    // In a turn of its own: the code may set its listeners after it has returned the response to its framework.
-    setImmediate(() => socket.emit("open"));
-    await closed.catch(() => {});
+    // In a turn of its own: the code may set its listeners after it has returned the response to its framework. Not where the client has left
+    // meanwhile, or the code has cut the socket itself.
+    if (!this.#socket.destroyed) setImmediate(() => socket.emit("open"));
+    await this.#socket.over;
   }
 
-  /** The answer is another. */
-  refuse(): void {
+  /** Says goodbye to the client of an open one, where nobody else does. The code hears of it as of any closing. */
+  leave(code: number, reason: string): void {
+    this.#accepted?.socket.close(code, reason);
+  }
+
+  /** Cuts it. */
+  cut(): void {
     this.#accepted?.socket.terminate();
   }
 

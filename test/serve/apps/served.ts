@@ -1,5 +1,5 @@
 /** What the tests of in-process serving and calling use; they import it as it is written. */
-import { App, type ImageFile, type JobContext, type JobProgress } from "athanor";
+import { App, type ImageFile, type JobContext, type JobProgress, upgradeWebSocket } from "athanor";
 
 export const app = new App("served");
 
@@ -54,6 +54,17 @@ export const count = app.function(function* (to: number) {
 export const batched = app.function({ batch: { maxSize: 4, waitMs: 1 } }, (words: string[]) =>
   words.map((word) => word.length),
 );
+/** What the WebSockets of `api` were closed with. */
+export const closed: [code: number, reason: string][] = [];
 export const api = app.fetch({ path: "/api" }, () => (request: Request) => {
-  return new Response(`fetched ${new URL(request.url).pathname}`, { status: 203 });
+  const { pathname, searchParams } = new URL(request.url);
+  if (pathname !== "/echo") return new Response(`fetched ${pathname}`, { status: 203 });
+  const protocol = searchParams.get("protocol") ?? "";
+  const { socket, response } = upgradeWebSocket(request, { protocol, perMessageDeflate: true, maxMessageBytes: 1e6 });
+  socket.addEventListener("open", () => socket.send(request.headers.get("x-forwarded-prefix") ?? ""));
+  socket.addEventListener("message", ({ data }) => socket.send(data));
+  socket.addEventListener("close", ({ code, reason }) => closed.push([code, reason]));
+  if (searchParams.has("refuse")) return new Response("not today", { status: 403 });
+  response.headers.set("x-added", "1");
+  return response;
 });
