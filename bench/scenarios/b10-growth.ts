@@ -125,7 +125,15 @@ function newJob(deployment: number): NewJob {
   return {
     ...{ app: "demo", function: "infer", deployment, input: '{"n":1}', inputBlobs: [], queueSize: 2 * QUEUED },
     ...{ ttlS: 3600, eventsWindow: 1000, eventsWindowBytes: 2 ** 24, maxAttempts: 1, idempotency: null, priority: 0 },
-    ...{ runAfter: null, expiresAt: null, concurrencyKey: null, parent: null, retryOf: null, webhook: null },
+    ...{
+      runAfter: null,
+      expiresAt: null,
+      concurrencyKey: null,
+      parent: null,
+      retryOf: null,
+      traceparent: null,
+      webhook: null,
+    },
   };
 }
 

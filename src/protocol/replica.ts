@@ -113,6 +113,8 @@ export interface OpenJob {
   media: { size: number }[];
   /** The job's event window: older log lines than this many need not be sent. */
   eventsWindow: number;
+  /** The trace that the job belongs to; left out where there is none. */
+  traceparent?: string;
 }
 
 export interface OpenHttp {

@@ -88,10 +88,12 @@ export class Batch implements Caller {
         batch: this.#jobs.map(({ jobId, attempt, call }) => ({
           jobId,
           attempt,
+          traceparent: call.traceparent,
           get signal() {
             return call.signal;
           },
         })),
+        traceparent: () => null,
         signal: () => this.#controller.signal,
         progress: (progress, message) => {
           for (const job of this.#live) job.progress.report({ progress, message });

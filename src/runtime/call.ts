@@ -23,6 +23,8 @@ export class Call implements Caller {
   readonly kind: "job" | "http";
   /** `jobs:123`; null for an HTTP exchange. */
   readonly jobId: string | null;
+  /** What names its trace: itself, or the headers of its request. */
+  readonly #trace: string | readonly [string, string][] | null;
   /** The function's `retries.retryOn`. */
   readonly retryOn: RetryOn | null;
   readonly connection: FrameConnection;
@@ -41,6 +43,7 @@ export class Call implements Caller {
     stream: number;
     kind: "job" | "http";
     jobId: string | null;
+    trace: string | readonly [string, string][] | null;
     retryOn: RetryOn | null;
     connection: FrameConnection;
     maxLogLines: number;
@@ -48,6 +51,7 @@ export class Call implements Caller {
     this.stream = p.stream;
     this.kind = p.kind;
     this.jobId = p.jobId;
+    this.#trace = p.trace;
     this.retryOn = p.retryOn;
     this.connection = p.connection;
     this.maxLogLines = p.maxLogLines;
@@ -60,6 +64,11 @@ export class Call implements Caller {
     this.#controller ??= new AbortController();
     if (this.#reason && !this.#controller.signal.aborted) this.#controller.abort(this.#reason);
     return this.#controller.signal;
+  }
+
+  /** The trace that it belongs to, or null. */
+  get traceparent(): string | null {
+    return this.#trace === null || typeof this.#trace === "string" ? this.#trace : traceparentIn(this.#trace);
   }
 
   /** Why it was cancelled, else null. */
@@ -104,4 +113,15 @@ export const currentCaller = new AsyncLocalStorage<Caller>();
 export function currentJobId(): string | null {
   const caller = currentCaller.getStore();
   return caller instanceof Call && !caller.finished ? caller.jobId : null;
+}
+
+/** The trace of the call whose code runs; null in a batch and outside of calls. */
+export function currentTraceparent(): string | null {
+  const caller = currentCaller.getStore();
+  return caller instanceof Call && !caller.finished ? caller.traceparent : null;
+}
+
+/** The server gives one to every request. */
+export function traceparentIn(headers: readonly [string, string][]): string | null {
+  return headers.find(([name]) => name === "traceparent")?.[1] ?? null;
 }

@@ -2,7 +2,7 @@ import { AthanorError } from "../protocol/errors.ts";
 import type { OpenHttp } from "../protocol/replica.ts";
 import { type BodyRequest, readBody, readWholeJson } from "../schema/body.ts";
 import type { ReadBody } from "../schema/extract.ts";
-import type { Call } from "./call.ts";
+import { type Call, traceparentIn } from "./call.ts";
 import { sendResponse, sendStream, sendValue } from "./http-answer.ts";
 import type { HttpAnswer, HttpCaller, HttpRequestHead } from "./http-face.ts";
 import { HttpHead } from "./http-head.ts";
@@ -66,6 +66,7 @@ async function invokeHttp(p: EndpointCall): Promise<unknown> {
       jobId: null,
       attempt: 1,
       batch: null,
+      traceparent: () => traceparentIn(open.headers),
       signal: () => call.signal,
       progress: () => {},
       request: () => (request ??= webRequest(open, call, fn.spec.input.mode === "request")),

@@ -15,6 +15,7 @@ export interface Injected {
   attempt: number;
   /** The jobs of a batch; null: the call is on behalf of one. */
   batch: JobContext["batch"];
+  traceparent(): string | null;
   signal(): AbortSignal;
   progress(fraction: number, message: string | null): void;
   /** Undefined in a job. */
@@ -98,6 +99,9 @@ function contextOf(injected: Injected): JobContext {
     jobId: injected.jobId,
     attempt: injected.attempt,
     batch: injected.batch,
+    get traceparent() {
+      return injected.traceparent();
+    },
     get signal() {
       return injected.signal();
     },

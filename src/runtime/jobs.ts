@@ -32,6 +32,7 @@ export async function runJob(p: {
         jobId: open.jobId,
         attempt: open.attempt,
         batch: null,
+        traceparent: () => call.traceparent,
         signal: () => call.signal,
         progress: (fraction, message) => progress.report({ progress: fraction, message }),
         request: () => undefined,

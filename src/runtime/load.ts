@@ -9,7 +9,7 @@ import type { AssignMessage } from "../protocol/replica.ts";
 import { type FunctionSpec, VENDOR_FILE } from "../protocol/spec.ts";
 import { loadValidators, type Validators } from "../schema/validators.ts";
 import { APP_STATE, type AppState, type Registration, RUNTIME, type RuntimeGlobal, registry } from "../sdk/registry.ts";
-import { currentJobId } from "./call.ts";
+import { currentJobId, currentTraceparent } from "./call.ts";
 import { mapStacks } from "./stacks.ts";
 
 /** Whether what was thrown is worth another attempt. */
@@ -88,6 +88,7 @@ function setRuntimeGlobal(assign: AssignMessage): void {
     serverUrl: assign.serverUrl,
     serverToken: assign.serverToken,
     currentJobId,
+    currentTraceparent,
   };
   (globalThis as { [RUNTIME]?: RuntimeGlobal })[RUNTIME] = runtime;
 }

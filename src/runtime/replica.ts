@@ -165,6 +165,7 @@ export class Replica {
       stream,
       kind: open.kind,
       jobId: open.kind === "job" ? open.jobId : null,
+      trace: open.kind === "job" ? (open.traceparent ?? null) : open.headers,
       retryOn: fn?.retryOn ?? null,
       connection: this.#connection,
       maxLogLines,

@@ -27,6 +27,7 @@ export interface JobContextInit {
   jobId: string | null;
   attempt: number;
   batch?: readonly BatchedJob[] | null | undefined;
+  traceparent?: string | null | undefined;
   signal: AbortSignal;
   log: (...values: unknown[]) => void;
   request?: WebRequest | undefined;
@@ -38,6 +39,7 @@ export interface BatchedJob {
   readonly jobId: string;
   /** 1 for its first attempt; more after retries. */
   readonly attempt: number;
+  readonly traceparent: string | null;
   /** Aborts when this job is cancelled or times out, while the others go on. */
   readonly signal: AbortSignal;
 }
@@ -64,6 +66,14 @@ export class JobContext {
   /** The jobs of a batch, in the order of the arrays; null in any other call. */
   get batch(): readonly BatchedJob[] | null {
     return this.#init.batch ?? null;
+  }
+
+  /**
+   * The trace that the call belongs to, as [W3C Trace Context](https://www.w3.org/TR/trace-context/) writes it: that of the request, or, in a job, of the
+   * request that queued it. Null where there is none, and in a batch, whose jobs have their own.
+   */
+  get traceparent(): string | null {
+    return this.#init.traceparent ?? null;
   }
 
   /**

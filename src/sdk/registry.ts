@@ -86,6 +86,8 @@ export interface RuntimeGlobal {
   serverToken: string;
   /** The job on whose behalf the running code runs, `jobs:123`; null where it is no one job. */
   currentJobId(): string | null;
+  /** The trace of the call whose code runs. Absent in a runtime that is older than the bundle. */
+  currentTraceparent?(): string | null;
 }
 
 type Globals = { [REGISTRY]?: Registry; [RUNTIME]?: RuntimeGlobal };
@@ -102,6 +104,15 @@ export function runtimeGlobal(): RuntimeGlobal | undefined {
 
 /** The job whose code runs here, to the server that runs it: `jobs:123`. Null for any other server, and where no one job's code runs. */
 export function currentJobOn(serverUrl: string): string | null {
+  return runtimeOf(serverUrl)?.currentJobId() ?? null;
+}
+
+/** The trace of the call whose code runs here, to the server that runs it. */
+export function currentTraceOn(serverUrl: string): string | null {
+  return runtimeOf(serverUrl)?.currentTraceparent?.() ?? null;
+}
+
+function runtimeOf(serverUrl: string): RuntimeGlobal | null {
   const runtime = runtimeGlobal();
-  return runtime?.serverUrl.replace(/\/+$/, "") === serverUrl ? runtime.currentJobId() : null;
+  return runtime?.serverUrl.replace(/\/+$/, "") === serverUrl ? runtime : null;
 }

@@ -74,6 +74,7 @@ test("one round clears away ended jobs, and files that nothing needs, and keeps 
       concurrencyKey: null,
       parent: null,
       retryOf: null,
+      traceparent: null,
       webhook: null,
     };
     const inserted = await store.jobInsertMany({ jobs: [job, { ...job, ttlS: 1e10 }], now: 1 });

@@ -51,6 +51,7 @@ function nothingInjected(): Injected {
     jobId: null,
     attempt: 1,
     batch: null,
+    traceparent: () => null,
     signal: () => new AbortController().signal,
     progress: () => {},
     request: () => undefined,

@@ -130,6 +130,78 @@ describe("a job", () => {
   });
 });
 
+describe("a trace", () => {
+  const trace = (n: number): string => `00-4bf92f3577b34da6a3ce929d0e0e473${n}-00f067aa0ba902b7-01`;
+  const json = { "content-type": "application/json" };
+  const traces = async (headers: Record<string, string>): Promise<Response> =>
+    api.fetch("/jobs/traces", { method: "POST", body: "{}", headers: { ...json, ...headers } });
+  const posted = async (path: string, body: unknown, headers: Record<string, string> = {}): Promise<Response> =>
+    api.fetch(`/v1/apps/jobs/functions/${path}`, {
+      method: "POST",
+      body: JSON.stringify(body),
+      headers: { ...json, ...headers },
+    });
+  const result = async (response: Response): Promise<unknown> =>
+    (await api.end(((await response.json()) as JobJson).job_id)).result;
+
+  it("goes on from a request to the jobs that its code makes", async () => {
+    assert.deepEqual(await (await traces({ traceparent: trace(1) })).json(), [trace(1), trace(1), trace(1)]);
+    const [created, ...more] = (await (await traces({})).json()) as string[];
+    assert.match(String(created), /^00-[0-9a-f]{32}-[0-9a-f]{16}-01$/);
+    assert.deepEqual(more, [created, created]);
+  });
+
+  it("goes on from a request to its job, and from that to those that its code makes", async () => {
+    const made = await traces({ traceparent: trace(2), prefer: "respond-async" });
+    assert.deepEqual(await result(made), [trace(2), trace(2), trace(2)]);
+    const began = (await result(await traces({ prefer: "respond-async" }))) as string[];
+    assert.match(String(began[0]), /^00-[0-9a-f]{32}-[0-9a-f]{16}-01$/);
+    assert.deepEqual(new Set(began).size, 1);
+  });
+
+  it("is a call's own, else that of the request which enqueues it, else none", async () => {
+    assert.equal(
+      await result(await posted("traced/jobs", { traceparent: trace(3) }, { traceparent: trace(4) })),
+      trace(3),
+    );
+    assert.equal(await result(await posted("traced/jobs", {}, { traceparent: trace(4) })), trace(4));
+    assert.equal(await result(await posted("traced/jobs", {}, { traceparent: "none" })), null);
+    assert.equal(await result(await posted("traced/jobs", {})), null);
+    const refused = await posted("traced/jobs", { traceparent: "none" });
+    assert.equal(((await refused.json()) as { code: string }).code, "input_invalid");
+    const calls = [0, 1].map((n) => ({
+      app: "jobs",
+      function: "traced-batch",
+      args: [n],
+      wait: true,
+      traceparent: trace(n),
+    }));
+    const answered = await api.fetch("/v1/calls", {
+      method: "POST",
+      body: JSON.stringify({ calls }),
+      headers: { ...json, prefer: "wait=60" },
+    });
+    const results = (await answered.text())
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line).job.result as unknown[]);
+    assert.deepEqual(
+      results.map(([own]) => own),
+      [null, null],
+    );
+    assert.deepEqual(results.map(([, each]) => each).sort(), [trace(0), trace(1)]);
+  });
+
+  it("is no part of what makes two calls of one key the same, and is kept by what replays a job", async () => {
+    const key = { "idempotency-key": "traced" };
+    const first = (await (await posted("traced/jobs", {}, { ...key, traceparent: trace(5) })).json()) as JobJson;
+    const second = (await (await posted("traced/jobs", {}, { ...key, traceparent: trace(6) })).json()) as JobJson;
+    assert.equal(second.job_id, first.job_id);
+    await api.end(first.job_id);
+    assert.equal(await result(await api.fetch(`/v1/jobs/${first.job_id}/replay`, { method: "POST" })), trace(5));
+  });
+});
+
 describe("a job that fails", () => {
   it("is retried as its spec says", async () => {
     const id = await spawn("flaky", 3);

@@ -1,4 +1,4 @@
-version 2
+version 3
 TABLE concurrency_keys WITH (fillfactor=50)
   queue integer NOT NULL
   key text COLLATE C NOT NULL
@@ -111,6 +111,7 @@ TABLE jobs WITH (fillfactor=60)
   parent bigint
   retry_of bigint
   has_webhook boolean NOT NULL DEFAULT false
+  traceparent text
   CONSTRAINT jobs_check CHECK (((lost_count >= 0) AND (lost_count <= attempt)))
   CONSTRAINT jobs_check1 CHECK (((crash_count >= 0) AND (crash_count <= lost_count)))
   CONSTRAINT jobs_check10 CHECK (((status <> ALL (ARRAY['running'::text, 'succeeded'::text, 'failed'::text, 'timed_out'::text])) OR (started_at IS NOT NULL)))

@@ -1,4 +1,4 @@
--- user_version 2
+-- user_version 3
 
 CREATE TABLE concurrency_keys (
   queue INTEGER NOT NULL,
@@ -214,7 +214,7 @@ CREATE TABLE jobs (
   input TEXT,
   -- The end of the log: a line for each event, its type and its data. A job.result has none: `result` holds the value.
   log TEXT NOT NULL,
-  result TEXT,
+  result TEXT, traceparent TEXT,
   -- What a job of each status has, and has not. One constraint, since every change of a status evaluates all that name it.
   CHECK (
     CASE status

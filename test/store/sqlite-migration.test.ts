@@ -77,7 +77,15 @@ describe("migration from version 1", () => {
       ...{ progress: 0, message: null, attempt: 1, maxAttempts: 3, lostCount: 0, crashCount: 0, fence: 1 },
       ...{ replica: "replicas:1", runAfter: null, expiresAt: null, cancelRequestedAt: 3, createdAt: 2, startedAt: 2 },
       ...{ finishedAt: null, statusSince: 2, ttlS: 3600.5, eventsWindow: 1000, eventsWindowBytes: 16 * 1024 * 1024 },
-      ...{ lastEvent: 2, priority: 0, concurrencyKey: null, keyWaits: false, parent: null, retryOf: null },
+      ...{
+        lastEvent: 2,
+        priority: 0,
+        concurrencyKey: null,
+        keyWaits: false,
+        parent: null,
+        retryOf: null,
+        traceparent: null,
+      },
       hasWebhook: false,
     });
     assert.deepEqual([jobs[2]?.result, jobs[2]?.input], [LONG, '{"n":3}']);

@@ -37,6 +37,8 @@ export interface SpawnRequest {
   args?: Json[];
   kwargs?: { [name: string]: Json };
   options?: SpawnOptionsJson;
+  /** The trace that the call belongs to, in place of the request's header of that name. */
+  traceparent?: string;
 }
 
 /** How one call is queued. Absent: as the function's own options say. */

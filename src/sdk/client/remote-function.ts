@@ -11,7 +11,7 @@ import {
   type MapOptions,
   type WatchOptions,
 } from "../handle.ts";
-import { currentJobOn } from "../registry.ts";
+import { currentJobOn, currentTraceOn } from "../registry.ts";
 import type { Api } from "./api.ts";
 import { wireArguments } from "./arguments.ts";
 import { delay } from "./backoff.ts";
@@ -189,8 +189,10 @@ export class RemoteFunction implements Handle<unknown[], unknown, unknown> {
 
   async #request(args: unknown[]): Promise<SpawnRequest> {
     const options = wireOptions(this.#options);
+    const traceparent = currentTraceOn(this.#api.url);
     const call = await wireArguments(args, () => this.#liveSpec());
-    return Object.keys(options).length === 0 ? call : { ...call, options };
+    const traced = traceparent === null ? call : { ...call, traceparent };
+    return Object.keys(options).length === 0 ? traced : { ...traced, options };
   }
 
   async #liveSpec(): Promise<FunctionSpec | undefined> {

@@ -11,7 +11,7 @@ import { preferencesOf } from "../http/prefer.ts";
 import type { Inserted } from "../jobs/jobs.ts";
 import type { JobRecord } from "../store/store.ts";
 import type { ApiCall, Route } from "./route.ts";
-import { checkCall, liveFunction, parentOf } from "./spawn.ts";
+import { type Caller, callerOf, checkCall, liveFunction } from "./spawn.ts";
 import { type CheckedSpawn, checkSpawnRequest, type SpawnRules, spawnRules } from "./spawn-request.ts";
 
 export const callRoutes: Route[] = [
@@ -47,11 +47,11 @@ async function serveCalls(call: ApiCall): Promise<void> {
     written.push(write(index, context.jobs.toJson(record)));
     if (open.size === 0) finished.resolve();
   };
-  const parent = await parentOf(call);
+  const caller = await callerOf(call);
   await Promise.all(
     requests.map(async (request, index) => {
       try {
-        const inserted = await insert(call, request, parent);
+        const inserted = await insert(call, request, caller);
         const { job, existing, started } = inserted;
         if (request.stream && !isFinal(job.status)) context.events.expectReader(job.job);
         if (!request.wait || waitMs === 0) {
@@ -92,12 +92,12 @@ async function lookAgain(
   if (record !== null && (anyStatus || isFinal(record.status))) found(record);
 }
 
-async function insert({ context, principal }: ApiCall, p: CheckedCall, parent: number | null): Promise<Inserted> {
+async function insert({ context, principal }: ApiCall, p: CheckedCall, caller: Caller): Promise<Inserted> {
   if (principal.kind === "replica" && principal.app !== p.app)
     throw new AthanorError("unauthorized", `this token is a replica's and holds for the app ${principal.app} alone`);
   if (context.deployments.live(p.app) === undefined) await context.deployments.find(p.app);
   const target = liveFunction(context, p.app, p.function);
-  return context.jobs.spawn({ ...target, ...checkCall(target, p.request, parent), idempotencyKey: p.idempotencyKey });
+  return context.jobs.spawn({ ...target, ...checkCall(target, p.request, caller), idempotencyKey: p.idempotencyKey });
 }
 
 interface CheckedCall {

@@ -4,7 +4,7 @@ import { NO_OPTIONS } from "../jobs/jobs.ts";
 import { scheduleJson } from "../schedules/json.ts";
 import type { ScheduleRecord } from "../store/store.ts";
 import { type ApiCall, type Route, requireParam } from "./route.ts";
-import { checkCall, liveFunction } from "./spawn.ts";
+import { callerOf, checkCall, liveFunction } from "./spawn.ts";
 
 export const scheduleRoutes: Route[] = [
   {
@@ -32,7 +32,7 @@ export const scheduleRoutes: Route[] = [
       const { context } = call;
       const { app, function: name } = await scheduleOf(call);
       const target = liveFunction(context, app, name);
-      const checked = checkCall(target, { call: {}, options: NO_OPTIONS }, null);
+      const checked = checkCall(target, { call: {}, options: NO_OPTIONS, traceparent: null }, await callerOf(call));
       const json = await context.jobs.view.inserted(
         await context.jobs.spawn({ ...target, ...checked, idempotencyKey: null }),
       );

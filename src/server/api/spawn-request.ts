@@ -4,6 +4,7 @@ import type { Json, JsonObject } from "../../protocol/json.ts";
 import { secretFault } from "../../protocol/webhook.ts";
 import type { SpawnRequest } from "../../protocol/wire.ts";
 import type { Context } from "../context.ts";
+import { validTraceparent } from "../http/trace.ts";
 import { NO_OPTIONS, type SpawnOptions } from "../jobs/jobs.ts";
 import { webhookUrlFault } from "../webhooks/target.ts";
 
@@ -20,17 +21,31 @@ export function spawnRules({ store, config }: Pick<Context, "store" | "config">)
 export interface CheckedSpawn {
   call: Pick<SpawnRequest, "args" | "kwargs">;
   options: SpawnOptions;
+  /** Null: it says none of its own. */
+  traceparent: string | null;
 }
 
 /** `at` is the path of the request in the body. Throws input_invalid. */
 export function checkSpawnRequest(body: Json, rules: SpawnRules, at = ""): CheckedSpawn {
-  const { args = [], kwargs = {}, options } = objectOf(body, at, ["args", "kwargs", "options"]);
+  const {
+    args = [],
+    kwargs = {},
+    options,
+    traceparent,
+  } = objectOf(body, at, ["args", "kwargs", "options", "traceparent"]);
   if (!Array.isArray(args)) throw invalid(`${at}/args`, "an array", args);
   if (!isObject(kwargs)) throw invalid(`${at}/kwargs`, "an object", kwargs);
   return {
     call: { args, kwargs },
     options: options === undefined ? NO_OPTIONS : checkOptions(options, rules, `${at}/options`),
+    traceparent: traceparent === undefined ? null : checkTraceparent(traceparent, `${at}/traceparent`),
   };
+}
+
+function checkTraceparent(value: Json, at: string): string {
+  const valid = typeof value === "string" ? validTraceparent(value) : null;
+  if (valid === null) throw invalid(at, "a traceparent of W3C Trace Context", value);
+  return valid;
 }
 
 const OPTIONS = ["priority", "delay_s", "run_at", "ttl_s", "expire_s", "concurrency_key", "webhook"];

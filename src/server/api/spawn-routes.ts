@@ -11,13 +11,14 @@ import { idempotencyKeyOf } from "../http/idempotency.ts";
 import { preferencesOf } from "../http/prefer.ts";
 import type { Call } from "../jobs/jobs.ts";
 import { type ApiCall, type Route, requireParam } from "./route.ts";
-import { type CallTarget, checkCall, liveFunction, parentOf } from "./spawn.ts";
+import { type Caller, type CallTarget, callerOf, checkCall, liveFunction } from "./spawn.ts";
 import { checkSpawnRequest, invalid, objectOf, type SpawnRules, spawnRules } from "./spawn-request.ts";
 
 /** Calls of one batch that are checked before others get their turn. */
 const CALLS_PER_TURN = 200;
 
 const HEADERS = {
+  traceparent: "Given to the jobs that it makes, in the handler's `JobContext`.",
   "Idempotency-Key": "The same key within 24 h gives the same job.",
   "Athanor-Parent-Job":
     "From code in a replica: the job that makes the call, and is not to be outlived by it where it is cancelled.",
@@ -51,7 +52,7 @@ async function spawn(call: ApiCall): Promise<void> {
   const { jobs } = context;
   const target = liveFunction(context, requireParam(call, "app"), requireParam(call, "function"));
   const request = checkSpawnRequest(await readJson(x, SERVER_DEFAULTS.maxSpawnBodyBytes), spawnRules(context));
-  const checked = checkCall(target, request, await parentOf(call));
+  const checked = checkCall(target, request, await callerOf(call));
   const inserted = await jobs.spawn({ ...target, ...checked, idempotencyKey: idempotencyKeyOf(x) });
   const { waitS } = preferencesOf(x.header("prefer"));
   if (waitS === null) {
@@ -71,11 +72,11 @@ async function spawnMany(call: ApiCall): Promise<void> {
   const max = SERVER_DEFAULTS.maxSpawnMany;
   if (!Array.isArray(given) || given.length === 0 || given.length > max)
     throw invalid("/calls", `an array of 1 to ${max} calls${Array.isArray(given) ? `; it has ${given.length}` : ""}`);
-  const parent = await parentOf(call);
+  const caller = await callerOf(call);
   const calls: Call[] = [];
   const rules = spawnRules(context);
   for (const [index, each] of given.entries()) {
-    calls.push(checkBatched(target, each, rules, parent, `/calls/${index}`));
+    calls.push(checkBatched(target, each, rules, caller, `/calls/${index}`));
     if (index % CALLS_PER_TURN === CALLS_PER_TURN - 1) await turn();
   }
   const inserted = await context.jobs.spawnMany({ ...target, calls, idempotencyKey: idempotencyKeyOf(x) });
@@ -84,10 +85,10 @@ async function spawnMany(call: ApiCall): Promise<void> {
 }
 
 /** `at` is where the call stands in the body. */
-function checkBatched(target: CallTarget, given: Json, rules: SpawnRules, parent: number | null, at: string): Call {
+function checkBatched(target: CallTarget, given: Json, rules: SpawnRules, caller: Caller, at: string): Call {
   const request = checkSpawnRequest(given, rules, at);
   try {
-    return checkCall(target, request, parent);
+    return checkCall(target, request, caller);
   } catch (error) {
     if (!(error instanceof AthanorError)) throw error;
     const errors = error.errors?.map((each) => ({ ...each, path: `${at}${each.path}` }));

@@ -6,6 +6,7 @@ import { checkInput } from "../../schema/check.ts";
 import { extractMedia } from "../../schema/extract.ts";
 import type { Context } from "../context.ts";
 import type { LoadedDeployment } from "../deployments/loaded.ts";
+import { validTraceparent } from "../http/trace.ts";
 import type { Call } from "../jobs/jobs.ts";
 import type { ApiCall } from "./route.ts";
 import type { CheckedSpawn } from "./spawn-request.ts";
@@ -34,16 +35,34 @@ export function liveFunction(context: Pick<Context, "deployments">, app: string,
 /** A call as the queue takes it. Throws input_invalid, media_invalid, body_too_large. */
 export function checkCall(
   { deployment, fn }: CallTarget,
-  { call, options }: CheckedSpawn,
-  parent: number | null,
+  { call, options, traceparent }: CheckedSpawn,
+  caller: Caller,
 ): Call {
+  const { parent } = caller;
   const { body, attachments } = extractMedia(fn, deployment.spec.$defs, bodyFromCall(fn, call));
   checkInput({ fn: fn.name, validators: deployment.validators(), body });
-  return { body, attachments, options: parent === null ? options : { ...options, parent } };
+  return {
+    body,
+    attachments,
+    options: parent === null ? options : { ...options, parent },
+    traceparent: traceparent ?? caller.traceparent,
+  };
+}
+
+/** Who makes the calls of a request. */
+export interface Caller {
+  parent: number | null;
+  /** For those that say none of their own. */
+  traceparent: string | null;
+}
+
+/** Throws bad_request. */
+export async function callerOf(call: ApiCall): Promise<Caller> {
+  return { parent: await parentOf(call), traceparent: validTraceparent(call.x.header("traceparent")) };
 }
 
 /** The job whose code makes the request, where a replica of its app says so; others have no say in it. Throws bad_request. */
-export async function parentOf({ x, context, principal }: ApiCall): Promise<number | null> {
+async function parentOf({ x, context, principal }: ApiCall): Promise<number | null> {
   const header = x.header("athanor-parent-job");
   if (header === undefined || principal.kind !== "replica") return null;
   const parent = parseId("jobs", header);

@@ -74,7 +74,14 @@ async function spawn(x: Exchange, p: JobRequest): Promise<Inserted> {
     maxBodyBytes,
   });
   checkInput({ fn: fn.name, validators: deployment.validators(), body });
-  return p.context.jobs.spawn({ deployment, fn, body, attachments, idempotencyKey: p.idempotencyKey });
+  return p.context.jobs.spawn({
+    deployment,
+    fn,
+    body,
+    attachments,
+    traceparent: x.trace.traceparent,
+    idempotencyKey: p.idempotencyKey,
+  });
 }
 
 /** Job ids can be guessed, so each of the links bears the key to this one job. */

@@ -28,6 +28,7 @@ test("where there is none, or none that is valid, a new trace begins", () => {
     `00-${ID}-${"0".repeat(16)}-01`,
     `00-${ID}-00f067aa0ba902b7`,
     `${PARENT}, ${PARENT}`,
+    `cc${PARENT.slice(2)}-${"a".repeat(100)}`,
   ];
   const seen = new Set<string>();
   for (const traceparent of invalid) {

@@ -9,6 +9,8 @@ export interface Trace {
 }
 
 const MAX_STATE_CHARS = 512;
+/** Version 00 has 55; later ones may have more. */
+const MAX_PARENT_CHARS = 128;
 const PARENT = /^(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-.*)?$/;
 const CREATED_FLAGS = "01";
 
@@ -17,9 +19,8 @@ const CREATED_FLAGS = "01";
  * else a new one, marked as sampled, which leaves it to the function's own sampler. State is of the client's trace alone.
  */
 export function traceOf(given: { traceparent: string | undefined; tracestate: string | undefined }): Trace {
-  const match = given.traceparent === undefined ? null : PARENT.exec(given.traceparent);
-  // Of version 00 all is known: nothing may follow.
-  if (match === null || (match[1] === "00" && match[3] !== undefined)) {
+  const match = matchOf(given.traceparent);
+  if (match === null) {
     const traceId = randomHex(16);
     return { traceId, traceparent: `00-${traceId}-${randomHex(8)}-${CREATED_FLAGS}`, tracestate: null };
   }
@@ -29,6 +30,17 @@ export function traceOf(given: { traceparent: string | undefined; tracestate: st
     traceparent: given.traceparent as string,
     tracestate: tracestate === "" || tracestate.length > MAX_STATE_CHARS ? null : tracestate,
   };
+}
+
+/** A traceparent that is one; null: it is none, or not given. */
+export function validTraceparent(given: string | undefined): string | null {
+  return matchOf(given) === null ? null : (given as string);
+}
+
+function matchOf(given: string | undefined): RegExpExecArray | null {
+  const match = given === undefined || given.length > MAX_PARENT_CHARS ? null : PARENT.exec(given);
+  // Of version 00 all is known: nothing may follow.
+  return match !== null && match[1] === "00" && match[3] !== undefined ? null : match;
 }
 
 /** Drawn for many requests at a time, which is a small part of the price. */

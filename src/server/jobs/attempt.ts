@@ -128,6 +128,7 @@ export class Attempt {
       inputText: input,
       media: media.map((bytes) => ({ size: bytes.byteLength })),
       eventsWindow: record.eventsWindow,
+      ...(record.traceparent === null ? {} : { traceparent: record.traceparent }),
     };
     return this.#options.session.openJob(message, media, {
       progress: ({ progress, message: text }) =>

@@ -13,6 +13,7 @@ const made = (fn: FunctionSpec, options: Partial<SpawnOptions> = {}) =>
     options: { ...NO_OPTIONS, ...options },
     idempotency: null,
     retryOf: null,
+    traceparent: null,
     now: NOW,
   });
 

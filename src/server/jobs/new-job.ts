@@ -35,11 +35,21 @@ export interface NewJobParams {
   options: SpawnOptions;
   idempotency: NewJob["idempotency"];
   retryOf: number | null;
+  traceparent: string | null;
   now: number;
 }
 
 /** A job as the store takes it. */
-export function newJob({ deployment, fn, input, options, idempotency, retryOf, now }: NewJobParams): NewJob {
+export function newJob({
+  deployment,
+  fn,
+  input,
+  options,
+  idempotency,
+  retryOf,
+  traceparent,
+  now,
+}: NewJobParams): NewJob {
   const { concurrencyKey } = options;
   const runAt = options.delayMs === null ? options.runAt : now + options.delayMs;
   const runAfter = runAt === null || runAt <= now ? null : runAt;
@@ -63,6 +73,7 @@ export function newJob({ deployment, fn, input, options, idempotency, retryOf, n
     concurrencyKey: concurrencyKey === null ? null : { key: concurrencyKey, limit: fn.limits.keyConcurrency },
     parent: options.parent,
     retryOf,
+    traceparent,
     webhook: options.webhook,
   };
 }

@@ -70,7 +70,18 @@ describe("a job for which a place is at hand", () => {
     await using setup = await warm(disk, { store: Object.create(disk.store, { shared: { value: true } }) });
     const { deployment, fn } = setup;
     const input = { payload: '"first"', blobs: [] };
-    const params = { deployment, fn, input, options: NO_OPTIONS, idempotency: null, retryOf: null, now: Date.now() };
+    const params = {
+      ...{
+        deployment,
+        fn,
+        input,
+        options: NO_OPTIONS,
+        idempotency: null,
+        retryOf: null,
+        traceparent: null,
+        now: Date.now(),
+      },
+    };
     await disk.store.jobInsertMany({ jobs: [newJob(params)], now: Date.now() });
     const mine = await setup.spawn("second");
     assert.equal((await setup.record(mine)).status, "queued");

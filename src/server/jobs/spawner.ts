@@ -16,6 +16,8 @@ export interface Call {
   body: Json;
   attachments: Uint8Array[];
   options?: SpawnOptions;
+  /** Of the request that makes it, and no part of what a call must be to be the same as an earlier one. Default null: none. */
+  traceparent?: string | null;
 }
 
 export interface Target {
@@ -88,7 +90,8 @@ export class Spawner {
     const idempotency = key === null ? null : { key, inputHash: callHash(input.payload, `again ${of.job}`) };
     const { deployment, fn } = target;
     const now = this.#now();
-    const job = newJob({ deployment, fn, input, options, idempotency, retryOf: of.job, now });
+    const { traceparent } = of;
+    const job = newJob({ deployment, fn, input, options, idempotency, retryOf: of.job, traceparent, now });
     return (await this.#insert(target, [job], now))[0] as Inserted;
   }
 
@@ -104,7 +107,7 @@ export class Spawner {
 
   #newJob(
     { deployment, fn, idempotencyKey }: Target,
-    { options = NO_OPTIONS }: Call,
+    { options = NO_OPTIONS, traceparent = null }: Call,
     input: StoredPayload,
     now: number,
     at?: { index: number; count: number },
@@ -120,7 +123,7 @@ export class Spawner {
               (options === NO_OPTIONS ? "" : JSON.stringify(options)) + (at === undefined ? "" : ` of ${at.count}`),
             ),
           };
-    return newJob({ deployment, fn, input, options, idempotency, retryOf: null, now });
+    return newJob({ deployment, fn, input, options, idempotency, retryOf: null, traceparent, now });
   }
 
   async #insert({ deployment, fn }: Target, jobs: NewJob[], now: number): Promise<Inserted[]> {

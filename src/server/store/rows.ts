@@ -59,6 +59,7 @@ export interface JobColumns {
   key_limit: number | null;
   parent: number | null;
   retry_of: number | null;
+  traceparent: string | null;
   events_window: number;
   events_window_bytes: number;
   first_event: number;
@@ -111,6 +112,7 @@ export function toJob(row: JobColumns, name: QueueName, { input, error, hasWebho
     keyWaits: row.hold === "key",
     parent: row.parent,
     retryOf: row.retry_of,
+    traceparent: row.traceparent,
     hasWebhook,
   };
 }

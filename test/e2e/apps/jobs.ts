@@ -131,6 +131,22 @@ export const queued = app.endpoint("/queued", { queue: { maxWorkers: 2 } }, asyn
 
 export const sync = app.endpoint("/sync", async (n: number) => n + 1);
 
+/** The trace that it belongs to. */
+export const traced = app.function((context: JobContext) => context.traceparent);
+
+/** Its own, and those of calls that it makes. */
+export const traces = app.endpoint("/traces", { timeoutS: 60 }, async (context: JobContext) => {
+  const [many] = await traced.spawnMany([[]]);
+  return [context.traceparent, await traced.remote(), await many?.result()];
+});
+
+export const tracedBatch = app.function(
+  { batch: { maxSize: 2, waitMs: 60_000 } },
+  (context: JobContext, ns: number[]) => {
+    return ns.map((n) => [context.traceparent, context.batch?.[n]?.traceparent ?? null]);
+  },
+);
+
 export const parent = app.function(async () => {
   spawn("sleep", ["600"], { stdio: "ignore" });
   await sleep(60_000);

@@ -52,6 +52,7 @@ export function newJob(deployment: number, p: Partial<NewJob> = {}): NewJob {
       concurrencyKey: null,
       parent: null,
       retryOf: null,
+      traceparent: null,
       webhook: null,
     },
     ...p,

@@ -21,7 +21,8 @@ export function queueConformance(open: Open): void {
     it("inserts in order, each with its number, place and event", async () => {
       await using store = await open();
       const deployment = await givenDeployment(store);
-      const jobs = [newJob(deployment), newJob(deployment, { function: "other" }), newJob(deployment)];
+      const traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+      const jobs = [newJob(deployment), newJob(deployment, { function: "other", traceparent }), newJob(deployment)];
       const inserted = await store.jobInsertMany({ jobs, now: T0 });
       assert.deepEqual(
         inserted.map((i) => [i.job.job, i.job.function, i.position, i.existing]),
@@ -32,6 +33,10 @@ export function queueConformance(open: Open): void {
         ],
       );
       for (const { job } of inserted) assert.deepEqual(await store.jobGet({ job: job.job }), job);
+      assert.deepEqual(
+        inserted.map(({ job }) => job.traceparent),
+        [null, traceparent, null],
+      );
       assert.deepEqual(await eventsOf(store, 3), [{ id: 1, event: "job.queued", data: { position: 2 } }]);
       assert.deepEqual(await Promise.all([1, 2, 3, 4].map((job) => store.jobPosition({ job }))), [1, 1, 2, null]);
     });

@@ -30,8 +30,13 @@ export function startConformance(open: Open): void {
     it("starts a job in the step that inserts it", async () => {
       await using store = await open();
       const deployment = await givenDeployment(store);
-      const [inserted] = await store.jobInsertMany({ jobs: [newJob(deployment)], start: START, now: T0 });
+      const [inserted] = await store.jobInsertMany({
+        jobs: [newJob(deployment, { traceparent: "00-a-b-01" })],
+        start: START,
+        now: T0,
+      });
       assert(inserted?.started);
+      assert.equal(inserted.started.traceparent, "00-a-b-01");
       const { job, position, started } = inserted;
       assert.deepEqual([job.status, job.fence, job.startedAt, position], ["queued", 0, null, 1]);
       assert.deepEqual(

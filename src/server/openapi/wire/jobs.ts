@@ -62,11 +62,16 @@ const SPAWN_OPTIONS_SCHEMA = object(
   ["priority", "delay_s", "run_at", "ttl_s", "expire_s", "concurrency_key", "webhook"],
 );
 
-const SPAWN_SCHEMA = object({ args: { type: "array" }, kwargs: { type: "object" }, options: SPAWN_OPTIONS_SCHEMA }, [
-  "args",
-  "kwargs",
-  "options",
-]);
+const TRACEPARENT = { type: "string", description: "Of W3C Trace Context; in place of the header." };
+const SPAWN_SCHEMA = object(
+  {
+    args: { type: "array" },
+    kwargs: { type: "object" },
+    options: SPAWN_OPTIONS_SCHEMA,
+    traceparent: TRACEPARENT,
+  },
+  ["args", "kwargs", "options", "traceparent"],
+);
 
 export const JOBS: Schemas = {
   Job: JOB_SCHEMA,
@@ -100,11 +105,12 @@ export const JOBS: Schemas = {
           args: { type: "array" },
           kwargs: { type: "object" },
           options: SPAWN_OPTIONS_SCHEMA,
+          traceparent: TRACEPARENT,
           idempotency_key: text,
           wait: { type: "boolean" },
           stream: { type: "boolean" },
         },
-        ["args", "kwargs", "options", "idempotency_key", "wait", "stream"],
+        ["args", "kwargs", "options", "traceparent", "idempotency_key", "wait", "stream"],
       ),
     },
   }),

@@ -32,6 +32,8 @@ export interface NewJob {
   /** The job whose code made this one; it is cancelled with it. */
   parent: number | null;
   retryOf: number | null;
+  /** The trace that it belongs to, as W3C Trace Context writes it; null: none. */
+  traceparent: string | null;
   webhook: { url: string; secret: string } | null;
 }
 
@@ -96,6 +98,7 @@ export interface JobRecord {
   keyWaits: boolean;
   parent: number | null;
   retryOf: number | null;
+  traceparent: string | null;
   /** There is a webhook for its end; see webhookGet. */
   hasWebhook: boolean;
 }

@@ -37,6 +37,7 @@ export async function toInsert(planned: Planned, ord: number): Promise<object> {
     events_window_bytes: job.eventsWindowBytes,
     parent: job.parent,
     retry_of: job.retryOf,
+    traceparent: job.traceparent,
     blobs: job.inputBlobs.length === 0 ? null : job.inputBlobs,
     idempotency_key: job.idempotency === null ? null : storable(job.idempotency.key),
     input_hash: job.idempotency?.inputHash ?? null,
@@ -66,7 +67,7 @@ export function queuedRow(planned: Planned, number: number): JobRow {
     ...{ run_after: ceil(job.runAfter), expires_at: ceil(job.expiresAt), cancel_requested_at: null, created_at: now },
     ...{ started_at: null, finished_at: null, status_since: now, ttl_s: job.ttlS, events_window: job.eventsWindow },
     ...{ events_window_bytes: job.eventsWindowBytes, ...queuedLog(planned) },
-    ...{ parent: job.parent, retry_of: job.retryOf, has_webhook: job.webhook !== null },
+    ...{ parent: job.parent, retry_of: job.retryOf, traceparent: job.traceparent, has_webhook: job.webhook !== null },
   };
 }
 

@@ -93,7 +93,7 @@ class Insertion {
       ...{ job, queue, deployment: p.deployment, hold, priority, maxAttempts: p.maxAttempts, runAfter },
       ...{ expiresAt: p.expiresAt === null ? null : Math.ceil(p.expiresAt), now, ttlS: p.ttlS, key, keyLimit: limit },
       ...{ parent: p.parent, retryOf: p.retryOf, webhook: p.webhook === null ? 0 : 1, eventsWindow: p.eventsWindow },
-      ...{ eventsWindowBytes: p.eventsWindowBytes, input: short ? p.input : null },
+      ...{ eventsWindowBytes: p.eventsWindowBytes, input: short ? p.input : null, traceparent: p.traceparent },
       log: toLines([{ event: "job.queued", data: { position } }]),
     });
     if (!short) db.run("jobInputInsert", { job, input: p.input });
@@ -210,6 +210,6 @@ function newRecord(
     ...{ runAfter, expiresAt: p.expiresAt === null ? null : Math.ceil(p.expiresAt), cancelRequestedAt: null },
     ...{ createdAt: now, startedAt: null, finishedAt: null, statusSince: now, ttlS, eventsWindow, eventsWindowBytes },
     ...{ lastEvent: 1, priority: p.priority, concurrencyKey: p.concurrencyKey, keyWaits, parent: p.parent },
-    ...{ retryOf: p.retryOf, hasWebhook: p.webhook !== null },
+    ...{ retryOf: p.retryOf, traceparent: p.traceparent, hasWebhook: p.webhook !== null },
   };
 }

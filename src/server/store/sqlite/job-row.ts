@@ -53,6 +53,7 @@ export function jobRow(values: unknown[]): JobRow {
     input,
     log,
     result,
+    traceparent,
   ] = values;
   return {
     job,
@@ -94,6 +95,7 @@ export function jobRow(values: unknown[]): JobRow {
     input,
     log,
     result,
+    traceparent,
   } as JobRow;
 }
 

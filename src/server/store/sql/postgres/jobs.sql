@@ -8,19 +8,19 @@ WITH n AS MATERIALIZED (
       starts integer, replica text, owner text, started_at bigint, first_event integer, last_event integer,
       max_attempts integer, run_after bigint, expires_at bigint, now bigint, ttl_s double precision, events_window integer,
       events_window_bytes bigint, tail text, parent bigint, retry_of bigint, blobs json, idempotency_key text, input_hash text,
-      webhook_url text, webhook_host text, webhook_secret text
+      webhook_url text, webhook_host text, webhook_secret text, traceparent text
     ) ORDER BY ord
   ) AS given
 ), made AS (
   INSERT INTO jobs (
     job, queue, deployment, status, hold, priority, place, concurrency_key, key_limit, input, attempt, fence, replica, owner, started_at,
     max_attempts, run_after, expires_at, created_at, status_since, ttl_s, events_window, events_window_bytes, first_event, last_event, tail,
-    parent, retry_of, has_webhook
+    parent, retry_of, has_webhook, traceparent
   )
   OVERRIDING SYSTEM VALUE
   SELECT job, queue, deployment, status, hold, priority, job << 20, key, key_limit, input, starts, starts, replica, owner, started_at,
     max_attempts, run_after, expires_at, now, now, ttl_s, events_window, events_window_bytes, first_event, last_event, tail,
-    parent, retry_of, webhook_url IS NOT NULL
+    parent, retry_of, webhook_url IS NOT NULL, traceparent
   FROM n
 ), to_ready AS (
   INSERT INTO ready (deployment, queue, rank, place, job, expires_at)

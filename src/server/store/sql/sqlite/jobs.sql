@@ -7,11 +7,11 @@ SELECT seq FROM sqlite_sequence WHERE name = 'jobs';
 -- name: jobInsert
 INSERT INTO jobs (
   job, queue, deployment, status, hold, priority, place, max_attempts, run_after, expires_at, created_at, status_since, ttl_s,
-  concurrency_key, key_limit, parent, retry_of, webhook, events_window, events_window_bytes, last_event, input, log
+  concurrency_key, key_limit, parent, retry_of, webhook, events_window, events_window_bytes, last_event, input, log, traceparent
 )
 VALUES (
   :job, :queue, :deployment, 'queued', :hold, :priority, 1048576 * :job, :maxAttempts, :runAfter, :expiresAt, :now, :now, :ttlS,
-  :key, :keyLimit, :parent, :retryOf, :webhook, :eventsWindow, :eventsWindowBytes, 1, :input, :log
+  :key, :keyLimit, :parent, :retryOf, :webhook, :eventsWindow, :eventsWindowBytes, 1, :input, :log, :traceparent
 );
 
 -- name: jobInputInsert
