@@ -6,7 +6,7 @@
  * the order in which the own code's imports say, however that is interleaved with the own code.
  */
 import { statSync } from "node:fs";
-import { type BuildContext, build, context, type Plugin } from "esbuild";
+import { type BuildContext, build, context, type Metafile, type Plugin } from "esbuild";
 import { digestVendor } from "../../protocol/digest.ts";
 import { VENDOR_FILE } from "../../protocol/spec.ts";
 import { baseOptions, type Chunk, chunkOf, filesOf, outputOptions, textOf } from "../esbuild-options.ts";
@@ -19,6 +19,7 @@ import type { Taken } from "./taken.ts";
 
 const ENTRY = "athanor-vendor";
 const PREFIX = `${ENTRY}:`;
+const MAIN = "entry";
 
 /** One module of a package, in the chunk. */
 export interface VendorModule {
@@ -53,6 +54,10 @@ export class VendorBundler {
   readonly #root: string;
   readonly #externals: Externals;
   readonly #found: Found = new Map();
+  /** The names that modules export, while their files are the same; null: it is no ES module. */
+  readonly #exports = new Map<Target, readonly string[] | null>();
+  /** Targets that are no ES modules, as the last look at them found. */
+  readonly #whole = new Set<Target>();
   #modules: VendorModule[] = [];
   #context: Promise<BuildContext> | null = null;
   #kept: Kept | null = null;
@@ -66,15 +71,12 @@ export class VendorBundler {
   async vendor(taken: ReadonlyMap<Target, Taken>): Promise<Vendor | null> {
     const key = keyOf(taken, this.#externals);
     const kept = this.#kept;
-    if (kept?.key === key && kept.stamp === stampOf(kept.vendor)) return kept.vendor;
+    const isAsItWas = kept?.stamp === stampOf(kept?.vendor ?? null);
+    if (isAsItWas && kept?.key === key) return kept.vendor;
+    if (!isAsItWas) this.#exports.clear();
     const vendor = await this.#make(taken).catch(() => null);
     this.#kept = { key, vendor, stamp: stampOf(vendor) };
     return vendor;
-  }
-
-  async #make(taken: ReadonlyMap<Target, Taken>): Promise<Vendor | null> {
-    const modules = await this.#modulesOf(taken);
-    return modules && (await this.#bundle(modules));
   }
 
   async dispose(): Promise<void> {
@@ -84,22 +86,25 @@ export class VendorBundler {
     await (await context?.catch(() => null))?.dispose();
   }
 
+  async #make(taken: ReadonlyMap<Target, Taken>): Promise<Vendor | null> {
+    const modules = await this.#modulesOf(taken);
+    return modules && (await this.#bundle(modules));
+  }
+
   /** Sorted, so that the same names give the same bytes. */
   async #modulesOf(taken: ReadonlyMap<Target, Taken>): Promise<VendorModule[] | null> {
     const whole = [...taken].filter(([, names]) => names === "all").map(([target]) => target);
-    const exported = await this.#exportsOf(whole.sort());
-    if (exported === null) return null;
+    if (!(await this.#lookAtExports(whole.filter((target) => !this.#exports.has(target)).sort()))) return null;
     const modules = [...taken].map(([target, names]) => ({
       target,
-      names: names === "all" ? (exported.get(target) ?? null) : [...names].sort(),
+      names: names === "all" ? (this.#exports.get(target) ?? null) : [...names].sort(),
     }));
     return modules.sort((a, b) => (a.target < b.target ? -1 : 1));
   }
 
-  /** The names that ES modules export; null where one hands on what only shows when it runs. */
-  async #exportsOf(targets: Target[]): Promise<Map<Target, string[]> | null> {
-    const names = new Map<Target, string[]>();
-    if (targets.length === 0) return names;
+  /** False where one hands on what only shows when it runs. */
+  async #lookAtExports(targets: Target[]): Promise<boolean> {
+    if (targets.length === 0) return true;
     const result = await build({
       ...baseOptions(this.#root),
       entryPoints: targets.map((target, index) => ({ in: target, out: String(index) })),
@@ -108,16 +113,17 @@ export class VendorBundler {
       metafile: true,
       plugins: [ownPackagePlugin(this.#root), this.#externals.plugin(new Map())],
     });
+    if (result.outputFiles?.some(({ text }) => /^ *__reExport\(/m.test(text))) return false;
     const { inputs, outputs } = result.metafile;
     for (const [file, { entryPoint, exports }] of Object.entries(outputs)) {
       const target = entryPoint === undefined ? undefined : targets[Number(/(\d+)\.js$/.exec(file)?.[1])];
-      if (target !== undefined && inputs[entryPoint ?? ""]?.format === "esm") names.set(target, exports.toSorted());
+      const isModule = inputs[entryPoint ?? ""]?.format === "esm";
+      if (target !== undefined) this.#exports.set(target, isModule ? exports.toSorted() : null);
     }
-    return result.outputFiles?.some(({ text }) => /^ *__reExport\(/m.test(text)) ? null : names;
+    return true;
   }
 
-  async #bundle(modules: VendorModule[]): Promise<Vendor | null> {
-    this.#modules = modules;
+  async #bundle(stated: VendorModule[]): Promise<Vendor | null> {
     this.#context ??= context({
       ...baseOptions(this.#root),
       ...outputOptions(this.#root, VENDOR_FILE),
@@ -126,30 +132,34 @@ export class VendorBundler {
       plugins: [this.#plugin(), ownPackagePlugin(this.#root), this.#externals.plugin(this.#found)],
     });
     for (;;) {
+      this.#modules = stated.map((made) => (this.#whole.has(made.target) ? { ...made, names: null } : made));
       const result = await (await this.#context).rebuild();
       const files = filesOf(result, this.#root);
       // A file of the project that a package imports would be there twice; what awaits something cannot be run by a call.
       if (files.some((file) => packageDirOf(file) === null) || AWAITS.test(textOf(result))) return null;
-      const whole = this.#handedOverWhole(result.metafile?.inputs ?? {});
-      if (whole.size === 0) {
-        const { map, ...chunk } = chunkOf(result);
-        const code = compiledEagerly(chunk.code, new Set(Object.keys(result.metafile?.inputs ?? {})));
-        const sha256 = digestVendor({ code, sourceMap: map });
-        return { code, map, sha256, modules: this.#modules, files, externals: new Map(this.#found) };
-      }
-      this.#modules = this.#modules.map((made, index) => (whole.has(index) ? { ...made, names: null } : made));
+      const inputs = result.metafile?.inputs ?? {};
+      if (this.#tookWrongly(stated, inputs)) continue;
+      const { map, ...chunk } = chunkOf(result);
+      const code = compiledEagerly(chunk.code, new Set(Object.keys(inputs)));
+      const sha256 = digestVendor({ code, sourceMap: map });
+      return { code, map, sha256, modules: this.#modules, files, externals: new Map(this.#found) };
     }
   }
 
-  /** Of the modules that were taken to be ES modules, those that are not. */
-  #handedOverWhole(inputs: Record<string, { format?: string; imports: { path: string }[] }>): Set<number> {
-    const whole = new Set<number>();
-    for (const [index, { names }] of this.#modules.entries()) {
-      const path = inputs[PREFIX + index]?.imports[0]?.path;
-      const format = path === undefined ? undefined : inputs[path]?.format;
-      if (names !== null && names.length > 0 && format !== "esm") whole.add(index);
+  /** Whether one was taken to be an ES module and is none, or the reverse. Then it is known. */
+  #tookWrongly(stated: VendorModule[], inputs: Metafile["inputs"]): boolean {
+    let wrongly = false;
+    for (const [index, { target, names }] of stated.entries()) {
+      if (names === null || names.length === 0) continue;
+      const isWhole = this.#whole.has(target);
+      const imported = isWhole ? inputs[PREFIX + MAIN]?.imports[index] : inputs[PREFIX + index]?.imports[0];
+      const isModule = inputs[imported?.path ?? ""]?.format === "esm";
+      if (isModule !== isWhole) continue;
+      wrongly = true;
+      if (isModule) this.#whole.delete(target);
+      else this.#whole.add(target);
     }
-    return whole;
+    return wrongly;
   }
 
   #plugin(): Plugin {
@@ -157,11 +167,11 @@ export class VendorBundler {
       name: ENTRY,
       setup: (build) => {
         build.onResolve({ filter: /^athanor-vendor/ }, ({ path }) => ({
-          path: path === ENTRY ? "entry" : path.slice(PREFIX.length),
+          path: path === ENTRY ? MAIN : path.slice(PREFIX.length),
           namespace: ENTRY,
         }));
         build.onLoad({ filter: /.*/, namespace: ENTRY }, ({ path }) => ({
-          contents: path === "entry" ? this.#entry() : contentsOf(this.#modules[Number(path)]),
+          contents: path === MAIN ? this.#entry() : contentsOf(this.#modules[Number(path)]),
           resolveDir: this.#root,
           loader: "js",
         }));

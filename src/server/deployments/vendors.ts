@@ -4,7 +4,7 @@
  */
 import { createHash } from "node:crypto";
 import { existsSync, readlinkSync } from "node:fs";
-import { cp, readFile, rename, rm, symlink } from "node:fs/promises";
+import { cp, mkdir, readdir, readFile, rename, rm, symlink } from "node:fs/promises";
 import { basename, dirname, join, relative } from "node:path";
 import { digestVendor } from "../../protocol/digest.ts";
 import { AthanorError } from "../../protocol/errors.ts";
@@ -54,17 +54,22 @@ export class Vendors {
   }
 
   /**
-   * What Node has compiled for a deployment that links to the folder is kept for those that come, once: it holds little else, so that it does not
-   * grow from one to the next.
+   * What Node has compiled for a deployment that links to the folder is kept for those that come, once for each version of Node: it holds little else, so
+   * that it does not grow from one deployment to the next.
    */
   async keepCompiled(dir: string, deployment: string): Promise<void> {
+    if (vendorOf(deployment) !== basename(dir)) return;
     const kept = join(dir, COMPILE_CACHE_DIR);
     const made = join(deployment, COMPILE_CACHE_DIR);
-    if (vendorOf(deployment) !== basename(dir) || existsSync(kept) || !existsSync(made)) return;
     const temporary = temporaryIn(dir);
     try {
-      await cp(made, temporary, { recursive: true });
-      await rename(temporary, kept);
+      // Node has a folder for each of its versions.
+      for (const version of existsSync(made) ? await readdir(made) : []) {
+        if (existsSync(join(kept, version))) continue;
+        await cp(join(made, version), temporary, { recursive: true });
+        await mkdir(kept, { recursive: true, mode: 0o700 });
+        await rename(temporary, join(kept, version));
+      }
     } catch {
       // It only saves time. Another deploy may have been first, or the replica may be writing.
       await rm(temporary, { recursive: true, force: true });
