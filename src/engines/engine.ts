@@ -1,3 +1,6 @@
+import type { Socket } from "node:net";
+import type { SocketMessage } from "../protocol/replica.ts";
+
 /**
  * What starts replicas. One contract, one conformance suite (test/engine), any number of implementations. An engine knows nothing of
  * apps or jobs: it makes a process (or container, or pod) of the runtime that dials `address` with its one-time token, says how it
@@ -46,6 +49,11 @@ export interface ReplicaProcess {
    * many before this one were let go, since they came too fast.
    */
   onLine(listener: (stream: "stdout" | "stderr", line: string, dropped: number) => void): void;
+  /**
+   * Gives the process a connection, which this one then has no more; the object stands for it until it is destroyed, and so is counted by its server.
+   * `failed`: it could not be given, and is still this process's. Absent: this engine has no way to.
+   */
+  giveSocket?(message: SocketMessage, socket: Socket, failed: () => void): void;
   /** SIGTERM to the runtime, SIGKILL to the whole group after `graceMs`. Idempotent; resolves when all is gone. */
   stop(p: { graceMs: number }): Promise<ReplicaExit>;
 }

@@ -2,8 +2,11 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { rm } from "node:fs/promises";
+import type { Socket } from "node:net";
 import { NewestBuffer } from "../protocol/lines.ts";
+import type { SocketMessage } from "../protocol/replica.ts";
 import type { ReplicaExit, ReplicaProcess } from "./engine.ts";
+import { sendSocket } from "./process-channel.ts";
 import { Freeze } from "./process-freeze.ts";
 import { readLines } from "./process-output.ts";
 import { Strays } from "./process-strays.ts";
@@ -67,7 +70,7 @@ export class ReplicaChild implements ReplicaProcess {
       detached: true,
       cwd: options.workDir,
       env: options.env,
-      stdio: ["ignore", "pipe", "pipe"],
+      stdio: ["ignore", "pipe", "pipe", "ipc"],
     });
     this.pid = this.#child.pid ?? null;
     for (const stream of ["stdout", "stderr"] as const) {
@@ -79,6 +82,10 @@ export class ReplicaChild implements ReplicaProcess {
 
   onLine(listener: OnLine): void {
     this.#listeners.push(listener);
+  }
+
+  giveSocket(message: SocketMessage, socket: Socket, failed: () => void): void {
+    sendSocket(this.#child, message, socket, failed);
   }
 
   stop(p: { graceMs: number }): Promise<ReplicaExit> {

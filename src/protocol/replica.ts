@@ -93,6 +93,8 @@ export type ServiceAddress = { path: string } | { host: string; port: number };
 export interface ReadyMessage {
   /** Of a service that the gateway connects to; null for what is called in frames. */
   address: ServiceAddress | null;
+  /** Connections of clients may be handed over to this process, and its service answers on them. */
+  takesSockets: boolean;
   /** Milliseconds of each phase, for `deployment show`. */
   timings: { loadMs: number; enterMs: number };
 }
@@ -134,7 +136,30 @@ export interface OpenHttp {
    * each side would write to the connection, and END says that it writes no more.
    */
   upgrade: string | null;
+  /**
+   * After its 101 the client's own connection is handed over: nothing follows the answer's head, and a SocketMessage comes beside these frames. From
+   * then on DATA for the replica is a closing frame, to be put between two of the code's, CANCEL cuts the connection, and END says that it is closed,
+   * with how many bytes it bore.
+   */
+  handOver?: true;
 }
+
+/** `OpenHttp.upgrade` of a call that is a connection to the service's own HTTP server: after a 101 at once, DATA is what each side writes to it. */
+export const HTTP_CONNECTION = "http/1.1";
+
+/** Comes with a socket, over the channel that an engine may have to a process. */
+export interface SocketMessage {
+  /** Of the call that it belongs to. */
+  stream: number;
+  /** What the client has sent past its request, in base64. */
+  early: string;
+}
+
+/** Tells the message from others of the channel; Node shows one of such a name to nobody who listens for the messages of user code. */
+export const SOCKET_COMMAND = "NODE_ATHANOR_SOCKET";
+
+/** The names of the figures in the END of a call whose connection was handed over. */
+export const CARRIED = { in: "bytes-in", out: "bytes-out" } as const;
 
 export type HeadMessage =
   | { kind: "http"; status: number; headers: [string, string][] }

@@ -1,4 +1,5 @@
 import { AsyncLocalStorage } from "node:async_hooks";
+import type { Socket } from "node:net";
 import { AthanorError } from "../protocol/errors.ts";
 import type { FrameConnection } from "../protocol/frame-connection.ts";
 import type { CancelMessage } from "../protocol/replica.ts";
@@ -35,6 +36,10 @@ export class Call implements Caller {
   /** The most log lines that are of use to anyone. */
   readonly maxLogLines: number;
   finished = false;
+  /** Goes with its END. */
+  trailers: readonly [string, string][] = [];
+  /** Takes the connection of its client, which is handed over. */
+  onSocket: ((client: Socket, early: Buffer) => void) | null = null;
   #controller: AbortController | null = null;
   #cancelListeners: ((reason: AthanorError) => void)[] | null = null;
   #reason: AthanorError | null = null;

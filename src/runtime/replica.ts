@@ -9,8 +9,10 @@ import {
   FrameType,
   type HeadMessage,
   type HelloMessage,
+  HTTP_CONNECTION,
   type OpenMessage,
   type ReadyMessage,
+  type SocketMessage,
   type StartFailedMessage,
 } from "../protocol/replica.ts";
 import type { BatchSpec } from "../protocol/spec.ts";
@@ -22,9 +24,10 @@ import { errorHead } from "./job-answer.ts";
 import { runJob } from "./jobs.ts";
 import { type LoadedApp, type LoadedFunction, loadApp } from "./load.ts";
 import { Logs } from "./logs.ts";
-import { CallSocket } from "./services/call-socket.ts";
+import { ClientSocket } from "./services/client-socket.ts";
 import { runFetch } from "./services/run-fetch.ts";
 import { type RunningService, startService } from "./services/service.ts";
+import { takeSockets } from "./sockets.ts";
 import { firstPlace } from "./stacks.ts";
 import { shown, toJobError } from "./thrown.ts";
 
@@ -60,6 +63,7 @@ export class Replica {
   #app: LoadedApp | null = null;
   #service: RunningService | null = null;
   #lastStream = 0;
+  readonly #hasSockets: boolean;
 
   constructor(socket: Socket, hello: HelloMessage, shortDir: string) {
     this.#shortDir = shortDir;
@@ -69,6 +73,7 @@ export class Replica {
     });
     this.#logs = new Logs(this.#connection);
     this.#connection.json(FrameType.HELLO, 0, hello);
+    this.#hasSockets = takeSockets((message, socket) => this.#socket(message, socket));
     process.on("uncaughtException", (thrown) => this.#outOfBand(thrown, "uncaughtException"));
     process.on("unhandledRejection", (thrown) => this.#outOfBand(thrown, "unhandledRejection"));
     process.on("SIGTERM", () => this.#drain());
@@ -101,6 +106,13 @@ export class Replica {
     else throw new FrameError(`A frame of type ${type} came on a call's stream`);
   }
 
+  #socket({ stream, early }: SocketMessage, socket: Socket): void {
+    const call = this.#calls.get(stream);
+    if (call?.onSocket) currentCaller.run(call, call.onSocket, socket, Buffer.from(early, "base64"));
+    // It was for a call that has ended meanwhile.
+    else socket.destroy();
+  }
+
   async #start(assign: AssignMessage): Promise<void> {
     this.#state = "starting";
     process.title = `athanor ${assign.app}`;
@@ -124,6 +136,7 @@ export class Replica {
     this.#state = "ready";
     const ready: ReadyMessage = {
       address: this.#service?.address ?? null,
+      takesSockets: this.#hasSockets && (this.#service?.handler ?? this.#service?.connect ?? null) !== null,
       timings: { loadMs: loadedAt - startedAt, enterMs: enteredAt - loadedAt },
     };
     this.#connection.json(FrameType.READY, 0, ready);
@@ -186,14 +199,18 @@ export class Replica {
     void running.then(() => this.#finish(call));
   }
 
-  async #runService({ handler }: RunningService, call: Call, open: OpenMessage): Promise<void> {
+  async #runService({ handler, connect }: RunningService, call: Call, open: OpenMessage): Promise<void> {
+    if (open.kind === "http" && connect !== null && open.upgrade === HTTP_CONNECTION) {
+      const { runConnection } = await import("./services/run-connection.ts");
+      return runConnection({ call, connect, logs: this.#logs });
+    }
     if (open.kind === "http" && handler !== null) {
       await runFetch({
         call,
         open,
         handler,
         answer: new HttpHead(call),
-        socket: () => new CallSocket(call),
+        socket: () => new ClientSocket(call, { keepsHead: true, handsOver: open.handOver === true }),
         onError: (error) => report(error, call, this.#logs),
       });
       this.#logs.finish(call);
@@ -212,7 +229,8 @@ export class Replica {
     if (call.finished) return;
     call.finished = true;
     this.#calls.delete(call.stream);
-    this.#connection.bare(FrameType.END, call.stream);
+    if (call.trailers.length === 0) this.#connection.bare(FrameType.END, call.stream);
+    else this.#connection.json(FrameType.END, call.stream, call.trailers);
     if (this.#state === "draining" && this.#calls.size === 0) void this.#exitInOrder();
   }
 

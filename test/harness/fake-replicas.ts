@@ -37,6 +37,7 @@ export class FakeReplica implements StartingReplica {
   readonly pid = null;
   /** Of a service; set it before the replica is ready. */
   address: ServiceAddress | null = null;
+  readonly takesSockets = false;
   readonly timings: StartTimings = {
     processMs: null,
     fromPool: null,
@@ -91,7 +92,7 @@ export class FakeReplica implements StartingReplica {
 
   becomeReady(): void {
     this.state = "ready";
-    this.#ready.resolve({ address: this.address, timings: { loadMs: 0, enterMs: 0 } });
+    this.#ready.resolve({ address: this.address, takesSockets: false, timings: { loadMs: 0, enterMs: 0 } });
   }
 
   failToStart(error: Error): void {

@@ -12,5 +12,5 @@ export async function startFetch({ fn }: ServiceStart): Promise<RunningService> 
     async () => fn.call(),
     () => `the factory of ${name} has not returned`,
   );
-  return { address: null, handler: fetchHandlerOf(made, name), close: async () => {} };
+  return { address: null, handler: fetchHandlerOf(made, name), connect: null, close: async () => {} };
 }

@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { createServer, type RequestListener, Server } from "node:http";
+import type { Socket } from "node:net";
 import { AthanorError } from "../../protocol/errors.ts";
 import type { ServiceAddress } from "../../protocol/replica.ts";
 import { whatIs } from "./fetch-handler.ts";
@@ -7,6 +8,8 @@ import { whatIs } from "./fetch-handler.ts";
 /** An app that listens. */
 export interface NodeApp {
   address: ServiceAddress;
+  /** Gives its server a connection that did not come to its address. */
+  connect(socket: Socket): void;
   close(): Promise<void>;
 }
 
@@ -63,7 +66,11 @@ async function listening(server: unknown, path: string, owner: AnyApp): Promise<
     server.listen(path);
     await once(server, "listening");
   }
-  return { address: addressOf(server), close: () => closeServer(server, owner) };
+  return {
+    address: addressOf(server),
+    connect: (socket) => void server.emit("connection", socket),
+    close: () => closeServer(server, owner),
+  };
 }
 
 /**

@@ -20,10 +20,11 @@ export async function startNode(start: ServiceStart): Promise<RunningService> {
   );
 }
 
-function running({ address, close }: NodeApp, ownPath: string | null): RunningService {
+function running({ address, connect, close }: NodeApp, ownPath: string | null): RunningService {
   return {
     address,
     handler: null,
+    connect,
     async close() {
       try {
         await close();

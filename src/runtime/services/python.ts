@@ -50,6 +50,7 @@ export async function startPython(start: ServiceStart): Promise<RunningService> 
   return {
     address: { path },
     handler: null,
+    connect: null,
     close: () => {
       closing = true;
       return close();

@@ -1,3 +1,4 @@
+import type { Socket } from "node:net";
 import type { ServiceAddress } from "../../protocol/replica.ts";
 import type { FunctionSpec, ServiceSpec } from "../../protocol/spec.ts";
 import type { LoadedFunction } from "../load.ts";
@@ -10,6 +11,8 @@ export interface RunningService {
   address: ServiceAddress | null;
   /** Of `fetch`. */
   handler: FetchHandler | null;
+  /** Gives its HTTP server a connection; null: that is not in this process, or there is none. */
+  connect: ((socket: Socket) => void) | null;
   /** Ends it, after its last call. */
   close(): Promise<void>;
 }

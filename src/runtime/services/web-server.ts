@@ -22,7 +22,7 @@ export async function startWebServer(start: ServiceStart): Promise<RunningServic
       async () => `${name} has not bound its port: ${await bound.describe()}`,
     );
     if (address.port !== bound.given) warn(start, bound);
-    return { address, handler: null, close };
+    return { address, handler: null, connect: null, close };
   } finally {
     bound.stop();
   }

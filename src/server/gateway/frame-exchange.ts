@@ -3,7 +3,6 @@ import type { OpenHttp } from "../../protocol/replica.ts";
 import { endAnswer, writeWithBackPressure } from "../http/answer.ts";
 import type { Exchange } from "../http/exchange.ts";
 import type { HttpCall, ReplicaSession, RequestBody } from "../replicas/session.ts";
-import { FrameStream } from "../websockets/frame-stream.ts";
 import { addTrailers, answerError, beginAnswer, passedHeaders, passInformation } from "./answer.ts";
 import { type WhenToEnd, whenToEnd } from "./endless.ts";
 import { mayHaveBody } from "./headers.ts";
@@ -89,7 +88,7 @@ export class FrameExchange {
     }
     if (status === 101) {
       const { headers } = head;
-      this.#onSwitch({ headers, service: new FrameStream(this.#call), rest: NOTHING });
+      this.#onSwitch({ headers, service: this.#call, rest: NOTHING });
       return;
     }
     const { headers } = head;

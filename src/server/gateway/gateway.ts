@@ -7,7 +7,7 @@ import { sendEmpty, sendJson } from "../http/answer.ts";
 import type { Exchange } from "../http/exchange.ts";
 import { idempotencyKeyOf } from "../http/idempotency.ts";
 import { preferencesOf } from "../http/prefer.ts";
-import { Tunnels } from "../websockets/tunnels.ts";
+import { WebSockets } from "../websockets/open.ts";
 import type { GatewayContext } from "./context.ts";
 import { allowOrigin, preflightHeaders } from "./cors.ts";
 import { serveDocs } from "./docs.ts";
@@ -38,12 +38,12 @@ export class Gateway {
   readonly #context: GatewayContext;
   readonly #publicHost: string | null;
   readonly #hops = new Hops();
-  readonly #tunnels: Tunnels;
+  readonly #webSockets: WebSockets;
   #routes: RouteTable = new Map();
 
   constructor(context: GatewayContext) {
     this.#context = context;
-    this.#tunnels = new Tunnels(context.stopping);
+    this.#webSockets = new WebSockets(context.stopping);
     const { publicUrl } = context.config;
     this.#publicHost = publicUrl === null ? null : new URL(publicUrl).host;
   }
@@ -119,7 +119,7 @@ export class Gateway {
     return callService(x, {
       scheduler: this.#context.scheduler,
       hops: this.#hops,
-      tunnels: this.#tunnels,
+      webSockets: this.#webSockets,
       stopping: this.#context.stopping,
       log: this.#context.log,
       route,

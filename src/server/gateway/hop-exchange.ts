@@ -17,6 +17,9 @@ export interface Unanswered {
   sent: "nothing" | "head" | "body";
 }
 
+/** Where its connections come from and go to. */
+export type HopConnections = Pick<HopPool, "take" | "open" | "give">;
+
 const CRLF = "\r\n";
 
 /**
@@ -35,7 +38,7 @@ export class HopExchange implements HopListener {
   readonly done: Promise<Unanswered | null>;
   readonly #settled = Promise.withResolvers<Unanswered | null>();
   readonly #x: Exchange;
-  readonly #pool: HopPool;
+  readonly #pool: HopConnections;
   readonly #request: HopRequest;
   readonly #ownCors: boolean;
   readonly #name: string;
@@ -57,7 +60,7 @@ export class HopExchange implements HopListener {
 
   constructor(p: {
     x: Exchange;
-    pool: HopPool;
+    pool: HopConnections;
     request: HopRequest;
     /** For messages: `api of shop on replicas:7`. */
     name: string;

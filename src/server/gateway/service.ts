@@ -8,23 +8,23 @@ import type { Log } from "../log.ts";
 import { exitError } from "../replicas/exit.ts";
 import type { ReplicaSession } from "../replicas/session.ts";
 import type { Lease, Scheduler } from "../scheduler/scheduler.ts";
-import type { Tunnel } from "../websockets/tunnel.ts";
-import type { Tunnels } from "../websockets/tunnels.ts";
+import type { OpenWebSocket, WebSockets } from "../websockets/open.ts";
 import { FrameExchange } from "./frame-exchange.ts";
+import { FramedHop } from "./framed-hop.ts";
 import type { ForwardedRequest } from "./headers.ts";
 import { requestHeaders } from "./headers.ts";
-import { HopExchange, type Unanswered } from "./hop-exchange.ts";
+import { type HopConnections, HopExchange, type Unanswered } from "./hop-exchange.ts";
 import { hopRequest } from "./hop-request.ts";
 import type { Hops } from "./hops.ts";
 import { exitOf, isGone, isLoss, isRepeatable, mayGoElsewhere } from "./retry.ts";
 import type { ServiceRoute } from "./routes.ts";
 import type { KeptBody } from "./sync.ts";
-import { joinWebSocket, type Switched } from "./websocket.ts";
+import { joinWebSocket, mayHandOver, type Switched } from "./websocket.ts";
 
 export interface ServiceCall {
   scheduler: Scheduler;
   hops: Hops;
-  tunnels: Tunnels;
+  webSockets: WebSockets;
   /** Aborts when the server stops. */
   stopping: AbortSignal;
   log: Pick<Log, "warn">;
@@ -51,7 +51,7 @@ export async function callService(x: Exchange, p: ServiceCall): Promise<void> {
     x.replica = session.id;
     const unanswered = await (session.address === null
       ? inFrames(x, p, lease, kept)
-      : overHop(x, p, lease, session.address));
+      : overHop(x, p, lease, poolOf(x, p, lease, session.address)));
     if (unanswered === null) return;
     const gone = !x.res.headersSent && isLoss(unanswered.error) && (await isGone(session));
     if (gone && mayGoElsewhere(x, { attempt, ...unanswered })) continue;
@@ -66,18 +66,26 @@ export async function callService(x: Exchange, p: ServiceCall): Promise<void> {
   }
 }
 
-async function overHop(x: Exchange, p: ServiceCall, lease: Lease, address: ServiceAddress): Promise<Unanswered | null> {
+/** Of the service's own address, or, where the client's connection may be handed over, one that comes to its HTTP server in frames. */
+function poolOf(x: Exchange, p: ServiceCall, { session }: Lease, address: ServiceAddress): HopConnections {
+  const { fn } = p.route;
+  if (!mayHandOver(x, session)) return p.hops.poolOf(session, address, fn.concurrency);
+  return new FramedHop(session, { function: fn.name, requestId: x.requestId });
+}
+
+async function overHop(x: Exchange, p: ServiceCall, lease: Lease, pool: HopConnections): Promise<Unanswered | null> {
   const { fn, deployment } = p.route;
   const { session } = lease;
   let timer: NodeJS.Timeout | undefined;
-  let tunnel: Tunnel | undefined;
+  let webSocket: OpenWebSocket | undefined;
   const join = (switched: Switched): void => {
-    tunnel = joinWebSocket(x, { tunnels: p.tunnels, lease, switched });
+    const handOver = pool instanceof FramedHop ? pool.call : null;
+    webSocket = joinWebSocket(x, { webSockets: p.webSockets, lease, switched, handOver });
   };
   try {
     const exchange = new HopExchange({
       x,
-      pool: p.hops.poolOf(session, address, fn.concurrency),
+      pool,
       request: hopRequest(x, { path: p.path, forwarded: p.forwarded }),
       name: `${fn.name} of ${deployment.app} on ${session.id}`,
       ownCors: fn.service.cors !== null,
@@ -91,8 +99,8 @@ async function overHop(x: Exchange, p: ServiceCall, lease: Lease, address: Servi
   } finally {
     clearTimeout(timer);
     // A WebSocket takes its place for as long as it is open.
-    if (tunnel === undefined) lease.release();
-    else void tunnel.done.then(() => lease.release());
+    if (webSocket === undefined) lease.release();
+    else void webSocket.done.then(() => lease.release());
   }
 }
 
@@ -108,14 +116,18 @@ async function inFrames(x: Exchange, p: ServiceCall, lease: Lease, kept: KeptBod
       lease.release();
       return null;
     }
+    const message = openMessage(x, p, session);
     exchange = new FrameExchange({
       x,
       session,
-      message: openMessage(x, p),
+      message,
       body: kept.body,
       ownCors: fn.service.cors !== null,
       ending: { superseded: lease.ending, stopping: p.stopping },
-      onSwitch: (switched) => joinWebSocket(x, { tunnels: p.tunnels, lease, switched }),
+      onSwitch: (switched) => {
+        const handOver = message.handOver === true && !("write" in switched.service) ? switched.service : null;
+        joinWebSocket(x, { webSockets: p.webSockets, lease, switched, handOver });
+      },
     });
   } catch (error) {
     lease.release();
@@ -136,7 +148,7 @@ async function inFrames(x: Exchange, p: ServiceCall, lease: Lease, kept: KeptBod
   }
 }
 
-function openMessage(x: Exchange, p: ServiceCall): OpenHttp {
+function openMessage(x: Exchange, p: ServiceCall, session: ReplicaSession): OpenHttp {
   return {
     kind: "http",
     requestId: x.requestId,
@@ -147,6 +159,7 @@ function openMessage(x: Exchange, p: ServiceCall): OpenHttp {
     hasBody: x.hasBody,
     maxBodyBytes: Number.MAX_SAFE_INTEGER,
     upgrade: x.upgrade === null ? null : "websocket",
+    ...(mayHandOver(x, session) && { handOver: true }),
   };
 }
 

@@ -1,4 +1,5 @@
-import { connect, type Socket } from "node:net";
+import { connect, Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import type { ServiceAddress } from "../../protocol/replica.ts";
 import { InvalidAnswer } from "./answer-head.ts";
 import { AnswerParser, type AnswerSink } from "./answer-parser.ts";
@@ -33,16 +34,25 @@ export class HopConnection {
   idleSince = 0;
   /** It has borne an exchange before, so that the service may be about to close it. */
   used = false;
-  readonly #socket: Socket;
+  readonly #socket: Duplex;
   readonly #closed: (connection: HopConnection) => void;
   #listener: HopListener | null = null;
   #parser: AnswerParser | null = null;
-  #connected = false;
+  #connected: boolean;
   #error: Error | null = null;
 
-  constructor(address: ServiceAddress, closed: (connection: HopConnection) => void) {
+  static to(address: ServiceAddress, closed: (connection: HopConnection) => void): HopConnection {
+    return new HopConnection(
+      connect("path" in address ? { path: address.path } : { ...address, noDelay: true }),
+      closed,
+    );
+  }
+
+  /** Over a socket that connects, or what is connected. */
+  constructor(socket: Duplex, closed: (connection: HopConnection) => void) {
     this.#closed = closed;
-    this.#socket = connect("path" in address ? { path: address.path } : { ...address, noDelay: true });
+    this.#socket = socket;
+    this.#connected = !(socket instanceof Socket && socket.connecting);
     this.#socket
       .on("connect", () => {
         this.#connected = true;
@@ -108,7 +118,7 @@ export class HopConnection {
   }
 
   /** The socket, which this object lets go of, after a switch of protocols. */
-  detach(): Socket {
+  detach(): Duplex {
     const socket = this.#socket;
     this.#listener = null;
     socket.removeAllListeners();

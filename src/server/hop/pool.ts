@@ -35,7 +35,7 @@ export class HopPool {
   }
 
   open(): HopConnection {
-    return new HopConnection(this.#address, (connection) => this.#forget(connection));
+    return HopConnection.to(this.#address, (connection) => this.#forget(connection));
   }
 
   /** Takes back a connection whose exchange is over; `keepAliveS`: what the service said of how long it keeps it. */

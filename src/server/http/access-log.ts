@@ -112,9 +112,10 @@ function countBody(res: ServerResponse, m: Measure): void {
 /** Of HTTP/1.1, bytes of the connection: the answer's with its head, the request's past the part that came with its head. */
 function measured(x: Exchange, m: Measure): object {
   const { socket } = x.req;
+  const { bytesIn, bytesOut } = x.carried ?? { bytesIn: socket.bytesRead, bytesOut: socket.bytesWritten };
   return {
     ...(m.firstByteAt !== null && { ttfb_ms: milliseconds(m.firstByteAt - m.startedAt) }),
-    bytes_in: x.contentLength ?? (x.isHttp2 ? null : socket.bytesRead - m.readBefore),
-    bytes_out: x.isHttp2 ? m.bodyBytes : socket.bytesWritten - m.writtenBefore,
+    bytes_in: x.contentLength ?? (x.isHttp2 || bytesIn === null ? null : bytesIn - m.readBefore),
+    bytes_out: x.isHttp2 ? m.bodyBytes : bytesOut === null ? null : bytesOut - m.writtenBefore,
   };
 }

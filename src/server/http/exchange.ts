@@ -48,6 +48,8 @@ export class Exchange {
   replica: string | null = null;
   startedAt = 0;
   measure: Measure | null = null;
+  /** Of a connection that another process has by now: what it has borne in all, where that is known. */
+  carried: { bytesIn: number | null; bytesOut: number | null } | null = null;
   failure: string | null = null;
   #peer: string | null = null;
   #trace: Trace | null = null;

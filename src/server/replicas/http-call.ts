@@ -1,4 +1,5 @@
-import type { ReplicaExit } from "../../engines/engine.ts";
+import type { Socket } from "node:net";
+import type { ReplicaExit, ReplicaProcess } from "../../engines/engine.ts";
 import { AthanorError, ERRORS, type ErrorCode } from "../../protocol/errors.ts";
 import type { FrameConnection } from "../../protocol/frame-connection.ts";
 import { FrameError } from "../../protocol/frames.ts";
@@ -30,6 +31,7 @@ export class OpenHttpCall implements OpenCall, HttpCall {
   readonly #input: Inflow;
   readonly #headSettled = Promise.withResolvers<Head>();
   readonly #on: HttpListeners;
+  readonly #giveSocket: ReplicaProcess["giveSocket"];
   trailers: [string, string][] = [];
   readonly #over = Promise.withResolvers<void>();
   #state: "waiting" | "streaming" | "failed" | "cancelled" | "done" = "waiting";
@@ -42,9 +44,11 @@ export class OpenHttpCall implements OpenCall, HttpCall {
     open: OpenHttp;
     body: RequestBody;
     on?: HttpListeners | undefined;
+    giveSocket?: ReplicaProcess["giveSocket"];
   }) {
     this.#replicaId = p.replicaId;
     this.#on = p.on ?? {};
+    this.#giveSocket = p.giveSocket;
     this.#connection = p.connection;
     this.#stream = p.stream;
     this.#output = new Outflow(p.connection, p.stream);
@@ -84,6 +88,12 @@ export class OpenHttpCall implements OpenCall, HttpCall {
     const trailers = this.#on.trailers?.() ?? [];
     if (trailers.length === 0) this.#connection.bare(FrameType.END, this.#stream);
     else this.#connection.json(FrameType.END, this.#stream, trailers);
+  }
+
+  giveSocket(socket: Socket, early: Buffer): void {
+    const failed = (): void => this.cancel("disconnected");
+    if (this.#giveSocket === undefined || this.#state !== "streaming") failed();
+    else this.#giveSocket({ stream: this.#stream, early: early.toString("base64") }, socket, failed);
   }
 
   frame(type: FrameType, payload: Buffer): void {

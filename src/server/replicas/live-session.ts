@@ -71,6 +71,7 @@ export class LiveSession implements StartingReplica {
   #connection: FrameConnection | null = null;
   #killed = false;
   #address: ServiceAddress | null = null;
+  #takesSockets = false;
 
   constructor(options: LiveSessionOptions) {
     this.#options = options;
@@ -110,6 +111,10 @@ export class LiveSession implements StartingReplica {
 
   get address(): ServiceAddress | null {
     return this.#address;
+  }
+
+  get takesSockets(): boolean {
+    return this.#takesSockets && this.#process?.giveSocket !== undefined;
   }
 
   get pid(): number | null {
@@ -175,7 +180,8 @@ export class LiveSession implements StartingReplica {
   openHttp(open: OpenHttp, body: RequestBody, on?: HttpListeners): HttpCall {
     const connection = this.#connectionForCalls();
     const stream = this.#calls.nextStream();
-    const call = new OpenHttpCall({ replicaId: this.id, connection, stream, open, body, on });
+    const giveSocket = this.#process?.giveSocket?.bind(this.#process);
+    const call = new OpenHttpCall({ replicaId: this.id, connection, stream, open, body, on, giveSocket });
     this.#calls.add(stream, call, { on, writer: { function: open.function, jobId: null } });
     return call;
   }
@@ -238,6 +244,7 @@ export class LiveSession implements StartingReplica {
     clearTimeout(this.#startupTimer);
     this.#state = "ready";
     this.#address = message.address;
+    this.#takesSockets = message.takesSockets;
     this.#phases.ready(message.timings);
     this.#readiness.resolve(message);
   }

@@ -35,6 +35,7 @@ export function parseReady(payload: Buffer): ReadyMessage {
   const timings = object(ready.timings);
   return {
     address: address(ready.address),
+    takesSockets: ready.takesSockets === true,
     timings: { loadMs: number(timings.loadMs), enterMs: number(timings.enterMs) },
   };
 }

@@ -1,3 +1,4 @@
+import type { Socket } from "node:net";
 import type { ReplicaExit } from "../../engines/engine.ts";
 import type { AthanorError } from "../../protocol/errors.ts";
 import type { JobError } from "../../protocol/job.ts";
@@ -39,6 +40,8 @@ export interface ReplicaSession {
   readonly startedAt: number;
   /** Where its service listens, once it is ready; null where it is called in frames. */
   readonly address: ServiceAddress | null;
+  /** A client's connection may be handed over to its process. */
+  readonly takesSockets: boolean;
   readonly state: "starting" | "ready" | "draining" | "ended";
   /** Open jobs. */
   readonly jobs: number;
@@ -140,6 +143,11 @@ export interface HttpCall {
   send(bytes: Uint8Array): Promise<boolean>;
   /** No more is sent. */
   sendEnd(): void;
+  /**
+   * Of an OPEN with `handOver`, after its 101: gives the client's connection to the replica's process, with what the client has sent past its request.
+   * The call is cancelled where that fails.
+   */
+  giveSocket(socket: Socket, early: Buffer): void;
   /** Resolves once the replica is done with the call, cancelled ones included (its END has come, or it is gone). Never rejects. */
   readonly closed: Promise<void>;
 }

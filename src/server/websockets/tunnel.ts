@@ -1,6 +1,7 @@
 import type { Duplex } from "node:stream";
 import { HOP_DEFAULTS } from "../../protocol/defaults.ts";
-import { CloseCode, closeFrame, FrameTracker } from "./frames.ts";
+import { CloseCode, closeFrame, FrameTracker } from "../../protocol/websocket.ts";
+import type { OpenWebSocket } from "./open.ts";
 
 /**
  * The bytes of one WebSocket between its client and its service, each side held where the other is slow. What they say to each other,
@@ -12,7 +13,7 @@ import { CloseCode, closeFrame, FrameTracker } from "./frames.ts";
  *   leaving --the client's end--> over           its own closing frame has reached the service
  *   leaving --goodbyeMs--> over                  both are cut
  */
-export class Tunnel {
+export class Tunnel implements OpenWebSocket {
   /** The service's side is gone, and with it what the replica has to do for it. */
   readonly done: Promise<void>;
   readonly #over = Promise.withResolvers<void>();
@@ -42,7 +43,7 @@ export class Tunnel {
   }
 
   /** Says goodbye to the client, and cuts both sides where it does not answer in time. Repeatable. */
-  leave(code: number, reason: string): void {
+  leave(code: CloseCode, reason: string): void {
     if (this.#client.destroyed) return;
     this.#endSoon();
     if (this.#farewell !== null || this.#frames.closing) return;

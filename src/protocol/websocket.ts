@@ -5,6 +5,7 @@ export const CloseCode = {
   /** The replica has died; another may be there for the next connection. */
   serviceRestart: 1012,
 } as const;
+export type CloseCode = (typeof CloseCode)[keyof typeof CloseCode];
 
 const CLOSE_OPCODE = 0x8;
 const FIN = 0x80;
@@ -22,7 +23,7 @@ export function closeFrame(code: number, reason: string): Buffer {
 }
 
 /**
- * Follows the frames that a service sends, so that a frame of the gateway's own can be put between two of them. It looks at heads alone: what
+ * Follows the frames that a service sends, so that a closing frame of the gateway's can be put between two of them. It looks at heads alone: what
  * the frames bear, and whether they are right, is between the two ends.
  *
  *   boundary --first bytes of a head--> head --the head is whole--> payload --its last byte--> boundary

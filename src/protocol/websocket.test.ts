@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { closeFrame, FrameTracker } from "./frames.ts";
+import { closeFrame, FrameTracker } from "./websocket.ts";
 
 /** A frame as either side may send it. */
 function frame(p: { opcode: number; payload: number; masked: boolean; fin: boolean }): Buffer {
