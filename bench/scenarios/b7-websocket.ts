@@ -19,7 +19,7 @@ const fixtures = join(import.meta.dirname, "../fixtures/websocket");
 const contestants: HttpContestant[] = [
   {
     name: "Athanor → ws",
-    note: "gateway and replica (`app.node`), two processes",
+    note: "the gateway takes the handshake, the replica (`app.node`) has the connection",
     async start() {
       const server = await startAthanor({ entry: join(fixtures, "app.ts") });
       return {
@@ -45,16 +45,6 @@ const contestants: HttpContestant[] = [
         pids: [...nginx.pids, child.pid as number],
         [Symbol.asyncDispose]: () => owned.disposeAsync(),
       };
-    },
-  },
-  {
-    name: "connection handed over → ws",
-    note: "an experiment: the process that took the handshake passes the socket on, and sees no bytes of it",
-    async start() {
-      const { child, match } = await startUntil(process.execPath, [join(fixtures, "handed-over.ts")], {
-        pattern: /listening at (http:\S+)/,
-      });
-      return { url: `${match[1]}/`, pids: [child.pid as number], [Symbol.asyncDispose]: () => end(child) };
     },
   },
   {
