@@ -7,10 +7,12 @@ import type { IncomingMessage } from "node:http";
 import { connect, type Socket } from "node:net";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
+import { io } from "socket.io-client";
 import { WebSocket } from "ws";
 import { build } from "../../src/build/index.ts";
 import { digestUpload } from "../../src/protocol/digest.ts";
 import type { DeploymentUpload } from "../../src/protocol/spec.ts";
+import type { LogLine, Page } from "../../src/protocol/wire.ts";
 import { startTestServer, type TestServer } from "../harness/server.ts";
 
 let server: TestServer;
@@ -184,6 +186,20 @@ for (const [service, handedOver] of [
       await closed(next);
     });
 
+    // What a port's own server calls is no call of the runtime's.
+    const itIfCalled = handedOver ? it : () => {};
+    itIfCalled("has the lines of its code in the log of its function", async () => {
+      const socket = await open();
+      const text = `said ${randomBytes(8).toString("hex")}`;
+      socket.send(`!say ${text}`);
+      const path = `/v1/deployments/deployments:${version}/logs?function=${service}`;
+      for (let said = false; !said; ) {
+        const { items } = (await (await server.api.fetch(path)).json()) as Page<LogLine>;
+        said = items.some(({ line }) => line === text);
+      }
+      socket.terminate();
+    });
+
     it("shows its code no channel of the server's", async () => {
       const socket = await open();
       assert.deepEqual(JSON.parse(String(await ask(socket, "!ipc"))), ["undefined", false, []]);
@@ -191,6 +207,20 @@ for (const [service, handedOver] of [
     });
   });
 }
+
+it("Socket.IO has its connection, from the beginning and by an upgrade", async () => {
+  for (const transports of [["websocket"], ["polling", "websocket"]]) {
+    const socket = io(server.url, { path: "/sockets/rooms/socket.io", transports, reconnection: false });
+    const upgraded = Promise.withResolvers<void>();
+    socket.on("connect", () => {
+      if (socket.io.engine.transport.name === "websocket") upgraded.resolve();
+      else socket.io.engine.once("upgrade", () => upgraded.resolve());
+    });
+    await upgraded.promise;
+    assert.equal(await socket.emitWithAck("shout", "ahoy"), "AHOY by websocket");
+    socket.disconnect();
+  }
+});
 
 it("a service's answer that is no HTTP is a 502", async () => {
   for (const service of ["node", "port"]) {

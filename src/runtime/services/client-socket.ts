@@ -2,7 +2,7 @@ import { Socket } from "node:net";
 import { HOP_DEFAULTS, HTTP_DEFAULTS } from "../../protocol/defaults.ts";
 import { CARRIED } from "../../protocol/replica.ts";
 import { FrameTracker } from "../../protocol/websocket.ts";
-import type { Call } from "../call.ts";
+import { type Call, currentCaller } from "../call.ts";
 import { AnswerEnd } from "./answer-end.ts";
 import type { SwitchingSocket } from "./switching-socket.ts";
 
@@ -74,13 +74,12 @@ export class ClientSocket extends Socket implements SwitchingSocket {
     this.#client = client;
     if (early.length > 0) this.push(early);
     client
-      .on("data", (bytes: Buffer) => {
-        if (!this.push(bytes)) client.pause();
-      })
-      .on("end", () => this.#clientEnded())
+      // The connection knows of no call, and the code's lines are the call's.
+      .on("data", (bytes: Buffer) => currentCaller.run(this.#call, this.#fromClient, bytes))
+      .on("end", () => currentCaller.run(this.#call, () => this.#clientEnded()))
       .on("timeout", () => this.#silent(client))
       .on("drain", () => client.setTimeout(this.#timeoutMs))
-      .on("close", () => this.#clientClosed(client));
+      .on("close", () => currentCaller.run(this.#call, () => this.#clientClosed(client)));
     client.setTimeout(this.#timeoutMs);
     this.#go("handed");
     this.#sayFarewell();
@@ -179,6 +178,10 @@ export class ClientSocket extends Socket implements SwitchingSocket {
     if (output.offer(bytes)) done();
     else output.write(bytes).then((taken) => done(taken ? null : new Error("The connection is closed")), done);
   }
+
+  readonly #fromClient = (bytes: Buffer): void => {
+    if (!this.push(bytes)) this.#client?.pause();
+  };
 
   #toClient(bytes: Buffer, done: Done): void {
     const client = this.#client as Socket;

@@ -2,6 +2,7 @@
 import { createServer, type IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import { App, upgradeWebSocket } from "athanor";
+import { Server } from "socket.io";
 import { WebSocketServer, type WebSocket as WsSocket } from "ws";
 
 const app = new App("sockets");
@@ -24,6 +25,7 @@ function talk(socket: WsSocket): void {
     pid: () => socket.send(String(process.pid)),
     ipc: () => socket.send(JSON.stringify([typeof process.send, Object.keys(process).includes("channel"), messages])),
     close: (argument) => socket.close(Number(argument.slice(0, 4)), argument.slice(5)),
+    say: (argument) => console.log(argument),
     cut: () => socket.terminate(),
     flood: (argument) => {
       for (let left = Number(argument); left > 0; left--) socket.send(Buffer.alloc(1024 * 1024, "f"));
@@ -67,6 +69,16 @@ export const fetched = app.fetch(options, () => (request: Request) => {
   const { socket, response } = upgradeWebSocket(request, { perMessageDeflate: true });
   talk(socket as unknown as WsSocket);
   return response;
+});
+
+export const rooms = app.node(options, () => {
+  const server = createServer();
+  new Server(server).on("connection", (socket) => {
+    socket.on("shout", (text: string, answer: (text: string) => void) =>
+      answer(`${text.toUpperCase()} by ${socket.conn.transport.name}`),
+    );
+  });
+  return server;
 });
 
 export const port = app.webServer(8713, { ...options, maxReplicas: 1 }, ({ port, host }) =>
