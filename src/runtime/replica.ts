@@ -25,6 +25,7 @@ import { runJob } from "./jobs.ts";
 import { type LoadedApp, type LoadedFunction, loadApp } from "./load.ts";
 import { Logs } from "./logs.ts";
 import { ClientSocket } from "./services/client-socket.ts";
+import { runConnection } from "./services/run-connection.ts";
 import { runFetch } from "./services/run-fetch.ts";
 import { type RunningService, startService } from "./services/service.ts";
 import { takeSockets } from "./sockets.ts";
@@ -200,10 +201,8 @@ export class Replica {
   }
 
   async #runService({ handler, connect }: RunningService, call: Call, open: OpenMessage): Promise<void> {
-    if (open.kind === "http" && connect !== null && open.upgrade === HTTP_CONNECTION) {
-      const { runConnection } = await import("./services/run-connection.ts");
+    if (open.kind === "http" && connect !== null && open.upgrade === HTTP_CONNECTION)
       return runConnection({ call, connect, logs: this.#logs });
-    }
     if (open.kind === "http" && handler !== null) {
       await runFetch({
         call,

@@ -1,10 +1,10 @@
 import { HOP_DEFAULTS } from "../protocol/defaults.ts";
 import { AthanorError } from "../protocol/errors.ts";
+import { CloseCode } from "../protocol/websocket.ts";
 import type { LoadedApp } from "../runtime/load.ts";
 import { type FetchHandler, fetchHandlerOf } from "../runtime/services/fetch-handler.ts";
 import { type FetchCall, runFetch } from "../runtime/services/run-fetch.ts";
 import type { Upgrade } from "../runtime/services/web-socket.ts";
-import { CloseCode } from "../server/websockets/frames.ts";
 
 /**
  * The `fetch` services of an app in this process. The others bind addresses and run programs, which a server is for.
