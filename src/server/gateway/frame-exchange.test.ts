@@ -5,7 +5,7 @@ import { connect } from "node:net";
 import { test } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
 import { startGateway, type TestGateway } from "../../../test/harness/gateway.ts";
-import { serviceSpec } from "../../../test/harness/specs.ts";
+import { endpointSpec, serviceSpec } from "../../../test/harness/specs.ts";
 import { tlsForTests } from "../../../test/harness/tls.ts";
 import type { TlsKeyPair } from "../http/tls.ts";
 import type { HttpCall } from "../replicas/session.ts";
@@ -22,9 +22,12 @@ interface Answer {
   cancelled?: () => void;
 }
 
-function before(answer: () => Answer, tls: TlsKeyPair | null = null): Promise<TestGateway> {
+const SERVICE = serviceSpec("api", "fetch", {}, { concurrency: 1000 });
+const ENDPOINT = endpointSpec("api", { concurrency: 1000 }, { methods: ["GET", "POST"] });
+
+function before(answer: () => Answer, tls: TlsKeyPair | null = null, fn = SERVICE): Promise<TestGateway> {
   return startGateway(
-    [serviceSpec("api", "fetch", {}, { concurrency: 1000 })],
+    [fn],
     (replica) => {
       replica.openHttp = () => {
         const { status = 200, headers, whole, pieces = [], trailers = [], cancelled } = answer();
@@ -164,36 +167,77 @@ test("over HTTP/2 trailers that belong to one connection are left out, and those
   ]);
 });
 
-test("what clients of HTTP/2 reset as soon as it is sent takes no place for longer", async () => {
+for (const [what, fn] of [
+  ["a service", SERVICE],
+  ["an endpoint", ENDPOINT],
+] as const)
+  test(`what clients of HTTP/2 ask ${what} and reset as soon as it is sent takes no place for longer`, async () => {
+    await using undo = new AsyncDisposableStack();
+    const { tls, ca } = await tlsForTests(undo);
+    let opened = 0;
+    let cancelled = 0;
+    const never = new Promise<void>(() => {});
+    async function* pieces(): AsyncGenerator<Uint8Array> {
+      yield Buffer.from("x");
+      await never;
+    }
+    await using gateway = await before(
+      () => {
+        opened++;
+        return { headers: [], pieces: pieces(), cancelled: () => cancelled++ };
+      },
+      tls,
+      fn,
+    );
+    const session = connectHttp2(`https://127.0.0.1:${gateway.port}`, { ca });
+    undo.defer(() => session.destroy());
+    await once(session, "connect");
+    const first = session.request({ ":path": "/demo/api" });
+    await once(
+      first.on("error", () => {}),
+      "response",
+    );
+    first.close(constants.NGHTTP2_CANCEL);
+    for (let i = 0; i < 100; i++) {
+      const stream = session.request({ ":method": "POST", ":path": "/demo/api" }).on("error", () => {});
+      stream.end("ab");
+      stream.close(constants.NGHTTP2_CANCEL);
+    }
+    const [alive] = (await once(session.request({ ":path": "/demo/nothing" }), "response")) as [IncomingHttpHeaders];
+    assert.equal(alive[":status"], 404);
+    while (cancelled < opened) await turn();
+    while ([...gateway.scheduler.groups()].some(({ load }) => load > 0)) await turn();
+    assert.equal(gateway.starter.replicas.length, 1);
+  });
+
+test("over HTTP/2 a stream of events of a declared length is waited for when the server stops, and another is ended", async () => {
   await using undo = new AsyncDisposableStack();
   const { tls, ca } = await tlsForTests(undo);
-  let opened = 0;
-  let cancelled = 0;
-  const never = new Promise<void>(() => {});
-  async function* pieces(): AsyncGenerator<Uint8Array> {
-    yield Buffer.from("x");
-    await never;
+  for (const length of ["18", null]) {
+    const more = Promise.withResolvers<void>();
+    async function* pieces(): AsyncGenerator<Uint8Array> {
+      yield Buffer.from("data: 1\n\n");
+      await more.promise;
+      yield Buffer.from("data: 2\n\n");
+    }
+    const headers: Pairs = [
+      ["content-type", "text/event-stream"],
+      ...(length === null ? [] : ([["content-length", length]] as Pairs)),
+    ];
+    await using gateway = await before(() => ({ headers, pieces: pieces() }), tls);
+    const session = connectHttp2(`https://127.0.0.1:${gateway.port}`, { ca });
+    undo.defer(() => session.destroy());
+    const stream = session.request({ ":path": "/demo/api" }).setEncoding("utf8");
+    let text = "";
+    stream.on("data", (piece: string) => {
+      text += piece;
+    });
+    await once(stream, "data");
+    gateway.stop.abort();
+    more.resolve();
+    await once(stream, "close");
+    assert.equal(text, length === null ? "data: 1\n\n" : "data: 1\n\ndata: 2\n\n");
+    assert.equal(stream.rstCode, constants.NGHTTP2_NO_ERROR);
+    assert.deepEqual(gateway.logged, []);
   }
-  await using gateway = await before(() => {
-    opened++;
-    return { headers: [], pieces: pieces(), cancelled: () => cancelled++ };
-  }, tls);
-  const session = connectHttp2(`https://127.0.0.1:${gateway.port}`, { ca });
-  undo.defer(() => session.destroy());
-  await once(session, "connect");
-  const first = session.request({ ":path": "/demo/api" });
-  await once(
-    first.on("error", () => {}),
-    "response",
-  );
-  first.close(constants.NGHTTP2_CANCEL);
-  for (let i = 0; i < 100; i++) {
-    const stream = session.request({ ":method": "POST", ":path": "/demo/api" }).on("error", () => {});
-    stream.end("ab");
-    stream.close(constants.NGHTTP2_CANCEL);
-  }
-  const [alive] = (await once(session.request({ ":path": "/demo/nothing" }), "response")) as [IncomingHttpHeaders];
-  assert.equal(alive[":status"], 404);
-  while (cancelled < opened) await turn();
-  assert.equal(gateway.starter.replicas.length, 1);
 });

@@ -131,7 +131,11 @@ export class FrameExchange {
     // The head leaves with the first bytes, or by itself where those are long in coming.
     const flush = setImmediate(() => res.flushHeaders());
     try {
-      for await (const chunk of this.#call.body) if (!(await writeWithBackPressure(res, chunk, signal))) return;
+      for await (const chunk of this.#call.body) {
+        // What was on its way when the answer was ended: after the end of a stream of HTTP/2 it would break it.
+        if (this.#endedEarly) return;
+        if (!(await writeWithBackPressure(res, chunk, signal))) return;
+      }
     } finally {
       clearImmediate(flush);
     }

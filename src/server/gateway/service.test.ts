@@ -371,6 +371,27 @@ test("a stream of events of a declared length has an end of its own, and is wait
   assert.ok(response.complete);
 });
 
+test("over HTTP/2 too: what a service declares and has not sent is waited for when the server stops", async () => {
+  await using undo = new AsyncDisposableStack();
+  const { tls, ca } = await tlsForTests(undo);
+  const begun = Promise.withResolvers<Socket>();
+  await using upstream = await speak((socket) => {
+    socket.write("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 18\r\n\r\ndata: 1\n\n");
+    begun.resolve(socket);
+  });
+  await using gateway = await startGateway([serviceSpec("api", "webServer")], () => upstream.address, tls);
+  const session = connectHttp2(`https://127.0.0.1:${gateway.port}`, { ca });
+  undo.defer(() => session.destroy());
+  const stream = session.request({ ":path": "/demo/api" }).setEncoding("utf8");
+  await once(stream, "data");
+  gateway.stop.abort();
+  const next = once(stream, "data");
+  (await begun.promise).write("data: 2\n\n");
+  assert.equal((await next)[0], "data: 2\n\n");
+  await once(stream, "close");
+  assert.equal(stream.rstCode, 0);
+});
+
 test("connections are used again, and the client's leaving cuts the service's", async () => {
   const gone = Promise.withResolvers<void>();
   await using upstream = await serve((req, res) => {
