@@ -6,7 +6,7 @@ import type { Socket } from "node:net";
 import { NewestBuffer } from "../protocol/lines.ts";
 import type { SocketMessage } from "../protocol/replica.ts";
 import type { ReplicaExit, ReplicaProcess } from "./engine.ts";
-import { sendSocket } from "./process-channel.ts";
+import { SocketChannel } from "./process-channel.ts";
 import { Freeze } from "./process-freeze.ts";
 import { readLines } from "./process-output.ts";
 import { Strays } from "./process-strays.ts";
@@ -50,6 +50,7 @@ export class ReplicaChild implements ReplicaProcess {
   memoryLimitBytes: number | null = null;
   memoryPeakBytes = 0;
   readonly #child: ChildProcess;
+  readonly #channel: SocketChannel;
   readonly #listeners: OnLine[] = [];
   readonly #lastStderr = new NewestBuffer<string>(LAST_STDERR_LINES, Number.POSITIVE_INFINITY);
   readonly #strays = new Strays();
@@ -72,6 +73,7 @@ export class ReplicaChild implements ReplicaProcess {
       env: options.env,
       stdio: ["ignore", "pipe", "pipe", "ipc"],
     });
+    this.#channel = new SocketChannel(this.#child);
     this.pid = this.#child.pid ?? null;
     for (const stream of ["stdout", "stderr"] as const) {
       const pipe = this.#child[stream];
@@ -85,7 +87,7 @@ export class ReplicaChild implements ReplicaProcess {
   }
 
   giveSocket(message: SocketMessage, socket: Socket, failed: () => void): void {
-    sendSocket(this.#child, message, socket, failed);
+    this.#channel.give(message, socket, failed);
   }
 
   stop(p: { graceMs: number }): Promise<ReplicaExit> {

@@ -4,7 +4,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { test } from "node:test";
-import { sendSocket } from "../../engines/process-channel.ts";
+import { SocketChannel } from "../../engines/process-channel.ts";
 import { AccessLog } from "../http/access-log.ts";
 import { Listener } from "../http/listener.ts";
 import { TrustedProxies } from "../http/proxies.ts";
@@ -44,6 +44,7 @@ async function start(): Promise<Handed> {
     warn: () => {},
     error: () => {},
   };
+  const channel = new SocketChannel(child);
   const closed = Promise.withResolvers<void>();
   const cancelled: string[] = [];
   const call = {
@@ -55,7 +56,7 @@ async function start(): Promise<Handed> {
     },
     send: async () => true,
     giveSocket: (socket: Socket, early: Buffer) =>
-      sendSocket(child, { stream: 1, early: early.toString("base64") }, socket, () => call.cancel("failed")),
+      channel.give({ stream: 1, early: early.toString("base64") }, socket, () => call.cancel("failed")),
   };
   let webSocket: HandedOver | null = null;
   const listener = new Listener({
