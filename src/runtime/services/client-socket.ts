@@ -23,7 +23,8 @@ export class ClientSocket extends Socket implements SwitchingSocket {
   readonly over: Promise<void>;
   readonly #over = Promise.withResolvers<void>();
   readonly #call: Call;
-  readonly #answer: AnswerEnd | null;
+  /** Where the head is sent as it is. */
+  #answer: AnswerEnd | null;
   /** The answer's head, where it is not sent as it is. */
   #head: string | null = null;
   #state: "answering" | "waiting" | "framed" | "handed" = "answering";
@@ -162,6 +163,7 @@ export class ClientSocket extends Socket implements SwitchingSocket {
       return;
     }
     const end = this.#answer.push(bytes);
+    if (end !== "open") this.#answer = null;
     if (end === "open") this.#send(bytes, done);
     else if (end === "other") {
       this.#state = "framed";
