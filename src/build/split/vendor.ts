@@ -6,7 +6,7 @@
  * the order in which the own code's imports say, however that is interleaved with the own code.
  */
 import { statSync } from "node:fs";
-import { type BuildContext, build, context, type Metafile, type Plugin } from "esbuild";
+import { type BuildContext, context, type Metafile, type Plugin } from "esbuild";
 import { digestVendor } from "../../protocol/digest.ts";
 import { VENDOR_FILE } from "../../protocol/spec.ts";
 import { baseOptions, type Chunk, chunkOf, filesOf, outputOptions, textOf } from "../esbuild-options.ts";
@@ -14,6 +14,7 @@ import type { Externals, Found } from "../external-packages.ts";
 import { ownPackagePlugin } from "../own-package.ts";
 import { packageDirOf } from "../packages.ts";
 import { compiledEagerly } from "./eager.ts";
+import { ModuleExports } from "./exports.ts";
 import type { Target } from "./package-imports.ts";
 import type { Taken } from "./taken.ts";
 
@@ -54,8 +55,7 @@ export class VendorBundler {
   readonly #root: string;
   readonly #externals: Externals;
   readonly #found: Found = new Map();
-  /** The names that modules export, while their files are the same; null: it is no ES module. */
-  readonly #exports = new Map<Target, readonly string[] | null>();
+  readonly #exports: ModuleExports;
   /** Targets that are no ES modules, as the last look at them found. */
   readonly #whole = new Set<Target>();
   #modules: VendorModule[] = [];
@@ -65,6 +65,7 @@ export class VendorBundler {
   constructor(root: string, externals: Externals) {
     this.#root = root;
     this.#externals = externals;
+    this.#exports = new ModuleExports(root, externals);
   }
 
   /** Null where packages cannot be in a chunk of their own, as where one has an `await` at the top of a file. */
@@ -73,7 +74,7 @@ export class VendorBundler {
     const kept = this.#kept;
     const isAsItWas = kept?.stamp === stampOf(kept?.vendor ?? null);
     if (isAsItWas && kept?.key === key) return kept.vendor;
-    if (!isAsItWas) this.#exports.clear();
+    if (!isAsItWas) this.#exports.forget();
     const vendor = await this.#make(taken).catch(() => null);
     this.#kept = { key, vendor, stamp: stampOf(vendor) };
     return vendor;
@@ -94,33 +95,12 @@ export class VendorBundler {
   /** Sorted, so that the same names give the same bytes. */
   async #modulesOf(taken: ReadonlyMap<Target, Taken>): Promise<VendorModule[] | null> {
     const whole = [...taken].filter(([, names]) => names === "all").map(([target]) => target);
-    if (!(await this.#lookAtExports(whole.filter((target) => !this.#exports.has(target)).sort()))) return null;
+    if (!(await this.#exports.lookAt(whole))) return null;
     const modules = [...taken].map(([target, names]) => ({
       target,
-      names: names === "all" ? (this.#exports.get(target) ?? null) : [...names].sort(),
+      names: names === "all" ? this.#exports.of(target) : [...names].sort(),
     }));
     return modules.sort((a, b) => (a.target < b.target ? -1 : 1));
-  }
-
-  /** False where one hands on what only shows when it runs. */
-  async #lookAtExports(targets: Target[]): Promise<boolean> {
-    if (targets.length === 0) return true;
-    const result = await build({
-      ...baseOptions(this.#root),
-      entryPoints: targets.map((target, index) => ({ in: target, out: String(index) })),
-      outdir: this.#root,
-      splitting: true,
-      metafile: true,
-      plugins: [ownPackagePlugin(this.#root), this.#externals.plugin(new Map())],
-    });
-    if (result.outputFiles?.some(({ text }) => /^ *__reExport\(/m.test(text))) return false;
-    const { inputs, outputs } = result.metafile;
-    for (const [file, { entryPoint, exports }] of Object.entries(outputs)) {
-      const target = entryPoint === undefined ? undefined : targets[Number(/(\d+)\.js$/.exec(file)?.[1])];
-      const isModule = inputs[entryPoint ?? ""]?.format === "esm";
-      if (target !== undefined) this.#exports.set(target, isModule ? exports.toSorted() : null);
-    }
-    return true;
   }
 
   async #bundle(stated: VendorModule[]): Promise<Vendor | null> {
