@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Exchange } from "../http/exchange.ts";
 import type { TrustedProxies } from "../http/proxies.ts";
@@ -85,10 +86,13 @@ export function eachRequestHeader(x: Exchange, p: ForwardedRequest, add: (name: 
 }
 
 /** HTTP/2 has the host in `:authority`, and cookies in as many fields as there are. */
-const isOwnOfHttp2 = (name: string): boolean => name.startsWith(":") || name === "host" || name === "cookie";
+const isOwnOfHttp2 = (name: string): boolean =>
+  name.startsWith(":") || name === "host" || name === "cookie" || name === "sec-websocket-key";
 
 function addForHttp2(x: Exchange, add: (name: string, value: string) => void): void {
   add("host", x.host);
+  // There is none in HTTP/2, and services speak HTTP/1.1.
+  if (x.upgrade !== null) add("sec-websocket-key", randomBytes(16).toString("base64"));
   const { cookie } = x.req.headers;
   if (cookie !== undefined) add("cookie", cookie);
 }

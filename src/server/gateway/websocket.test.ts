@@ -2,12 +2,21 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { createServer, type IncomingMessage } from "node:http";
+import {
+  type ClientHttp2Session,
+  type ClientHttp2Stream,
+  connect as connectHttp2,
+  constants,
+  type IncomingHttpHeaders,
+} from "node:http2";
 import { type AddressInfo, connect, type Socket } from "node:net";
 import { test } from "node:test";
 import WebSocket, { WebSocketServer } from "ws";
 import { startGateway, type TestGateway } from "../../../test/harness/gateway.ts";
 import { serviceSpec } from "../../../test/harness/specs.ts";
+import { tlsForTests } from "../../../test/harness/tls.ts";
 import type { FunctionSpec, ServiceSpec } from "../../protocol/spec.ts";
+import type { TlsKeyPair } from "../http/tls.ts";
 
 interface Service extends AsyncDisposable {
   gateway: TestGateway;
@@ -21,6 +30,7 @@ async function serve(
   options: ConstructorParameters<typeof WebSocketServer>[0] = {},
   service: Partial<ServiceSpec> = {},
   changes: Partial<FunctionSpec> = {},
+  tls: TlsKeyPair | null = null,
 ): Promise<Service> {
   const server = createServer((_req, res) => res.writeHead(426).end("upgrade"));
   const wss = new WebSocketServer({ server, maxPayload: 0, ...options });
@@ -28,10 +38,11 @@ async function serve(
   server.on("connection", (socket) => sockets.add(socket.on("close", () => sockets.delete(socket))));
   await once(server.listen(0, "127.0.0.1"), "listening");
   const { port } = server.address() as AddressInfo;
-  const gateway = await startGateway([serviceSpec("chat", "node", service, changes)], () => ({
-    host: "127.0.0.1",
-    port,
-  }));
+  const gateway = await startGateway(
+    [serviceSpec("chat", "node", service, changes)],
+    () => ({ host: "127.0.0.1", port }),
+    tls,
+  );
   return {
     gateway,
     url: `${gateway.url.replace("http", "ws")}/chat/room?x=1`,
@@ -253,4 +264,88 @@ test("an open WebSocket takes one place, and keeps its replica", async () => {
   two.close();
   await ended;
   await service.gateway.starter.until(() => service.gateway.starter.replicas[0]?.drained === true);
+});
+
+/** A WebSocket of `ws` on a stream of HTTP/2, whose client says so by an extended CONNECT. */
+async function dial(
+  session: ClientHttp2Session,
+  path: string,
+  headers: Record<string, string> = {},
+): Promise<{ head: IncomingHttpHeaders; stream: ClientHttp2Stream; socket: WebSocket }> {
+  const stream = session.request({
+    ...{ ":method": "CONNECT", ":protocol": "websocket", ":scheme": "https", ":path": path },
+    ...{ ":authority": "localhost", "sec-websocket-version": "13", ...headers },
+  });
+  stream.on("error", () => {});
+  const [head] = (await once(stream, "response")) as [IncomingHttpHeaders];
+  const socket = new WebSocket(null as never, undefined as never, {} as never);
+  // Else it takes itself for a server's, and does not mask what it sends.
+  Object.assign(socket, { _isServer: false });
+  if (Number(head[":status"]) === 200)
+    (socket as unknown as { setSocket(...args: unknown[]): void }).setSocket(stream, Buffer.alloc(0), {
+      maxPayload: 0,
+    });
+  return { head, stream, socket };
+}
+
+test("a stream of HTTP/2 becomes a WebSocket, is told 1001, and no other answer is taken for a switch", async () => {
+  await using undo = new AsyncDisposableStack();
+  const { tls, ca } = await tlsForTests(undo);
+  await using service = await serve({ handleProtocols: () => "b" }, { drainTimeoutS: 0 }, {}, tls);
+  const { gateway, wss } = service;
+  const session = connectHttp2(`https://127.0.0.1:${gateway.port}`, { ca });
+  undo.defer(() => session.destroy());
+  await once(session, "remoteSettings");
+  assert.equal(session.remoteSettings.enableConnectProtocol, true);
+  const connected = once(wss, "connection");
+  const { head, socket } = await dial(session, "/demo/chat/room?x=1", { "sec-websocket-protocol": "a, b" });
+  const [server, req] = (await connected) as [WebSocket, IncomingMessage];
+  assert.deepEqual([req.method, req.url], ["GET", "/room?x=1"]);
+  assert.deepEqual(
+    [head[":status"], head["sec-websocket-protocol"], head["sec-websocket-accept"]],
+    [200, "b", undefined],
+  );
+  assert.match(String(head["x-request-id"]), /./);
+  server.on("message", (data, isBinary) => server.send(data, { binary: isBinary }));
+  for (const sent of [Buffer.from("hello"), Buffer.alloc(3_000_000, 7)]) {
+    const echoed = once(socket, "message");
+    socket.send(sent);
+    assert.ok(sent.equals((await echoed)[0] as Buffer));
+  }
+  // Beside it the connection answers as ever.
+  const { head: none } = await dial(session, "/demo/nothing");
+  assert.equal(none[":status"], 404);
+  const over = once(socket, "close");
+  gateway.scheduler.retire(1);
+  const [code, reason] = (await over) as [number, Buffer];
+  assert.deepEqual([code, String(reason)], [1001, "a newer deployment is live"]);
+  await gateway.starter.until(() => gateway.starter.replicas[0]?.drained === true);
+});
+
+test("over HTTP/2 a service hears of a client that goes, and what answers 200 has not switched", async () => {
+  await using undo = new AsyncDisposableStack();
+  const { tls, ca } = await tlsForTests(undo);
+  const server = createServer((_req, res) => res.end("no WebSocket here"));
+  const wss = new WebSocketServer({ noServer: true });
+  server.on("upgrade", (req, connection, rest) => {
+    if (req.url === "/room") wss.handleUpgrade(req, connection, rest, (ws) => wss.emit("connection", ws));
+    else connection.end("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nno");
+  });
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  undo.defer(() => void server.close());
+  const { port } = server.address() as AddressInfo;
+  await using gateway = await startGateway([serviceSpec("chat", "node")], () => ({ host: "127.0.0.1", port }), tls);
+  const session = connectHttp2(`https://127.0.0.1:${gateway.port}`, { ca });
+  undo.defer(() => session.destroy());
+  await once(session, "remoteSettings");
+  const refused = await dial(session, "/demo/chat/else");
+  assert.equal(refused.head[":status"], 426);
+  await once(refused.stream.resume(), "end");
+  refused.stream.close();
+  const connected = once(wss, "connection");
+  const { stream } = await dial(session, "/demo/chat/room");
+  const [socket] = (await connected) as [WebSocket];
+  const left = once(socket, "close");
+  stream.close(constants.NGHTTP2_CANCEL);
+  assert.equal((await left)[0], 1006);
 });

@@ -3,6 +3,7 @@ import type { Duplex } from "node:stream";
 import { HOP_DEFAULTS } from "../../protocol/defaults.ts";
 import { AthanorError } from "../../protocol/errors.ts";
 import type { Exchange } from "../http/exchange.ts";
+import { StreamUpgrade } from "../http/stream-upgrade.ts";
 import type { HttpCall, ReplicaSession } from "../replicas/session.ts";
 import type { Lease } from "../scheduler/scheduler.ts";
 import { FrameStream } from "../websockets/frame-stream.ts";
@@ -58,14 +59,17 @@ function handedOver(x: Exchange, call: HttpCall, { headers }: Switched): HandedO
 }
 
 /** Tells the client that the protocol is switched, and takes its connection; `rest` is what it has sent past its request. */
-export function takeConnection(x: Exchange, headers: Switched["headers"]): { socket: Socket; rest: Buffer } {
+export function takeConnection(x: Exchange, headers: Switched["headers"]): { socket: Duplex; rest: Buffer } {
+  if (x.upgrade instanceof StreamUpgrade)
+    return x.upgrade.open([...passedHeaders(headers), ["x-request-id", x.requestId]]);
   const { socket, rest } = takeSocket(x);
   socket.write(switchedHead(x, headers), "latin1");
   return { socket, rest };
 }
 
 function takeSocket(x: Exchange): { socket: Socket; rest: Buffer } {
-  if (x.upgrade === null) throw new AthanorError("answer_invalid", "a protocol was switched that was not asked for");
+  if (x.upgrade === null || x.upgrade instanceof StreamUpgrade)
+    throw new AthanorError("answer_invalid", "a protocol was switched that was not asked for");
   const { socket, rest } = x.upgrade.take();
   socket.setNoDelay(true).setKeepAlive(true, HOP_DEFAULTS.keepAliveProbeMs);
   return { socket, rest };

@@ -8,6 +8,7 @@ import { sendJson } from "./answer.ts";
 import { readBytes } from "./body.ts";
 import { type Handler, Listener } from "./listener.ts";
 import { TrustedProxies } from "./proxies.ts";
+import type { Upgrade } from "./upgrade.ts";
 
 type Line = Record<string, unknown> & { message: string };
 
@@ -136,7 +137,7 @@ test("a WebSocket has its line when it is closed", async () => {
   await using server = await listen({
     share: 1,
     handle: (x) => {
-      const { socket } = x.upgrade?.take() ?? assert.fail("no upgrade");
+      const { socket } = (x.upgrade as Upgrade).take() ?? assert.fail("no upgrade");
       socket.end("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n");
     },
   });

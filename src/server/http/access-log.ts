@@ -35,7 +35,8 @@ export class AccessLog {
     const { res, served, measure: m } = x;
     const status = statusOf(res);
     // Of a WebSocket nobody but its two ends knows whether it was over.
-    const complete = res.writableFinished || status === 101;
+    const isSwitched = status === 101 || (x.isHttp2 && x.upgrade !== null && status === 200);
+    const complete = res.writableFinished || isSwitched;
     this.#log.info(
       {
         request_id: x.requestId,

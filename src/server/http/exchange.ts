@@ -5,6 +5,7 @@ import type { TLSSocket } from "node:tls";
 import { HTTP_DEFAULTS } from "../../protocol/defaults.ts";
 import { AthanorError } from "../../protocol/errors.ts";
 import { peerAddress } from "./proxies.ts";
+import { StreamUpgrade } from "./stream-upgrade.ts";
 import { type RequestTarget, readHost, readTarget } from "./target.ts";
 import { type Trace, traceOf } from "./trace.ts";
 import type { Upgrade } from "./upgrade.ts";
@@ -42,7 +43,7 @@ export class Exchange {
   /** What is Node's of HTTP/1 alone, `req.socket` above all, is not to be used then. */
   readonly isHttp2: boolean;
   /** The client asks to switch to WebSocket; null: it does not. */
-  readonly upgrade: Upgrade | null;
+  readonly upgrade: Upgrade | StreamUpgrade | null;
   /** For the access log: who answers, when it began, what is measured of it, and the code of what went wrong. */
   served: { app: string; function: string; deployment: string } | null = null;
   replica: string | null = null;
@@ -56,12 +57,13 @@ export class Exchange {
   #disconnected: AbortController | null = null;
 
   /** Throws bad_request, uri_too_long, header_too_large, method_not_allowed. */
-  constructor(req: IncomingMessage, res: ServerResponse, upgrade: Upgrade | null = null) {
+  constructor(req: IncomingMessage, res: ServerResponse, upgrade: Upgrade | StreamUpgrade | null = null) {
     this.req = req;
     this.res = res;
     this.upgrade = upgrade;
     this.requestId = requestIdOf(req.headers["x-request-id"]);
-    this.method = req.method ?? "GET";
+    // HTTP/2 asks by CONNECT for what HTTP/1.1, and so the service, is asked by GET.
+    this.method = upgrade instanceof StreamUpgrade ? "GET" : (req.method ?? "GET");
     this.isHttp2 = isHttp2(req);
     checkHead(req, this.isHttp2);
     const target = isServerWide(req) ? SERVER_WIDE : readTarget(req.url ?? "/");
@@ -106,6 +108,7 @@ export class Exchange {
   }
 
   get hasBody(): boolean {
+    if (this.upgrade !== null) return false;
     if (this.isHttp2) return !(this.req as unknown as Http2ServerRequest).stream.endAfterHeaders;
     return this.req.headers["transfer-encoding"] !== undefined || (this.contentLength ?? 0) > 0;
   }

@@ -8,6 +8,8 @@ export const HTTP2_OPTIONS = {
     maxConcurrentStreams: HTTP_DEFAULTS.maxStreams,
     maxHeaderListSize: HTTP_DEFAULTS.maxHeadBytes,
     enablePush: false,
+    // For WebSockets (RFC 8441).
+    enableConnectProtocol: true,
   },
   // Beside the fields, five begin with a colon.
   maxHeaderListPairs: HTTP_DEFAULTS.maxHeaders + 5,

@@ -16,6 +16,7 @@ import { Connections } from "./connections.ts";
 import { Exchange } from "./exchange.ts";
 import { HTTP2_OPTIONS, Http2Sessions, http2Response } from "./http2.ts";
 import { parserProblem } from "./refusal.ts";
+import { asksForWebSocketStream, StreamUpgrade } from "./stream-upgrade.ts";
 import type { TlsKeyPair } from "./tls.ts";
 import { asksForWebSocket, Upgrade } from "./upgrade.ts";
 
@@ -138,6 +139,12 @@ export class Listener {
     server.on("checkExpectation", (req, res) => this.#take(req, res));
     server.on("clientError", (error, socket) => this.#refuse(socket as Socket, parserProblem(error)));
     server.on("connect", (req, socket) => {
+      if (req.httpVersion === "2.0" && asksForWebSocketStream(req)) {
+        const res = socket as unknown as ServerResponse;
+        const { stream } = req as unknown as Http2ServerRequest;
+        this.#take(req, res, new StreamUpgrade(stream as ServerHttp2Stream, res));
+        return;
+      }
       const error = new AthanorError("method_not_allowed", "this server is no proxy: it takes no CONNECT");
       if (req.httpVersion === "2.0") refuseRequest(socket as unknown as ServerResponse, error, true);
       else this.#refuse(socket as Socket, error);
@@ -181,9 +188,11 @@ export class Listener {
     for (const socket of this.#sockets) socket.destroy();
   }
 
-  #take(req: IncomingMessage, res: ServerResponse, upgrade: Upgrade | null = null): void {
+  #take(req: IncomingMessage, res: ServerResponse, upgrade: Upgrade | StreamUpgrade | null = null): void {
     const stream = (req as unknown as Http2ServerRequest).stream as ServerHttp2Stream | undefined;
-    if (stream !== undefined) this.#connections.beginStream(req, res, stream.session?.socket as Socket);
+    if (upgrade instanceof StreamUpgrade) {
+      // It has no body that could be slow.
+    } else if (stream !== undefined) this.#connections.beginStream(req, res, stream.session?.socket as Socket);
     else if (!this.#connections.begin(req, res)) return;
     // A client that resets its connection is no fault of the server.
     res.on("error", ignore);
@@ -192,9 +201,9 @@ export class Listener {
     const logEnd = (): void => {
       if (x !== null) this.#accessLog?.end(x);
     };
-    if (upgrade !== null) req.socket.once("close", logEnd);
+    if (upgrade instanceof Upgrade) req.socket.once("close", logEnd);
     res.on("close", () => {
-      if (upgrade === null) logEnd();
+      if (!(upgrade instanceof Upgrade)) logEnd();
       if (stream !== undefined) return;
       this.#connections.end(req, res);
       // A connection whose answer was under way when the server began to close is idle from now on.

@@ -8,6 +8,7 @@ import { SocketChannel } from "../../engines/process-channel.ts";
 import { AccessLog } from "../http/access-log.ts";
 import { Listener } from "../http/listener.ts";
 import { TrustedProxies } from "../http/proxies.ts";
+import type { Upgrade } from "../http/upgrade.ts";
 import type { HttpCall } from "../replicas/session.ts";
 import { HandedOver } from "./handed-over.ts";
 
@@ -63,7 +64,7 @@ async function start(): Promise<Handed> {
     log,
     accessLog: new AccessLog({ log, share: 1, proxies: new TrustedProxies("none") }),
     handle: (x) => {
-      const { socket, rest } = x.upgrade?.take() ?? assert.fail("no upgrade");
+      const { socket, rest } = (x.upgrade as Upgrade).take();
       webSocket = new HandedOver({
         client: socket,
         early: rest,
