@@ -8,8 +8,9 @@ type Cut =
   /** It stays in the network; the client's connection breaks. `deliver` brings it to the database later. */
   | "commit";
 
-/** In the client's messages the statement, in the database's its tag. */
-const COMMIT = Buffer.from("COMMIT\0");
+/** The name of the client's statement, and the tag of the database's answer to it. */
+const COMMIT = Buffer.from("commit\0");
+const COMMITTED = Buffer.from("COMMIT\0");
 
 /** A network between a store and its database that loses what a test says. */
 export class CuttingProxy implements AsyncDisposable {
@@ -86,7 +87,7 @@ export class CuttingProxy implements AsyncDisposable {
     });
     database.on("data", (data) => {
       if (cut === null) client.write(data);
-      else if (cut === "answer" && data.includes(COMMIT)) {
+      else if (cut === "answer" && data.includes(COMMITTED)) {
         client.destroy();
         database.destroy();
       }

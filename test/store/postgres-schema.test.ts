@@ -166,6 +166,8 @@ describe("PostgreSQL's schema", { skip: postgresMissing() }, () => {
   it("understands every statement", async () => {
     await withSchema(async (client) => {
       for (const { name, text } of loadStatements().values()) {
+        // SQL prepares no transaction's own statements; the protocol does.
+        if (/^(-- .*\n)*(BEGIN|SET LOCAL|COMMIT|ROLLBACK)/.test(text)) continue;
         await assert.doesNotReject(client.query(`PREPARE "${name}" AS ${text}`), name);
       }
     });

@@ -8,6 +8,7 @@ import { Database } from "./postgres/database.ts";
 import * as deployments from "./postgres/deployments.ts";
 import { appendBatch } from "./postgres/events.ts";
 import { faultOf, toAthanorError } from "./postgres/faults.ts";
+import { type FinishCall, finishBatch, type Success, succeedBatch, successOf } from "./postgres/finish.ts";
 import { type InsertCall, insertBatch } from "./postgres/insert.ts";
 import { lockSpace } from "./postgres/locks.ts";
 import { migrate } from "./postgres/migrate.ts";
@@ -15,6 +16,7 @@ import { QueueNames } from "./postgres/names.ts";
 import { Pool, type PoolLog } from "./postgres/pool.ts";
 import * as queues from "./postgres/queues.ts";
 import * as reads from "./postgres/reads.ts";
+import { RunningRows } from "./postgres/running-rows.ts";
 import * as schedules from "./postgres/schedules.ts";
 import * as servers from "./postgres/servers.ts";
 import { Signals } from "./postgres/signals.ts";
@@ -82,7 +84,9 @@ class PostgresStore implements Store {
   readonly #underWay = new Set<Promise<unknown>>();
   readonly #inserts: Batcher<InsertCall, InsertedJob[]>;
   readonly #claims: Batcher<JobClaim, ClaimedJobs>;
-  readonly #finishes: Batcher<transitions.FinishCall, JobChange | null>;
+  readonly #finishes: Batcher<FinishCall, JobChange | null>;
+  readonly #successes: Batcher<Success, JobChange | null>;
+  readonly #runningRows = new RunningRows();
   readonly #appends: Batcher<EventBatch[], JobEvent[][]>;
   #closed = false;
 
@@ -93,13 +97,14 @@ class PostgresStore implements Store {
     this.#signals = p.signals;
     const names = new QueueNames(db);
     this.#names = names;
-    this.#inserts = this.#batcher((calls) => insertBatch(db, names, calls), {
+    this.#inserts = this.#batcher((calls) => insertBatch(db, names, this.#runningRows, calls), {
       lanes: 2,
       maxSize: MAX_BATCH_JOBS,
       sizeOf: ({ jobs }) => jobs.length,
     });
-    this.#claims = this.#batcher((calls) => claimBatch(db, names, calls));
-    this.#finishes = this.#batcher((calls) => transitions.finishBatch(db, names, calls));
+    this.#claims = this.#batcher((calls) => claimBatch(db, names, this.#runningRows, calls));
+    this.#finishes = this.#batcher((calls) => finishBatch(db, names, calls));
+    this.#successes = this.#batcher((calls) => succeedBatch(db, names, calls));
     this.#appends = this.#batcher((calls) => appendBatch(db, calls));
   }
 
@@ -135,7 +140,7 @@ class PostgresStore implements Store {
 
   jobInsertMany: Verb<"jobInsertMany"> = (p) => this.#do(() => (p.jobs.length === 0 ? none() : this.#inserts.call(p)));
   jobClaim: Verb<"jobClaim"> = (p) => this.#do(() => this.#claims.call(p));
-  jobFinish: Verb<"jobFinish"> = (p) => this.#do(() => this.#finishes.call(p));
+  jobFinish: Verb<"jobFinish"> = (p) => this.#do(() => this.#finish(p));
   jobCancel: Verb<"jobCancel"> = (p) => this.#told(() => transitions.jobCancel(this.#db, this.#names, p));
   jobCancelMany: Verb<"jobCancelMany"> = (p) => this.#told(() => transitions.jobCancelMany(this.#db, this.#names, p));
   jobExpire: Verb<"jobExpire"> = (p) => this.#told(() => transitions.jobExpire(this.#db, this.#names, p));
@@ -170,8 +175,10 @@ class PostgresStore implements Store {
     this.#tell(await this.#do(() => webhooks.webhookAgain(this.#db, p)), [{ type: "webhooks" }]);
   webhookNext: Verb<"webhookNext"> = (p) => this.#do(() => webhooks.webhookNext(this.#db, p));
 
-  eventAppend: Verb<"eventAppend"> = (p) =>
-    this.#do(() => (p.batches.length === 0 ? none() : this.#appends.call(p.batches)));
+  eventAppend: Verb<"eventAppend"> = (p) => {
+    for (const { job } of p.batches) this.#runningRows.take(job);
+    return this.#do(() => (p.batches.length === 0 ? none() : this.#appends.call(p.batches)));
+  };
   eventRange: Verb<"eventRange"> = (p) => this.#do(() => reads.eventRange(this.#db, p));
   blobUnreferenced: Verb<"blobUnreferenced"> = (p) => this.#do(() => upkeep.blobUnreferenced(this.#db, p));
   blobsNeeded: Verb<"blobsNeeded"> = (p) => this.#do(() => upkeep.blobsNeeded(this.#db, p));
@@ -189,6 +196,12 @@ class PostgresStore implements Store {
     this.#clock.stop();
     await this.#signals.stop();
     this.#db.pool.close();
+  }
+
+  async #finish(p: FinishCall): Promise<JobChange | null> {
+    const row = this.#runningRows.take(p.job);
+    const success = row === undefined ? null : await successOf(p, row);
+    return (success && (await this.#successes.call(success))) ?? (await this.#finishes.call(p));
   }
 
   #do<T>(start: () => Promise<T>): Promise<T> {

@@ -229,9 +229,10 @@ class Run {
       const { concurrency, rate } = LIMITS[name] as Limits;
       const at = rate === null && batch.every((job) => job.function === name) ? places : null;
       const left = { left: at?.limit ?? 0, owner: at?.owner ?? "" };
-      const expected = gone ? [] : batch.map((job) => this.#model.insert(job, left));
       const start = at === null ? null : { ...at, concurrency, replica: REPLICA };
       const insertion = this.#store.jobInsertMany({ jobs: batch, start, now });
+      const made = await insertion.catch(() => []);
+      const expected = gone ? [] : batch.map((job, i) => this.#model.insert(job, left, made[i]?.job.job ?? 0));
       if (gone) await rejectsWith(insertion, "job_not_found");
       else if (expected.includes(null)) await rejectsWith(insertion, "queue_full");
       else {

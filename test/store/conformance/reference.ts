@@ -60,19 +60,22 @@ export class Reference {
     return used !== undefined && this.get(used) === undefined;
   }
 
-  /** Null: the queue is full. `places`: those at hand, for one that nothing stands before. */
+  /** Null: the queue is full. `places`: those at hand, for one that nothing stands before. `number`: the store's, which may leave some out. */
   insert(
     p: NewJob,
     places: { left: number; owner: string },
+    number: number,
   ): { job: ReferenceJob; existing: boolean; position: number; started: boolean } | null {
     const used = this.#used.get(`${p.function} ${p.idempotency?.key}`);
     const earlier = used === undefined ? undefined : this.get(used);
     if (earlier !== undefined)
       return { job: earlier, existing: true, position: this.position(earlier) ?? 0, started: false };
     if (this.of(p.function, "queued").length >= p.queueSize) return null;
+    if (number <= this.#newest) throw new Error(`jobs:${number} was made after jobs:${this.#newest}`);
+    this.#newest = number;
     const job: ReferenceJob = {
       ...p,
-      ...{ job: ++this.#newest, status: "queued", hold: null, place: [this.#newest, 0], attempt: 0, lost: 0 },
+      ...{ job: number, status: "queued", hold: null, place: [number, 0], attempt: 0, lost: 0 },
       ...{ crashed: 0, owner: null, cancelRequestedAt: null, endedAt: null, events: [], first: 1 },
       hook: p.webhook === null ? null : { state: "waiting", attempt: 0, at: 0 },
     };

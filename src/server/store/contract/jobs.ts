@@ -5,7 +5,8 @@ import type { InsertedJob, JobRecord, JobStart, NewJob, Payload } from "./job.ts
 /** Jobs: their places in the queue, their attempts, their ends. */
 export interface JobVerbs {
   /**
-   * D. All or none, in order. Each new job gets its number, its `job.queued` event, and its place at the end of its function's queue.
+   * D. All or none, in order. Each new job gets its number, higher than all before it, its `job.queued` event, and its place at the end of
+   * its function's queue.
    * A job whose idempotency key was used for the same function less than 24 h ago is not made: the earlier one is returned with
    * `existing: true`, or the call rejects with `idempotency_conflict` where `inputHash` differs. Rejects with `queue_full`
    * where a queue would exceed its size, and with `deployment_not_found`. A job whose parent was asked to stop, or ended as `cancelled`, is

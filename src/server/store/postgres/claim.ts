@@ -5,6 +5,7 @@ import { Jobs } from "./jobs.ts";
 import { LOCKS } from "./locks.ts";
 import type { QueueNames } from "./names.ts";
 import type { JobRow } from "./rows.ts";
+import type { RunningRows } from "./running-rows.ts";
 
 /**
  * The way of jobs out of their queues to a replica. Claims of functions without limits pass over the rows that others hold, and wait for
@@ -40,6 +41,7 @@ interface QueueState {
 export async function claimBatch(
   db: Database,
   names: QueueNames,
+  running: RunningRows,
   calls: JobClaim[],
 ): Promise<{ settled: Settled<ClaimedJobs>[]; signals: StoreSignal[] }> {
   const claims = await Promise.all(calls.map((call) => withQueues(names, call)));
@@ -58,7 +60,10 @@ export async function claimBatch(
     const settled: Settled<ClaimedJobs>[] = [];
     for (const claim of claims) settled.push({ value: await claiming.claim(claim) });
     const signals = await claiming.save();
-    return () => ({ settled, signals });
+    return () => {
+      for (const row of claiming.started) running.add(row);
+      return { settled, signals };
+    };
   });
 }
 
@@ -114,6 +119,10 @@ class Claiming {
     );
     const jobs = taken.map(({ job }) => this.#jobs.record(job));
     return { jobs, retryAt: retries.length === 0 ? null : Math.min(...retries) };
+  }
+
+  get started(): JobRow[] {
+    return this.#done.flatMap((job) => this.#jobs.get(job) ?? []);
   }
 
   async save(): Promise<StoreSignal[]> {

@@ -171,13 +171,13 @@ export class Database {
 
   /** Sent in one piece with what follows. */
   async #begin(link: Link, { durable, locks = [] }: WriteOptions): Promise<void> {
-    const statements = ["BEGIN ISOLATION LEVEL READ COMMITTED"];
-    if (!durable) statements.push("SET LOCAL synchronous_commit TO off");
+    const begun = [link.command("begin")];
+    if (!durable) begun.push(link.command("commitSoon"));
     for (const { kind, id, shared } of locks) {
-      const take = shared ? "pg_advisory_xact_lock_shared" : "pg_advisory_xact_lock";
-      statements.push(`SELECT ${take}(${(this.#lockSpace + kind) | 0}, ${id | 0})`);
+      const place = { kind: (this.#lockSpace + kind) | 0, id: id | 0 };
+      begun.push(link.run(shared ? "lockShare" : "lockTake", place).then(() => ""));
     }
-    await link.text(statements.join(";"));
+    await Promise.all(begun);
   }
 
   async #commit(link: Link, tx: Tx, sent: () => void): Promise<void> {
@@ -185,15 +185,15 @@ export class Database {
       link.sequence++;
       void tx.write("writerMark", { writer: link.writer, sequence: link.sequence });
     }
-    const answer = link.text("COMMIT");
+    const answer = link.command("commit");
     sent();
-    const [, [committed]] = await Promise.all([tx.settled(), answer]);
-    if (committed?.command !== "COMMIT") throw new Error("the database rolled the transaction back");
+    const [, committed] = await Promise.all([tx.settled(), answer]);
+    if (committed !== "COMMIT") throw new Error("the database rolled the transaction back");
   }
 
   async #rollBack(link: Link): Promise<void> {
     try {
-      await link.text("ROLLBACK");
+      await link.command("rollback");
       const [row] = await link.run<{ sequence: number }>("writerRead", { writer: link.writer });
       link.sequence = row?.sequence ?? -1;
       this.pool.release(link);

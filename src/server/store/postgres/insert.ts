@@ -7,9 +7,10 @@ import type { Database, Tx } from "./database.ts";
 import { Jobs } from "./jobs.ts";
 import { LOCKS } from "./locks.ts";
 import type { QueueNames } from "./names.ts";
-import { type Planned, queuedRow, startedRow, toInsert } from "./new-rows.ts";
+import { type Log, type Planned, queuedRow, startedRow, toInsert, toKeys, toRest } from "./new-rows.ts";
 import { applyOutcome, ENDS } from "./outcomes.ts";
 import { type JobRow, storable, toJob } from "./rows.ts";
+import type { RunningRows } from "./running-rows.ts";
 
 /** The way of jobs into their queues. */
 
@@ -40,6 +41,7 @@ interface KeyUse {
 export async function insertBatch(
   db: Database,
   names: QueueNames,
+  running: RunningRows,
   calls: InsertCall[],
 ): Promise<{ settled: Settled<InsertedJob[]>[]; signals: StoreSignal[] }> {
   const queues = await Promise.all(calls.map((call) => queuesOf(names, call.jobs)));
@@ -61,6 +63,7 @@ export async function insertBatch(
     }
     const made = await insertion.make();
     return () => {
+      for (const row of insertion.started) running.add(row);
       const settled = answers.map((answer): Settled<InsertedJob[]> => {
         return "error" in answer ? answer : { value: answer.value.map((one) => insertion.toInserted(one, made)) };
       });
@@ -100,7 +103,11 @@ export class Insertion {
   readonly #deployments = new Set<number>();
   readonly #uses = new Map<string, KeyUse>();
   readonly #cancelledParents = new Set<number>();
+  /** For the jobs that are made, in their order; those that are left stay unused. */
+  #numbers: number[] = [];
   #saved: StoreSignal[] = [];
+  /** As they run, of the jobs that have been made, those that were started. */
+  readonly #started = new Map<Planned, JobRow>();
 
   private constructor(tx: Tx, names: QueueNames, now: number) {
     this.#tx = tx;
@@ -126,6 +133,7 @@ export class Insertion {
       insertion.#readDeployments([...new Set(wanted.map(({ job }) => job.deployment))]),
       insertion.#readUses(wanted),
       insertion.#readParents(wanted.flatMap(({ job }) => job.parent ?? [])),
+      insertion.#takeNumbers(wanted.length),
     ]);
     await insertion.#jobs.keys.lock(
       wanted.flatMap(({ job, queue }) =>
@@ -152,19 +160,35 @@ export class Insertion {
     }
   }
 
-  /** Writes what is planned; resolves with the rows, whose numbers the database gives. */
+  /** Writes what is planned. */
   async make(): Promise<Map<Planned, JobRow>> {
-    if (this.#planned.length === 0) return new Map();
-    const rows = JSON.stringify(await Promise.all(this.#planned.map(toInsert)));
-    const numbers = await this.#tx.write<{ job: number }>("jobInsert", { rows });
-    if (this.#planned.some((one) => one.cancelled)) await this.#cancel(numbers);
-    this.#saved = await this.#jobs.save();
-    return new Map(
-      this.#planned.map((one, index) => {
-        const job = numbers[index]?.job ?? 0;
-        return [one, this.#jobs.get(job) ?? queuedRow(one, job)];
-      }),
+    const jobs = this.#planned.map((one, index) => ({ one, number: this.#numbers[index] ?? 0 }));
+    if (jobs.length === 0) return new Map();
+    const write = (name: string, rows: object[]) => {
+      if (rows.length > 0) void this.#tx.write(name, { rows: JSON.stringify(rows) });
+    };
+    const inserts = await Promise.all(jobs.map(({ one, number }) => toInsert(one, number)));
+    write("jobInsert", inserts);
+    write(
+      "jobInsertKeys",
+      jobs.flatMap(({ one, number }) => toKeys(one, number)),
     );
+    write(
+      "jobInsertRest",
+      jobs.flatMap(({ one, number }) => toRest(one, number)),
+    );
+    const doomed = jobs.flatMap(({ one, number }) => (one.cancelled ? number : []));
+    if (doomed.length > 0) await this.#cancel(doomed);
+    this.#saved = await this.#jobs.save();
+    const made = new Map(jobs.map(({ one, number }) => [one, this.#jobs.get(number) ?? queuedRow(one, number)]));
+    for (const [index, [one, row]] of [...made].entries()) {
+      if (one.start !== null) this.#started.set(one, startedRow(row, one.start, inserts[index] as Log));
+    }
+    return made;
+  }
+
+  get started(): Iterable<JobRow> {
+    return this.#started.values();
   }
 
   toInserted(answer: Answer, made: Map<Planned, JobRow>): InsertedJob {
@@ -174,11 +198,12 @@ export class Insertion {
     }
     const { planned, existing } = answer;
     const row = made.get(planned) as JobRow;
-    if (planned.start === null) {
+    const running = this.#started.get(planned);
+    if (running === undefined) {
       const position = row.status === "queued" ? planned.position : 0;
       return { job: toRecord(row), existing, position, started: null };
     }
-    const started = toRecord(startedRow(row, planned.start));
+    const started = toRecord(running);
     if (existing) return { job: started, existing, position: 0, started: null };
     return { job: toRecord(row), existing, position: planned.position, started };
   }
@@ -210,6 +235,12 @@ export class Insertion {
       this.#countsOf(queue).push({ priority, queued, ready });
       this.#running.set(queue, (this.#running.get(queue) ?? 0) + running);
     }
+  }
+
+  async #takeNumbers(count: number): Promise<void> {
+    if (count === 0) return;
+    const rows = await this.#tx.read<{ job: number }>("jobNumbers", { count });
+    this.#numbers = rows.map(({ job }) => job);
   }
 
   async #readDeployments(deployments: number[]): Promise<void> {
@@ -352,8 +383,7 @@ export class Insertion {
     return counts;
   }
 
-  async #cancel(numbers: { job: number }[]): Promise<void> {
-    const doomed = this.#planned.flatMap((one, index) => (one.cancelled ? (numbers[index]?.job ?? 0) : []));
+  async #cancel(doomed: number[]): Promise<void> {
     await this.#jobs.lock(doomed);
     for (const job of doomed) {
       const row = this.#jobs.get(job);

@@ -202,12 +202,17 @@ function toWrite({ before, after, blobs }: Entry): object {
       after.expires_at !== null &&
       before.attempt === 0 &&
       (goes === "running" || goes === "ended"),
-    prune_at: after.finished_at === null ? null : Math.ceil(after.finished_at + after.ttl_s * 1000),
+    prune_at: pruneAt(after),
     blobs: blobs.length === 0 ? null : blobs,
   };
 }
 
-function signalsOf({ before, after }: Entry, names: QueueNames): StoreSignal[] {
+export function pruneAt({ finished_at: finishedAt, ttl_s: ttlS }: JobRow): number | null {
+  return finishedAt === null ? null : Math.ceil(finishedAt + ttlS * 1000);
+}
+
+/** What others are to hear of a change. */
+export function signalsOf({ before, after }: Pick<Entry, "before" | "after">, names: QueueNames): StoreSignal[] {
   const { job, deployment, status } = after;
   const { app, function: name } = names.name(after.queue);
   const signals: StoreSignal[] = [];

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import type { Duplex } from "node:stream";
 import { Client, type QueryResult, types } from "pg";
 import { POSTGRES_DEFAULTS } from "../../../protocol/defaults.ts";
+import { type Answer, Burst, type Prepared, toText } from "./burst.ts";
 import type { Statement } from "./statements.ts";
 import type { Target } from "./target.ts";
 
@@ -16,7 +17,7 @@ const NUMBERS = {
 };
 
 /**
- * One connection, which sends what it is given without waiting for the answers before it.
+ * One connection, which sends what it is given without waiting for the answers before it; in one piece what it is given in a row.
  *
  *   open --error, end, close(), cut()--> closed
  */
@@ -28,6 +29,9 @@ export class Link implements AsyncDisposable {
   sequence = 0;
   readonly #client: Client;
   readonly #statements: Map<string, Statement>;
+  readonly #prepared = new Map<string, Prepared>();
+  /** Gathers until what runs now has come to its end. */
+  #burst: Burst | null = null;
   #closed = false;
 
   private constructor(client: Client, statements: Map<string, Statement>) {
@@ -66,21 +70,41 @@ export class Link implements AsyncDisposable {
     return this.#closed;
   }
 
-  /** A statement of the `.sql` files, prepared once on each connection. */
+  /** A statement of the `.sql` files. */
   async run<T>(name: string, params: Params = {}): Promise<T[]> {
-    const statement = this.#statements.get(name);
-    if (statement === undefined) throw new Error(`no SQL statement is called ${name}`);
-    const values = statement.params.map((param) => {
-      if (params[param] === undefined) throw new Error(`the statement ${name} needs ${param}`);
-      return params[param];
-    });
-    return (await this.#client.query({ name, text: statement.text, values })).rows as T[];
+    return (await this.#add(name, params)).rows as T[];
+  }
+
+  /** The same, for what it says it has done: `COMMIT`, or `ROLLBACK`. */
+  async command(name: string): Promise<string> {
+    return (await this.#add(name, {})).command;
   }
 
   /** Statements without parameters, one after the other; one result for each. */
   async text(sql: string): Promise<QueryResult[]> {
+    this.#send();
     const result: QueryResult | QueryResult[] = await this.#client.query(sql);
     return Array.isArray(result) ? result : [result];
+  }
+
+  #add(name: string, params: Params): Promise<Answer> {
+    const statement = this.#statements.get(name);
+    if (statement === undefined) throw new Error(`no SQL statement is called ${name}`);
+    const values = statement.params.map((param) => {
+      if (params[param] === undefined) throw new Error(`the statement ${name} needs ${param}`);
+      return toText(params[param]);
+    });
+    if (this.#burst === null) {
+      this.#burst = new Burst(this.#prepared, NUMBERS.getTypeParser);
+      process.nextTick(() => this.#send());
+    }
+    return this.#burst.add(statement, values);
+  }
+
+  #send(): void {
+    const burst = this.#burst;
+    this.#burst = null;
+    if (burst !== null) this.#client.query(burst);
   }
 
   /** For LISTEN. */

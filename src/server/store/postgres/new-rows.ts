@@ -17,34 +17,55 @@ export interface Planned {
   start: JobStart | null;
 }
 
-type Log = Pick<JobRow, "first_event" | "last_event" | "tail">;
+/** What a row holds of the job's log. */
+export type Log = Pick<JobRow, "first_event" | "last_event" | "tail">;
 
-/** What the statement `jobInsert` takes of a job. */
-export async function toInsert(planned: Planned, ord: number): Promise<object> {
+/** What the statement `jobInsert` takes of a job; what is null is left out. */
+export async function toInsert(planned: Planned, number: number): Promise<Log & Record<string, unknown>> {
   const { job, queue, now, hold, start } = planned;
   return {
-    ...{ ord, queue, deployment: job.deployment, hold, priority: job.priority, input: job.input, now },
+    ...{ job: number, queue, deployment: job.deployment, priority: job.priority, input: job.input, now },
+    ...(hold === null ? {} : { hold }),
     ...(start === null
-      ? { status: "queued", starts: 0, ...queuedLog(planned) }
+      ? { status: "queued", starts: 0, run_after: ceil(job.runAfter) ?? undefined, ...queuedLog(planned) }
       : { status: "running", starts: 1, ...(await startedLog(planned, start)), ...holderOf(start, now) }),
-    key: job.concurrencyKey === null ? null : storable(job.concurrencyKey.key),
-    key_limit: job.concurrencyKey?.limit ?? null,
+    ...keyOf(job),
     max_attempts: job.maxAttempts,
-    run_after: start === null ? ceil(job.runAfter) : null,
-    expires_at: ceil(job.expiresAt),
+    expires_at: ceil(job.expiresAt) ?? undefined,
     ttl_s: job.ttlS,
     events_window: job.eventsWindow,
     events_window_bytes: job.eventsWindowBytes,
-    parent: job.parent,
-    retry_of: job.retryOf,
-    traceparent: job.traceparent,
-    blobs: job.inputBlobs.length === 0 ? null : job.inputBlobs,
-    idempotency_key: job.idempotency === null ? null : storable(job.idempotency.key),
-    input_hash: job.idempotency?.inputHash ?? null,
-    webhook_url: job.webhook?.url ?? null,
-    webhook_host: job.webhook === null ? null : new URL(job.webhook.url).host,
-    webhook_secret: job.webhook?.secret ?? null,
+    parent: job.parent ?? undefined,
+    retry_of: job.retryOf ?? undefined,
+    traceparent: job.traceparent ?? undefined,
+    webhook_url: job.webhook?.url,
   };
+}
+
+/** What `jobInsertKeys` takes. */
+export function toKeys({ job, queue, now }: Planned, number: number): object[] {
+  if (job.idempotency === null) return [];
+  return [{ queue, key: storable(job.idempotency.key), input_hash: job.idempotency.inputHash, job: number, now }];
+}
+
+/** What `jobInsertRest` takes, of a job that has any of it. */
+export function toRest({ job, queue, hold, start }: Planned, number: number): object[] {
+  const { expiresAt, inputBlobs, webhook } = job;
+  if (hold === null && inputBlobs.length === 0 && webhook === null && (expiresAt === null || start !== null)) return [];
+  return [
+    {
+      ...{ job: number, queue, deployment: job.deployment, priority: job.priority, ...keyOf(job), hold },
+      ...{ status: start === null ? "queued" : "running", run_after: ceil(job.runAfter), expires_at: ceil(expiresAt) },
+      blobs: inputBlobs.length === 0 ? null : inputBlobs,
+      ...(webhook === null
+        ? {}
+        : { webhook_url: webhook.url, webhook_host: new URL(webhook.url).host, webhook_secret: webhook.secret }),
+    },
+  ];
+}
+
+function keyOf({ concurrencyKey }: NewJob) {
+  return concurrencyKey === null ? {} : { key: storable(concurrencyKey.key), key_limit: concurrencyKey.limit };
 }
 
 /** What the database holds of a job that was just made, where it was not started. */
@@ -71,9 +92,9 @@ export function queuedRow(planned: Planned, number: number): JobRow {
   };
 }
 
-/** The same of one that was started. */
-export function startedRow(queued: JobRow, start: JobStart): JobRow {
-  const running = { status: "running", attempt: 1, fence: 1, run_after: null, last_event: 2 } as const;
+/** The same of one that was started, with its log. */
+export function startedRow(queued: JobRow, start: JobStart, { first_event, last_event, tail }: Log): JobRow {
+  const running = { status: "running", attempt: 1, fence: 1, run_after: null, first_event, last_event, tail } as const;
   return { ...queued, ...running, ...holderOf(start, queued.created_at) };
 }
 

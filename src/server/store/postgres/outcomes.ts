@@ -36,26 +36,30 @@ function heedCancel(row: JobRow, outcome: Outcome): Outcome {
 }
 
 async function end(jobs: Jobs, row: JobRow, outcome: Outcome, status: JobStatus) {
-  const { now } = jobs;
-  const common = {
-    status,
-    replica: null,
-    owner: null,
-    hold: null,
-    run_after: null,
-    finished_at: now,
-    status_since: now,
-  };
   if (outcome.type === "succeed") {
-    const added: NewJobEvent[] = [
-      { event: "job.result", data: resultData(outcome.result) },
-      { event: "job.end", data: { status } },
-    ];
-    const change = { ...common, result: outcome.result, progress: 1 };
+    const { change, added } = success(outcome.result, jobs.now);
     return await jobs.change(row.job, change, added, outcome.resultBlobs);
   }
   const { error } = outcome;
-  return await jobs.change(row.job, { ...common, error }, [{ event: "job.end", data: { status, error } }]);
+  const change = { ...ended(status, jobs.now), error };
+  return await jobs.change(row.job, change, [{ event: "job.end", data: { status, error } }]);
+}
+
+/** What the end of an attempt with a result changes, and adds to the log. */
+export function success(result: string, now: number): { change: Partial<JobRow>; added: NewJobEvent[] } {
+  const status = "succeeded";
+  return {
+    change: { ...ended(status, now), result, progress: 1 },
+    added: [
+      { event: "job.result", data: resultData(result) },
+      { event: "job.end", data: { status } },
+    ],
+  };
+}
+
+function ended(status: JobStatus, now: number) {
+  const nobody = { replica: null, owner: null, hold: null, run_after: null };
+  return { status, ...nobody, finished_at: now, status_since: now };
 }
 
 async function requeue(jobs: Jobs, row: JobRow, outcome: Outcome) {

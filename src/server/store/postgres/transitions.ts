@@ -1,5 +1,4 @@
-import type { CancelledJobs, JobChange, JobFilter, JobOutcome, JobRecord, StoreSignal } from "../store.ts";
-import type { Settled } from "./batch.ts";
+import type { CancelledJobs, JobChange, JobFilter, JobRecord } from "../store.ts";
 import type { Database, Tx } from "./database.ts";
 import { Jobs } from "./jobs.ts";
 import type { QueueNames } from "./names.ts";
@@ -8,40 +7,9 @@ import { queueIds } from "./reads.ts";
 import type { JobRow } from "./rows.ts";
 import type { Told } from "./told.ts";
 
-/** The ways of jobs out of `running` and `queued`: the ends of attempts, cancellation, expiry, rescue. */
-
-export interface FinishCall {
-  job: number;
-  fence: number;
-  outcome: JobOutcome;
-  now: number;
-}
+/** The ways of jobs out of `running` and `queued` that are not the end of an attempt (finish.ts): cancellation, expiry, rescue. */
 
 const nothing = () => ({ value: null, signals: [] });
-
-export async function finishBatch(
-  db: Database,
-  names: QueueNames,
-  calls: FinishCall[],
-): Promise<{ settled: Settled<JobChange | null>[]; signals: StoreSignal[] }> {
-  return await db.write({ durable: true }, async (tx) => {
-    const settled: Settled<JobChange | null>[] = [];
-    const jobs = new Jobs({ tx, names, now: Math.max(...calls.map(({ now }) => now)) });
-    await jobs.lock(calls.map(({ job }) => job));
-    await names.load(
-      calls.flatMap(({ job }) => jobs.get(job)?.queue ?? []),
-      tx,
-    );
-    for (const { job, fence, outcome, now } of calls) {
-      jobs.now = now;
-      const row = jobs.get(job);
-      const held = row !== undefined && row.status === "running" && row.fence === fence;
-      settled.push({ value: held ? await applyOutcome(jobs, row, outcome) : null });
-    }
-    const signals = await jobs.save();
-    return () => ({ settled, signals });
-  });
-}
 
 export async function jobCancel(
   db: Database,

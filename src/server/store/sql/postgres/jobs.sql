@@ -1,16 +1,15 @@
+-- name: jobNumbers
+-- Of jobs that are about to be made: whoever adds to a queue holds its lock, so that they are committed in the order of their numbers.
+SELECT nextval(pg_get_serial_sequence('jobs', 'job')) AS job FROM generate_series(1, :count::integer);
+
 -- name: jobInsert
--- In the order of `ord`, which is then the order of the numbers. Returns them.
 WITH n AS MATERIALIZED (
-  SELECT nextval(pg_get_serial_sequence('jobs', 'job')) AS job, given.*
-  FROM (
-    SELECT * FROM json_to_recordset(:rows::json) AS given (
-      ord integer, queue integer, deployment integer, status text, hold text, priority integer, key text, key_limit integer, input text,
-      starts integer, replica text, owner text, started_at bigint, first_event integer, last_event integer,
-      max_attempts integer, run_after bigint, expires_at bigint, now bigint, ttl_s double precision, events_window integer,
-      events_window_bytes bigint, tail text, parent bigint, retry_of bigint, blobs json, idempotency_key text, input_hash text,
-      webhook_url text, webhook_host text, webhook_secret text, traceparent text
-    ) ORDER BY ord
-  ) AS given
+  SELECT * FROM json_to_recordset(:rows::json) AS given (
+    job bigint, queue integer, deployment integer, status text, hold text, priority integer, key text, key_limit integer, input text,
+    starts integer, replica text, owner text, started_at bigint, first_event integer, last_event integer,
+    max_attempts integer, run_after bigint, expires_at bigint, now bigint, ttl_s double precision, events_window integer,
+    events_window_bytes bigint, tail text, parent bigint, retry_of bigint, webhook_url text, traceparent text
+  )
 ), made AS (
   INSERT INTO jobs (
     job, queue, deployment, status, hold, priority, place, concurrency_key, key_limit, input, attempt, fence, replica, owner, started_at,
@@ -27,6 +26,29 @@ WITH n AS MATERIALIZED (
   SELECT deployment, queue, -priority, job << 20, job, expires_at FROM n WHERE hold IS NULL AND status = 'queued'
 ), to_running AS (
   INSERT INTO running (job, queue, owner, key) SELECT job, queue, owner, key FROM n WHERE status = 'running'
+)
+INSERT INTO job_counts (queue, deployment, priority, part, ready, held, running)
+SELECT queue, deployment, priority, pg_backend_pid() % 32,
+  count(*) FILTER (WHERE hold IS NULL AND status = 'queued'), count(*) FILTER (WHERE hold IS NOT NULL),
+  count(*) FILTER (WHERE status = 'running')
+FROM n GROUP BY queue, deployment, priority ORDER BY queue, deployment, priority
+ON CONFLICT (queue, deployment, priority, part) DO UPDATE
+SET ready = job_counts.ready + excluded.ready, held = job_counts.held + excluded.held, running = job_counts.running + excluded.running;
+
+-- name: jobInsertKeys
+INSERT INTO idempotency_keys (queue, key, input_hash, job, created_at)
+SELECT queue, key, input_hash, job, now
+FROM json_to_recordset(:rows::json) AS n (queue integer, key text, input_hash text, job bigint, now bigint)
+ON CONFLICT (queue, key)
+DO UPDATE SET input_hash = excluded.input_hash, job = excluded.job, created_at = excluded.created_at;
+
+-- name: jobInsertRest
+-- What few jobs have.
+WITH n AS MATERIALIZED (
+  SELECT * FROM json_to_recordset(:rows::json) AS given (
+    job bigint, queue integer, deployment integer, status text, hold text, priority integer, key text, run_after bigint, expires_at bigint,
+    blobs json, webhook_url text, webhook_host text, webhook_secret text
+  )
 ), to_delayed AS (
   INSERT INTO delayed (run_after, job, queue, deployment)
   SELECT run_after, job, queue, deployment FROM n WHERE hold = 'delay'
@@ -34,27 +56,12 @@ WITH n AS MATERIALIZED (
   INSERT INTO key_waits (queue, key, rank, job) SELECT queue, key, -priority, job FROM n WHERE hold = 'key'
 ), to_expiring AS (
   INSERT INTO expiring (expires_at, job) SELECT expires_at, job FROM n WHERE expires_at IS NOT NULL AND status = 'queued'
-), counted AS (
-  INSERT INTO job_counts (queue, deployment, priority, part, ready, held, running)
-  SELECT queue, deployment, priority, pg_backend_pid() % 32,
-    count(*) FILTER (WHERE hold IS NULL AND status = 'queued'), count(*) FILTER (WHERE hold IS NOT NULL),
-    count(*) FILTER (WHERE status = 'running')
-  FROM n GROUP BY queue, deployment, priority ORDER BY queue, deployment, priority
-  ON CONFLICT (queue, deployment, priority, part) DO UPDATE
-  SET ready = job_counts.ready + excluded.ready, held = job_counts.held + excluded.held, running = job_counts.running + excluded.running
 ), to_blobs AS (
   INSERT INTO job_blobs (job, sha256)
   SELECT DISTINCT job, sha256 FROM n CROSS JOIN LATERAL json_array_elements_text(blobs) AS sha256 WHERE blobs IS NOT NULL
-), to_keys AS (
-  INSERT INTO idempotency_keys (queue, key, input_hash, job, created_at)
-  SELECT queue, idempotency_key, input_hash, job, now FROM n WHERE idempotency_key IS NOT NULL
-  ON CONFLICT (queue, key)
-  DO UPDATE SET input_hash = excluded.input_hash, job = excluded.job, created_at = excluded.created_at
-), to_webhooks AS (
-  INSERT INTO webhooks (job, url, host, secret, state)
-  SELECT job, webhook_url, webhook_host, webhook_secret, 'waiting' FROM n WHERE webhook_url IS NOT NULL
 )
-SELECT job FROM n ORDER BY ord;
+INSERT INTO webhooks (job, url, host, secret, state)
+SELECT job, webhook_url, webhook_host, webhook_secret, 'waiting' FROM n WHERE webhook_url IS NOT NULL;
 
 -- name: jobInsertContext
 -- Deployments that are there, of those that jobs are to be made for.
@@ -192,6 +199,35 @@ FROM n WHERE goes IS NOT NULL
 GROUP BY queue, deployment, priority ORDER BY queue, deployment, priority
 ON CONFLICT (queue, deployment, priority, part) DO UPDATE
 SET ready = job_counts.ready + excluded.ready, held = job_counts.held + excluded.held, running = job_counts.running + excluded.running;
+
+-- name: jobSucceed
+-- Ends attempts whose rows are still as they are known to be; returns which were. What is asked of a row stands in a CASE since the plan is
+-- made once, and the statistics of a table that was empty then would have all jobs read for the few that run.
+WITH n AS MATERIALIZED (
+  SELECT * FROM json_to_recordset(:rows::json) AS n (
+    job bigint, fence bigint, known_event integer, first_event integer, last_event integer, tail text, result text, now bigint, prune_at bigint
+  )
+), written AS (
+  UPDATE jobs SET status = 'succeeded', result = n.result, progress = 1, replica = NULL, owner = NULL, finished_at = n.now,
+    status_since = n.now, first_event = n.first_event, last_event = n.last_event, tail = n.tail
+  FROM n
+  WHERE jobs.job = n.job
+    AND CASE
+      WHEN jobs.fence = n.fence AND jobs.last_event = n.known_event THEN jobs.status = 'running' AND jobs.cancel_requested_at IS NULL
+      ELSE false
+    END
+  RETURNING jobs.job, jobs.queue, jobs.deployment, jobs.priority, n.prune_at
+), from_running AS (
+  DELETE FROM running USING written WHERE running.job = written.job
+), to_ended AS (
+  INSERT INTO ended (prune_at, job, status) SELECT prune_at, job, 'succeeded' FROM written
+), counted AS (
+  INSERT INTO job_counts (queue, deployment, priority, part, ready, held, running)
+  SELECT queue, deployment, priority, pg_backend_pid() % 32, 0, 0, -count(*)
+  FROM written GROUP BY queue, deployment, priority ORDER BY queue, deployment, priority
+  ON CONFLICT (queue, deployment, priority, part) DO UPDATE SET running = job_counts.running + excluded.running
+)
+SELECT job FROM written;
 
 -- name: jobNewest
 SELECT last_value AS job FROM jobs_job_seq;

@@ -1,3 +1,22 @@
+-- name: begin
+BEGIN ISOLATION LEVEL READ COMMITTED;
+
+-- name: commitSoon
+-- The commit does not wait for the disk.
+SET LOCAL synchronous_commit TO off;
+
+-- name: commit
+COMMIT;
+
+-- name: rollback
+ROLLBACK;
+
+-- name: lockTake
+SELECT pg_advisory_xact_lock(:kind::integer, :id::integer);
+
+-- name: lockShare
+SELECT pg_advisory_xact_lock_shared(:kind::integer, :id::integer);
+
 -- name: writerInsert
 INSERT INTO writers (writer, sequence) VALUES (:writer, 0);
 
