@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { AthanorError } from "../../src/protocol/errors.ts";
+import type { NewJobEvent } from "../../src/protocol/event.ts";
 import { openPostgresStore } from "../../src/server/store/postgres.ts";
 import type { ClaimFunction, Store, StoreSignal } from "../../src/server/store/store.ts";
 import { postgresMissing, TestPostgres } from "../harness/postgres.ts";
@@ -9,11 +10,13 @@ import {
   assertSound,
   claim,
   claimOne,
+  eventsOf,
   finish,
   givenDeployment,
   insertJobs,
   insertOne,
   newJob,
+  outcome,
   rejectsWith,
   T0,
   unlimited,
@@ -249,6 +252,30 @@ describe("several servers on one database", { skip: postgresMissing() }, () => {
     };
     return { stores, [Symbol.asyncDispose]: dispose };
   }
+
+  it("end a job that another of them has changed since it was started here", async () => {
+    await using all = await openSome(2);
+    const [here, there] = all.stores as [Store, Store];
+    const deployment = await givenDeployment(here);
+    const start = { limit: 1, concurrency: null, replica: "replicas:1", owner: "here" };
+    for (const change of ["an event", "a cancel", "nothing"]) {
+      const [inserted] = await here.jobInsertMany({ jobs: [newJob(deployment)], start, now: T0 });
+      const job = inserted?.started;
+      assert(job);
+      const events: NewJobEvent[] = [{ event: "job.progress", data: { progress: 0.5, message: "half" } }];
+      if (change === "an event")
+        await there.eventAppend({ batches: [{ job: job.job, fence: job.fence, events }], now: T0 });
+      if (change === "a cancel") await there.jobCancel({ job: job.job, now: T0 + 1 });
+      const ended = await finish(here, job, "succeed");
+      assert.deepEqual(await there.jobGet({ job: job.job }), ended.job);
+      assert.equal(ended.job.cancelRequestedAt, change === "a cancel" ? T0 + 1 : null);
+      const logged = await eventsOf(there, job.job);
+      assert.deepEqual(logged.slice(-2), ended.events);
+      assert.equal(logged.length, change === "an event" ? 5 : 4);
+      assert.equal(await here.jobFinish({ job: job.job, fence: job.fence, outcome: outcome("fail"), now: T0 }), null);
+    }
+    await assertSound(here);
+  });
 
   it("never exceed a function's concurrency or a key's limit together, and leave nothing waiting", async () => {
     await using all = await openSome(3);
