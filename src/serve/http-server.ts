@@ -26,6 +26,7 @@ export function exchangeServer(handle: (x: Exchange) => Promise<void> | void, lo
     maxHeaderSize: HTTP_DEFAULTS.maxHeadBytes,
     requireHostHeader: false,
     noDelay: true,
+    optimizeEmptyRequests: true,
     shouldUpgradeCallback: maySwitch,
   });
   server.maxHeadersCount = HTTP_DEFAULTS.maxHeaders + 1;

@@ -44,7 +44,7 @@ export function sendEmpty(x: Exchange, status: number, headers: Record<string, s
 /** Any error as problem+json; what is no AthanorError is a fault of the server: logged, and answered without its message. */
 export function sendProblem(x: Exchange, thrown: unknown, log: Log): void {
   // The client left halfway through its own body: nobody is there to answer, and nothing is wrong here.
-  if (x.req.destroyed && !x.req.complete) return;
+  if (x.hasBody && x.req.destroyed && !x.req.complete) return;
   const error = toAthanorError(thrown);
   x.failure = error.code;
   if (ERRORS[error.code].cause === "system" && error.code !== "shutting_down") {

@@ -20,8 +20,11 @@ export function acceptBody(x: Exchange, maxBytes: number): void {
 
 /** The body as it comes. Reading may stop early: the connection stays, so that an answer can still be sent on it. */
 export function bodyStream(x: Exchange): AsyncIterable<Uint8Array> {
-  return x.req.iterator({ destroyOnReturn: false });
+  return x.hasBody ? x.req.iterator({ destroyOnReturn: false }) : NOTHING;
 }
+
+/** Node does not say of a request without a body that it has ended. */
+const NOTHING: AsyncIterable<Uint8Array> = { async *[Symbol.asyncIterator]() {} };
 
 /** Requests whose head has come in this turn of the event loop; a body that came with its head has been parsed at the turn's end. */
 let turn: Promise<void> | null = null;
@@ -41,6 +44,7 @@ export async function arrivedBody(x: Exchange): Promise<Uint8Array | null> {
 /** The whole body, at most `maxBytes`. Throws body_too_large, bad_request where the client stops halfway. */
 export async function readBytes(x: Exchange, maxBytes: number): Promise<Buffer> {
   acceptBody(x, maxBytes);
+  if (!x.hasBody) return Buffer.alloc(0);
   const chunks: Buffer[] = [];
   let size = 0;
   return new Promise((resolve, reject) => {

@@ -39,6 +39,8 @@ const NODE_OPTIONS = {
   // Exchange looks, and answers with a problem.
   requireHostHeader: false,
   noDelay: true,
+  // A request without a body is no stream that has to be read to its end.
+  optimizeEmptyRequests: true,
 };
 
 export interface ListenerOptions {
