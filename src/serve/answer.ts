@@ -40,12 +40,12 @@ export class ExchangeAnswer implements HttpAnswer {
     const { res } = this.#x;
     if (this.#ended || res.destroyed) return false;
     if (this.#head !== null && lengthOf(this.#head.headers) === bytes.length) {
-      this.#sendHead();
+      this.#sendHead(true);
       this.#ended = true;
       endAnswer(this.#x, bytes);
       return true;
     }
-    this.#sendHead();
+    this.#sendHead(false);
     return writeWithBackPressure(res, bytes, this.#x.signal);
   }
 
@@ -59,7 +59,7 @@ export class ExchangeAnswer implements HttpAnswer {
   end(): void {
     if (this.#ended || this.#x.res.destroyed) return;
     this.#ended = true;
-    this.#sendHead();
+    this.#sendHead(false);
     endAnswer(this.#x);
   }
 
@@ -69,9 +69,9 @@ export class ExchangeAnswer implements HttpAnswer {
     return this.#taken;
   }
 
-  #sendHead(): void {
+  #sendHead(whole: boolean): void {
     if (this.#head === null) return;
-    setAnswerHead(this.#x, this.#head);
+    setAnswerHead(this.#x, this.#head, whole);
     this.#head = null;
   }
 }

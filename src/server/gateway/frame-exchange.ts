@@ -100,11 +100,12 @@ export class FrameExchange {
     const hasBody = mayHaveBody(x, status);
     const { trailers } = this.#call;
     const counted = !declared && whole !== null && trailers.length === 0 && hasBody;
-    if (counted) headers.push(["content-length", String(whole.length)]);
-    // Else a body of another length than it says would run into the next answer on the client's connection.
-    else res.strictContentLength = declared && hasBody;
+    // A body of another length than it says would run into the next answer on the client's connection. One that is whole is counted here.
+    const length = passed.find(isLength)?.[1];
+    res.strictContentLength = declared && hasBody && Number(length) !== whole?.length;
     const chunked = !declared && !counted;
-    beginAnswer(x, { status, headers, chunked }, this.#ownCors);
+    const shown: [string, string][] = counted ? [...headers, ["content-length", String(whole.length)]] : headers;
+    beginAnswer(x, { status, headers: shown, chunked }, this.#ownCors);
     const over = whenToEnd({
       method: x.method,
       headers: passed,

@@ -115,8 +115,15 @@ export function isFit(name: string, value: string, hasLength: boolean): boolean 
   return name !== "content-length" || (!hasLength && LENGTH.test(value));
 }
 
-/** Sets the head of the function's answer, which leaves with the first bytes. A header that HTTP cannot carry is left out. */
-export function setAnswerHead(x: Exchange, head: { status: number; headers: [string, string][] }): void {
+/**
+ * Sets the head of the function's answer, which leaves with the first bytes. A header that HTTP cannot carry is left out. `whole`: the body is
+ * there, and of the length that the head says; else Node counts it, and then takes two writes for what is one.
+ */
+export function setAnswerHead(
+  x: Exchange,
+  head: { status: number; headers: [string, string][] },
+  whole: boolean,
+): void {
   const { res } = x;
   const flat: string[] = [];
   let hasLength = false;
@@ -126,7 +133,7 @@ export function setAnswerHead(x: Exchange, head: { status: number; headers: [str
     flat.push(name, value);
   }
   flat.push("x-request-id", x.requestId);
-  res.strictContentLength = hasLength && mayHaveBody(x, head.status);
+  res.strictContentLength = !whole && hasLength && mayHaveBody(x, head.status);
   // Headers that the gateway has set itself, as CORS needs them, stand before those of the answer; Vary may have values of both.
   if (res.hasHeader("vary")) appendTo(res, "vary", flat);
   res.writeHead(head.status, flat);

@@ -101,25 +101,25 @@ async function passAnswer(x: Exchange, call: HttpCall): Promise<void> {
   if (whole !== null) {
     const declared = head.headers.find(([name]) => name === "content-length")?.[1];
     if (declared !== undefined && Number(declared) !== whole.length && mayHaveBody(x, head.status)) throw wrongLength();
-    setAnswerHead(x, head);
+    setAnswerHead(x, head, true);
     endAnswer(x, whole);
     return;
   }
   // The head leaves with the first bytes, or by itself where those are long in coming.
   const flush = setImmediate(() => {
     if (res.headersSent || res.destroyed) return;
-    setAnswerHead(x, head);
+    setAnswerHead(x, head, false);
     res.flushHeaders();
   });
   try {
     for await (const chunk of call.body) {
-      if (!res.headersSent) setAnswerHead(x, head);
+      if (!res.headersSent) setAnswerHead(x, head, false);
       if (!(await writeWithBackPressure(res, chunk, x.signal))) return;
     }
   } finally {
     clearImmediate(flush);
   }
-  if (!res.headersSent) setAnswerHead(x, head);
+  if (!res.headersSent) setAnswerHead(x, head, false);
   endAnswer(x);
 }
 

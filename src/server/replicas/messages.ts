@@ -81,7 +81,25 @@ export function parseTrailers(payload: Buffer): [string, string][] {
   return payload.length === 0 ? [] : headers(parsePayload<unknown>(payload));
 }
 
+/** Heads come again and again, byte for byte; a small one is read once. */
+const knownHeads = new Map<string, HeadMessage>();
+const MAX_KNOWN_HEADS = 256;
+const MAX_KNOWN_HEAD_BYTES = 512;
+
+/** What it returns is not to be changed: it may be returned again. */
 export function parseHead(payload: Buffer): HeadMessage {
+  if (payload.length > MAX_KNOWN_HEAD_BYTES) return readHead(payload);
+  const bytes = payload.toString("latin1");
+  const known = knownHeads.get(bytes);
+  if (known !== undefined) return known;
+  const head = readHead(payload);
+  if (head.kind !== "http") return head;
+  if (knownHeads.size >= MAX_KNOWN_HEADS) knownHeads.clear();
+  knownHeads.set(bytes, head);
+  return head;
+}
+
+function readHead(payload: Buffer): HeadMessage {
   const head = fields(payload);
   if (head.kind === "http") return { kind: "http", status: status(head.status), headers: headers(head.headers) };
   if (head.kind === "information")
