@@ -83,6 +83,8 @@ export const SERVER_DEFAULTS = {
   maxSpawnMany: 10_000,
   /** How far back the rate looks that waits are estimated from, and `Retry-After` of a full queue. */
   rateWindowMs: 5 * MINUTE_S * SECOND_MS,
+  /** Starts that a rate counts are kept so much longer than it spans: a claim may have waited for its turn behind one of a later time. */
+  rateSlackMs: 10 * SECOND_MS,
   /** A list of jobs says the position of each where no more than these wait; counting takes time in proportion to the queue. */
   maxCountedPositions: 1000,
   maxRetryAfterS: 5 * MINUTE_S,

@@ -181,6 +181,13 @@ const fine: [string, History][] = [
     two({ promise: { rate: { limit: 1, perMs: 5000 } }, first: [4, 5], second: [6, 7] }),
   ],
   [
+    "starts that only look close together, since the clock was set between them",
+    {
+      ...two({ promise: { rate: { limit: 1, perMs: 5001 } }, first: [4, 5], second: [6, 7] }),
+      faults: [{ at: 4.2, until: 5.5, fault: "skew clock (server=0, byMs=10000)" }],
+    },
+  ],
+  [
     "a job that failed with a replica that was killed",
     {
       ...withLog([queued, running(1), failedEnd], {

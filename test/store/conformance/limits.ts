@@ -252,6 +252,16 @@ export function limitConformance(open: Open): void {
       assert.deepEqual(await starts(5001), [0, null]);
     });
 
+    it("holds for a claim that waited while others of a later time went before it", async () => {
+      await using store = await open();
+      const deployment = await givenDeployment(store);
+      await insertJobs(store, deployment, 9);
+      const starts = async (at: number, limit: number) =>
+        (await claimWith(store, deployment, rated(2, 1000), { now: T0 + at, limit })).jobs.length;
+      assert.deepEqual([await starts(0, 1), await starts(12, 1), await starts(1015, 1)], [1, 1, 1]);
+      assert.equal(await starts(951, 1), 0, "0, 12 and 951 are in one span");
+    });
+
     it("counts starts of attempts, over deployments, and holds up no other function", async () => {
       await using store = await open();
       const first = await givenDeployment(store);

@@ -1,3 +1,4 @@
+import { SERVER_DEFAULTS } from "../../../protocol/defaults.ts";
 import type { ClaimedJobs, ClaimFunction, JobClaim, StoreSignal } from "../store.ts";
 import type { Settled } from "./batch.ts";
 import type { Database, Tx } from "./database.ts";
@@ -183,7 +184,7 @@ class Claiming {
     if (rate === null || started === 0) return;
     const kept = this.#states.get(queue)?.rate_per_ms ?? 0;
     if (kept < rate.perMs) void this.#tx.write("rateGrow", { queue, perMs: rate.perMs });
-    const before = now - Math.max(kept, rate.perMs);
+    const before = now - Math.max(kept, rate.perMs) - SERVER_DEFAULTS.rateSlackMs;
     void this.#tx.write("rateStart", { queue, now, starts: started, before });
   }
 

@@ -1,3 +1,4 @@
+import { SERVER_DEFAULTS } from "../../../protocol/defaults.ts";
 import type { ClaimedJobs, ClaimFunction, JobClaim, JobRecord } from "../store.ts";
 import type { Connection } from "./connection.ts";
 import type { JobRow } from "./job-row.ts";
@@ -100,7 +101,7 @@ function countStarts(
   if (rate === null) return null;
   if (started > 0) {
     if (rateKeptMs < rate.perMs) db.run("rateGrow", { queue, perMs: rate.perMs });
-    db.run("ratePrune", { queue, before: now - Math.max(rateKeptMs, rate.perMs) });
+    db.run("ratePrune", { queue, before: now - Math.max(rateKeptMs, rate.perMs) - SERVER_DEFAULTS.rateSlackMs });
     db.run("rateStart", { queue, now, starts: started });
   }
   if (!heldBack) return null;
