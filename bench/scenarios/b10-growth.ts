@@ -3,7 +3,8 @@ import { join } from "node:path";
 import { performance } from "node:perf_hooks";
 import type { AppSpec, FunctionSpec } from "../../src/protocol/spec.ts";
 import { routeTable, targetOf } from "../../src/server/gateway/routes.ts";
-import type { JobOutcome, JobRecord, NewJob, Store } from "../../src/server/store/store.ts";
+import type { JobOutcome, JobRecord, Store } from "../../src/server/store/store.ts";
+import { givenDeployment, newJob } from "../../test/store/conformance/given.ts";
 import { Unavailable } from "../contestant.ts";
 import { startPostgres } from "../peers/postgres.ts";
 import { temporaryFolder } from "../peers/temporary.ts";
@@ -107,35 +108,7 @@ async function openPostgres(): Promise<Opened> {
   };
 }
 
-async function deploy(store: Store): Promise<number> {
-  const spec: AppSpec = { specVersion: 1, name: "demo", compute: "dedicated", functions: [], $defs: {} };
-  const now = store.clock();
-  const { deployment } = await store.deploymentInsert({
-    app: "demo",
-    digest: "d".repeat(64),
-    spec,
-    uploadBlob: null,
-    now,
-  });
-  await store.deploymentActivate({ deployment, schedules: [], now });
-  return deployment;
-}
-
-function newJob(deployment: number): NewJob {
-  return {
-    ...{ app: "demo", function: "infer", deployment, input: '{"n":1}', inputBlobs: [], queueSize: 2 * QUEUED },
-    ...{ ttlS: 3600, eventsWindow: 1000, eventsWindowBytes: 2 ** 24, maxAttempts: 1, idempotency: null, priority: 0 },
-    ...{
-      runAfter: null,
-      expiresAt: null,
-      concurrencyKey: null,
-      parent: null,
-      retryOf: null,
-      traceparent: null,
-      webhook: null,
-    },
-  };
-}
+const growing = { input: '{"n":1}', queueSize: 2 * QUEUED, maxAttempts: 1 };
 
 async function claim(store: Store, deployment: number, limit: number): Promise<JobRecord[]> {
   const functions = [{ name: "infer", concurrency: null, rate: null }];
@@ -145,9 +118,9 @@ async function claim(store: Store, deployment: number, limit: number): Promise<J
 
 /** Of one claim and its end, one at a time, with the queue that long. */
 async function claimUs(store: Store, queued: number): Promise<number> {
-  const deployment = await deploy(store);
+  const deployment = await givenDeployment(store, "demo", store.clock());
   for (let left = queued; left > 0; left -= INSERTED_AT_ONCE) {
-    const jobs = Array.from({ length: Math.min(left, INSERTED_AT_ONCE) }, () => newJob(deployment));
+    const jobs = Array.from({ length: Math.min(left, INSERTED_AT_ONCE) }, () => newJob(deployment, growing));
     await store.jobInsertMany({ jobs, now: store.clock() });
   }
   settleDisk();
@@ -166,8 +139,8 @@ async function claimUs(store: Store, queued: number): Promise<number> {
 
 /** Of one batch to the log of a running job, once that many events of many jobs are stored. */
 async function appendUs(store: Store, stored: number): Promise<number> {
-  const deployment = await deploy(store);
-  const jobs = Array.from({ length: 1000 }, () => newJob(deployment));
+  const deployment = await givenDeployment(store, "demo", store.clock());
+  const jobs = Array.from({ length: 1000 }, () => newJob(deployment, growing));
   await store.jobInsertMany({ jobs, now: store.clock() });
   const running = await claim(store, deployment, jobs.length);
   const at = new Date(0).toISOString();

@@ -13,8 +13,11 @@ export function mapStacks(p: { files: ReadonlyMap<string, string>; runtimeUrl: s
   const mapOf = (file: string): SourceMap | null => {
     const path = p.files.get(file);
     if (path === undefined) return null;
-    const map = maps.has(file) ? (maps.get(file) ?? null) : readMap(path);
-    maps.set(file, map);
+    let map = maps.get(file);
+    if (map === undefined) {
+      map = readMap(path);
+      maps.set(file, map);
+    }
     return map;
   };
   const runtimeDir = new URL(".", p.runtimeUrl).href;

@@ -33,7 +33,7 @@ export function exchangeServer(handle: (x: Exchange) => Promise<void> | void, lo
   const take = (req: IncomingMessage, res: ServerResponse, upgrade: Upgrade | null = null): void => {
     newest.set(req.socket, res);
     // Node lets go what it has read behind a request that could have switched and does not.
-    if (req.headers.upgrade !== undefined && upgrade === null && asksForWebSocket(req)) res.shouldKeepAlive = false;
+    if (upgrade === null && asksForWebSocket(req)) res.shouldKeepAlive = false;
     res.on("error", ignore);
     req.on("error", ignore);
     let x: Exchange;

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { deploymentOf, functionSpec } from "../../test/harness/specs.ts";
+import { newJob } from "../../test/store/conformance/given.ts";
 import { Blobs } from "./blobs/blobs.ts";
 import { ReplicaLogs } from "./deployments/logs.ts";
 import { DeploymentService } from "./deployments/service.ts";
@@ -56,27 +57,7 @@ test("one round clears away ended jobs, and files that nothing needs, and keeps 
     await store.deploymentActivate({ deployment, schedules: [], now: 1 });
     await logs.flush();
     for (const number of [deployment, 99]) writeFileSync(join(dataDir, "logs", `${number}.ndjson`), "");
-    const job = {
-      app: "demo",
-      function: "infer",
-      deployment,
-      input: "{}",
-      inputBlobs: [],
-      queueSize: 10,
-      ttlS: 1,
-      eventsWindow: 10,
-      eventsWindowBytes: 100_000,
-      maxAttempts: 1,
-      idempotency: null,
-      priority: 0,
-      runAfter: null,
-      expiresAt: null,
-      concurrencyKey: null,
-      parent: null,
-      retryOf: null,
-      traceparent: null,
-      webhook: null,
-    };
+    const job = newJob(deployment, { ttlS: 1 });
     const inserted = await store.jobInsertMany({ jobs: [job, { ...job, ttlS: 1e10 }], now: 1 });
     for (const { job } of inserted) await store.jobCancel({ job: job.job, now: 1 });
 

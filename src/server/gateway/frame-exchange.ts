@@ -93,15 +93,14 @@ export class FrameExchange {
     }
     const { headers } = head;
     // Of those that leave: one that is no number, or a second, declares nothing.
-    const isLength = ([name]: readonly [string, string]): boolean => name === "content-length";
     const passed = passedHeaders(headers);
-    const declared = passed.some(isLength);
+    const length = passed.find(([name]) => name === "content-length")?.[1];
+    const declared = length !== undefined;
     const whole = this.#call.whole();
     const hasBody = mayHaveBody(x, status);
     const { trailers } = this.#call;
     const counted = !declared && whole !== null && trailers.length === 0 && hasBody;
     // A body of another length than it says would run into the next answer on the client's connection. One that is whole is counted here.
-    const length = passed.find(isLength)?.[1];
     res.strictContentLength = declared && hasBody && Number(length) !== whole?.length;
     const chunked = !declared && !counted;
     const shown: [string, string][] = counted ? [...headers, ["content-length", String(whole.length)]] : headers;

@@ -18,13 +18,14 @@ interface NewUpgrade {
 /** Whether the client asks to switch to WebSocket. A request with a body is answered as any other: the protocol knows none. */
 export function asksForWebSocket(req: IncomingMessage): boolean {
   const { upgrade, connection } = req.headers;
+  if (upgrade === undefined) return false;
   const hasBody = req.headers["transfer-encoding"] !== undefined || (req.headers["content-length"] ?? "0") !== "0";
   return (
     req.method === "GET" &&
     req.httpVersion === "1.1" &&
     !hasBody &&
     /(?:^|,)\s*upgrade\s*(?:,|$)/i.test(connection ?? "") &&
-    /^websocket$/i.test(upgrade ?? "")
+    /^websocket$/i.test(upgrade)
   );
 }
 

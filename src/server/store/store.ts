@@ -47,6 +47,9 @@ export interface Store
   subscribe(listener: (signal: StoreSignal) => void): () => void;
 }
 
+/** What a verb takes. */
+export type VerbParams<Verb extends keyof Store> = Store[Verb] extends (p: infer P) => unknown ? P : never;
+
 /** What another server has done. It may be told twice, or late. */
 export type StoreSignal =
   /** Jobs of the function may be claimed that could not be before. */

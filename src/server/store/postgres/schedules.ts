@@ -1,26 +1,23 @@
 import { AthanorError } from "../../../protocol/errors.ts";
 import { type ScheduleRow, toSchedule } from "../rows.ts";
-import type { InsertedJob, NewJob, ScheduleRecord, StoreSignal } from "../store.ts";
+import type { ScheduleRecord, Store, StoreSignal, VerbParams } from "../store.ts";
 import type { Database } from "./database.ts";
 import { Insertion, queuesOf } from "./insert.ts";
 import { LOCKS } from "./locks.ts";
 import type { QueueNames } from "./names.ts";
 
-export async function scheduleList(db: Database, p: { app?: string }): Promise<ScheduleRecord[]> {
+export async function scheduleList(db: Database, p: VerbParams<"scheduleList">): Promise<ScheduleRecord[]> {
   return (await db.read<ScheduleRow>("scheduleList", { app: p.app ?? null })).map(toSchedule);
 }
 
-export async function schedulePause(
-  db: Database,
-  p: { app: string; function: string; paused: boolean; nextAt?: number },
-): Promise<ScheduleRecord | null> {
+export async function schedulePause(db: Database, p: VerbParams<"schedulePause">): Promise<ScheduleRecord | null> {
   return await db.write({ durable: true }, async (tx) => {
     const [row] = await tx.write<ScheduleRow>("schedulePause", { ...p, nextAt: p.nextAt ?? null });
     return () => (row === undefined ? null : toSchedule(row));
   });
 }
 
-export async function scheduleDue(db: Database, p: { now: number; limit: number }): Promise<ScheduleRecord[]> {
+export async function scheduleDue(db: Database, p: VerbParams<"scheduleDue">): Promise<ScheduleRecord[]> {
   return (await db.read<ScheduleRow>("scheduleDue", p)).map(toSchedule);
 }
 
@@ -28,21 +25,12 @@ export async function scheduleNext(db: Database): Promise<number | null> {
   return (await db.get<{ next_at: number | null }>("scheduleNext"))?.next_at ?? null;
 }
 
-interface Fire {
-  app: string;
-  function: string;
-  from: number;
-  nextAt: number;
-  job: NewJob | null;
-  now: number;
-}
-
 interface Fired {
-  value: { fired: boolean; inserted: InsertedJob | null };
+  value: Awaited<ReturnType<Store["scheduleFire"]>>;
   signals: StoreSignal[];
 }
 
-export async function scheduleFire(db: Database, names: QueueNames, p: Fire): Promise<Fired> {
+export async function scheduleFire(db: Database, names: QueueNames, p: VerbParams<"scheduleFire">): Promise<Fired> {
   const { app, function: name, from, nextAt, now } = p;
   const calls = p.job === null ? [] : [{ jobs: [p.job], now }];
   const queues = await Promise.all(calls.map(({ jobs }) => queuesOf(names, jobs)));

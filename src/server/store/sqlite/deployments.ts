@@ -1,19 +1,17 @@
 import { AthanorError } from "../../../protocol/errors.ts";
 import { formatId } from "../../../protocol/names.ts";
-import type { DeploymentRecord, Store } from "../store.ts";
+import type { DeploymentRecord, VerbParams } from "../store.ts";
 import type { Connection } from "./connection.ts";
 import { type DeploymentRow, toDeployment } from "./rows.ts";
 import { replaceSchedules } from "./schedules.ts";
 
-type Params<Verb extends keyof Store> = Store[Verb] extends (p: infer P) => unknown ? P : never;
-
-export function deploymentInsert(db: Connection, p: Params<"deploymentInsert">): DeploymentRecord {
+export function deploymentInsert(db: Connection, p: VerbParams<"deploymentInsert">): DeploymentRecord {
   const { app, digest, uploadBlob, now } = p;
   const row = db.get("deploymentInsert", { app, digest, spec: JSON.stringify(p.spec), uploadBlob, now });
   return toDeployment(row as DeploymentRow);
 }
 
-export function deploymentActivate(db: Connection, p: Params<"deploymentActivate">): DeploymentRecord {
+export function deploymentActivate(db: Connection, p: VerbParams<"deploymentActivate">): DeploymentRecord {
   const row = existing(db, p.deployment);
   if (row.status === "failed") {
     throw new AthanorError("internal", `${formatId("deployments", p.deployment)} has failed and cannot go live.`);
@@ -24,7 +22,7 @@ export function deploymentActivate(db: Connection, p: Params<"deploymentActivate
   return toDeployment(db.get("deploymentSetLive", { deployment: p.deployment }) as DeploymentRow);
 }
 
-export function deploymentFail(db: Connection, p: Params<"deploymentFail">): void {
+export function deploymentFail(db: Connection, p: VerbParams<"deploymentFail">): void {
   const { status } = existing(db, p.deployment);
   if (status !== "building") {
     throw new AthanorError(
@@ -35,12 +33,12 @@ export function deploymentFail(db: Connection, p: Params<"deploymentFail">): voi
   db.run("deploymentFail", { deployment: p.deployment, error: JSON.stringify(p.error) });
 }
 
-export function deploymentGet(db: Connection, p: Params<"deploymentGet">): DeploymentRecord | null {
+export function deploymentGet(db: Connection, p: VerbParams<"deploymentGet">): DeploymentRecord | null {
   const row = db.get<DeploymentRow>("deploymentGet", { deployment: p.deployment });
   return row === undefined ? null : toDeployment(row);
 }
 
-export function deploymentList(db: Connection, p: Params<"deploymentList">): DeploymentRecord[] {
+export function deploymentList(db: Connection, p: VerbParams<"deploymentList">): DeploymentRecord[] {
   const page = { before: p.before ?? Number.MAX_SAFE_INTEGER, limit: p.limit };
   const rows =
     p.app === undefined
@@ -61,7 +59,7 @@ export function deploymentListNeeded(db: Connection): DeploymentRecord[] {
   return db.all<DeploymentRow>("deploymentListNeeded").map(toDeployment);
 }
 
-export function deploymentPrune(db: Connection, p: Params<"deploymentPrune">): number {
+export function deploymentPrune(db: Connection, p: VerbParams<"deploymentPrune">): number {
   return db.run("deploymentPrune", p);
 }
 
@@ -74,7 +72,7 @@ const APP_DELETE = [
   "appDeleteSchedules",
 ];
 
-export function appDelete(db: Connection, p: Params<"appDelete">): boolean {
+export function appDelete(db: Connection, p: VerbParams<"appDelete">): boolean {
   const { app } = p;
   for (const name of APP_DELETE) db.run(name, { app });
   db.forgetQueueNames();

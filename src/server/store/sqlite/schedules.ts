@@ -1,11 +1,9 @@
 import { isDeepStrictEqual } from "node:util";
 import { AthanorError } from "../../../protocol/errors.ts";
-import type { InsertedJob, NewJob, NewSchedule, ScheduleRecord, Store } from "../store.ts";
+import type { InsertedJob, NewJob, NewSchedule, ScheduleRecord, VerbParams } from "../store.ts";
 import type { Connection } from "./connection.ts";
 import { jobInsertMany } from "./insert.ts";
 import { toSchedule } from "./rows.ts";
-
-type Params<Verb extends keyof Store> = Store[Verb] extends (p: infer P) => unknown ? P : never;
 
 /** The app's schedules are these from now on. One whose spec is what it was keeps its next time. */
 export function replaceSchedules(db: Connection, app: string, schedules: NewSchedule[]): void {
@@ -19,17 +17,17 @@ export function replaceSchedules(db: Connection, app: string, schedules: NewSche
   for (const name of before.keys()) db.run("scheduleDelete", { app, function: name });
 }
 
-export function scheduleList(db: Connection, p: Params<"scheduleList">): ScheduleRecord[] {
+export function scheduleList(db: Connection, p: VerbParams<"scheduleList">): ScheduleRecord[] {
   return db.all("scheduleList", { app: p.app ?? null }).map(toSchedule);
 }
 
-export function schedulePause(db: Connection, p: Params<"schedulePause">): ScheduleRecord | null {
+export function schedulePause(db: Connection, p: VerbParams<"schedulePause">): ScheduleRecord | null {
   const { app, function: name, paused, nextAt = null } = p;
   const row = db.get("schedulePause", { app, function: name, paused: paused ? 1 : 0, nextAt });
   return row === undefined ? null : toSchedule(row);
 }
 
-export function scheduleDue(db: Connection, p: Params<"scheduleDue">): ScheduleRecord[] {
+export function scheduleDue(db: Connection, p: VerbParams<"scheduleDue">): ScheduleRecord[] {
   return db.all("scheduleDue", { now: p.now, limit: p.limit }).map(toSchedule);
 }
 
@@ -39,7 +37,7 @@ export function scheduleNext(db: Connection): number | null {
 
 export function scheduleFire(
   db: Connection,
-  p: Params<"scheduleFire">,
+  p: VerbParams<"scheduleFire">,
 ): { fired: boolean; inserted: InsertedJob | null } {
   const { app, function: name, from, nextAt, job, now } = p;
   // Before anything is written, so that what fails here leaves nothing to undo.
@@ -50,7 +48,7 @@ export function scheduleFire(
   return { fired: true, inserted };
 }
 
-function isAt(db: Connection, { app, function: name, from }: Params<"scheduleFire">): boolean {
+function isAt(db: Connection, { app, function: name, from }: VerbParams<"scheduleFire">): boolean {
   const row = db.get<{ next_at: number; paused: 0 | 1 }>("scheduleGet", { app, function: name });
   return row !== undefined && row.paused === 0 && row.next_at === from;
 }

@@ -1,9 +1,7 @@
-import type { Store, WebhookDelivery, WebhookRecord } from "../store.ts";
+import type { VerbParams, WebhookDelivery, WebhookRecord } from "../store.ts";
 import type { Connection } from "./connection.ts";
 import { jobGet } from "./job-reads.ts";
 import type { WebhookRow } from "./rows.ts";
-
-type Params<Verb extends keyof Store> = Store[Verb] extends (p: infer P) => unknown ? P : never;
 
 /**
  *   waiting --the job ends--> due --webhookFinish--> delivered, failed
@@ -11,7 +9,7 @@ type Params<Verb extends keyof Store> = Store[Verb] extends (p: infer P) => unkn
  *   due --webhookClaim--> due at the end of the lease, one attempt on       due --webhookFinish with retryAt--> due then
  */
 
-export function webhookClaim(db: Connection, p: Params<"webhookClaim">): WebhookDelivery[] {
+export function webhookClaim(db: Connection, p: VerbParams<"webhookClaim">): WebhookDelivery[] {
   const { now, limit, leaseMs } = p;
   const due = db.all<{ job: number }>("webhookClaimable", { now, limit, exceptHosts: JSON.stringify(p.exceptHosts) });
   return due.flatMap(({ job }) => {
@@ -22,25 +20,25 @@ export function webhookClaim(db: Connection, p: Params<"webhookClaim">): Webhook
   });
 }
 
-export function webhookFinish(db: Connection, p: Params<"webhookFinish">): void {
+export function webhookFinish(db: Connection, p: VerbParams<"webhookFinish">): void {
   const { job, attempt, error } = p;
   const over = error === null ? "delivered" : "failed";
   const retryAt = p.retryAt === null ? null : Math.ceil(p.retryAt);
   db.run("webhookFinish", { job, attempt, error, retryAt, state: retryAt === null ? over : "due" });
 }
 
-export function webhookGet(db: Connection, p: Params<"webhookGet">): WebhookRecord | null {
+export function webhookGet(db: Connection, p: VerbParams<"webhookGet">): WebhookRecord | null {
   const row = db.get<WebhookRow>("webhookGet", { job: p.job });
   if (row === undefined) return null;
   const { url, secret, state, attempts, error, next_at: nextAt } = row;
   return { url, secret, state, attempts, error, nextAt };
 }
 
-export function webhookAgain(db: Connection, p: Params<"webhookAgain">): WebhookRecord | null {
+export function webhookAgain(db: Connection, p: VerbParams<"webhookAgain">): WebhookRecord | null {
   db.run("webhookAgain", { job: p.job, now: p.now });
   return webhookGet(db, p);
 }
 
-export function webhookNext(db: Connection, p: Params<"webhookNext">): number | null {
+export function webhookNext(db: Connection, p: VerbParams<"webhookNext">): number | null {
   return (db.get("webhookNext", { exceptHosts: JSON.stringify(p.exceptHosts) }) as { next: number | null }).next;
 }
