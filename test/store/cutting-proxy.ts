@@ -12,6 +12,9 @@ type Cut =
 const COMMIT = Buffer.from("commit\0");
 const COMMITTED = Buffer.from("COMMIT\0");
 
+/** The database is done with what it was sent. It tells of an error before it lets go of the locks of the transaction. */
+const READY = Buffer.from("Z\0\0\0\x05");
+
 /** A network between a store and its database that loses what a test says. */
 export class CuttingProxy implements AsyncDisposable {
   readonly #server: Server;
@@ -48,7 +51,7 @@ export class CuttingProxy implements AsyncDisposable {
     this.#next = cut;
   }
 
-  /** Brings the database what was kept back. Resolves when it has answered or hung up. */
+  /** Brings the database what was kept back. Resolves when it is done with it or has hung up. */
   async deliver(): Promise<void> {
     for (const send of this.#delayed.splice(0)) await send();
   }
@@ -102,7 +105,15 @@ export class CuttingProxy implements AsyncDisposable {
   #keepBack(database: Socket, data: Buffer): void {
     this.#delayed.push(async () => {
       if (database.destroyed) return;
-      const answered = Promise.race([once(database, "data"), once(database, "close")]);
+      const answered = new Promise<void>((resolve) => {
+        let answer = Buffer.alloc(0);
+        database
+          .on("close", () => resolve())
+          .on("data", (more) => {
+            answer = Buffer.concat([answer, more]);
+            if (answer.includes(READY)) resolve();
+          });
+      });
       database.write(data);
       await answered;
       database.destroy();
